@@ -1,0 +1,366 @@
+"""The one place that knows all parts: settings in, a working feedd out.
+
+`App` is what the doors (command line, HTTP, scheduler) call. It can be used with no daemon: every method does its
+work in the calling thread.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from msgspec import Struct
+
+from feedd import __version__, ingest, state
+from feedd.errors import NotFound
+from feedd.fetch import Fetcher, FetchRequest, redact_url
+from feedd.model import (
+    CatalogItem,
+    Change,
+    ChangeKind,
+    ErrorInfo,
+    OpenReject,
+    SyncRecord,
+    SyncStatus,
+)
+from feedd.schedule import next_due
+from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
+from feedd.store import keys, read
+from feedd.store.database import Database, open_database
+from feedd.store.feeds import FeedState, break_leases, read_feeds, stream_position
+from feedd.store.migrate import migrate
+
+USER_AGENT = f"feedd/{__version__}"
+
+
+class FeedView(Struct, frozen=True, kw_only=True):
+    """A configured feed with its stored state. `url` is redacted; `status` is `new` before the first sync."""
+
+    name: str
+    url: str
+    catalog: str
+    schema: str | None
+    enabled: bool
+    status: str
+    items: int
+    rejected: int
+    warnings: int
+    held_removals: int
+    failures: int
+    last_sync: datetime | None
+    last_applied: datetime | None
+    next_due: datetime | None
+    error: ErrorInfo | None
+
+
+class App:
+    """feedd, wired: the databases, the fetcher and the feeds of one configuration."""
+
+    def __init__(self, settings: Settings, *, read_body: ingest.ReadBody | None = None) -> None:
+        self.settings = settings
+        url = settings.database.reveal() if settings.database else None
+        self.place = ingest.Place(state_dir=str(settings.state_dir), url=url)
+        self.catalog = self.place.open_catalog()
+        self.people = open_database("people", state_dir=settings.state_dir, url=url)
+        self.spool_dir = settings.state_dir / "spool"
+        self.spool_dir.mkdir(mode=0o700, exist_ok=True)
+        os.environ["SQLITE_TMPDIR"] = str(self.spool_dir)  # staged rows can outgrow a /tmp in memory
+        for database in (self.catalog, self.people):
+            migrate(database)
+        self.holder = state.instance_id(settings.state_dir)
+        self.fetcher = Fetcher(user_agent=USER_AGENT)
+        self._read_body = read_body or partial(_read_here, self.catalog)
+
+    def close(self) -> None:
+        """Close the databases."""
+        for database in (self.catalog, self.people):
+            database.close()
+
+    def recover(self) -> list[str]:
+        """After a crash: end the syncs that died with it and drop their spool files; the feeds' names.
+
+        Only for the holder of the state directory's lock.
+        """
+        for leftover in self.spool_dir.iterdir():
+            leftover.unlink(missing_ok=True)
+        return break_leases(self.catalog, self.holder, datetime.now(UTC))
+
+    def reload(self, settings: Settings) -> None:
+        """Go on with other feeds; what is running ends under the configuration that it began with."""
+        self.settings = settings
+
+    # feeds and syncs
+
+    def feed_settings(self, name: str) -> FeedSettings:
+        """The configuration of a feed.
+
+        Raises:
+            NotFound: no feed has that name; says which ones there are.
+        """
+        feed = self.settings.feeds.get(name)
+        if feed is None:
+            names = ", ".join(self.settings.feeds) or "none"
+            raise NotFound(f"there is no feed {name!r}", hint=f"Configured feeds: {names}.")
+        return feed
+
+    def feeds(self) -> list[FeedView]:
+        """Every configured feed, in the order of the configuration."""
+        states = read_feeds(self.catalog)
+        now = datetime.now(UTC)
+        return [
+            self._view(feed, states.get(name, FeedState(name=name)), now)
+            for name, feed in self.settings.feeds.items()
+        ]
+
+    def feed(self, name: str) -> FeedView:
+        """One configured feed."""
+        feed = self.feed_settings(name)
+        stored = read_feeds(self.catalog, [name]).get(name, FeedState(name=name))
+        return self._view(feed, stored, datetime.now(UTC))
+
+    def due(self, name: str, now: datetime) -> datetime | None:
+        """When a feed is to be synced next; None when it is paused."""
+        stored = read_feeds(self.catalog, [name]).get(name, FeedState(name=name))
+        return _due(self.feed_settings(name), stored, now)
+
+    def sync(
+        self,
+        name: str,
+        *,
+        trigger: str,
+        accept_removals: bool = False,
+        on_started: Callable[[int], None] = lambda _: None,
+        on_progress: ingest.OnProgress = lambda _: None,
+        stop: threading.Event | None = None,
+    ) -> SyncRecord:
+        """Sync one feed now; see `ingest.sync_feed`."""
+        return ingest.sync_feed(
+            self._feed(self.feed_settings(name)),
+            catalog=self.catalog,
+            fetcher=self.fetcher,
+            spool_dir=self.spool_dir,
+            read=self._read_body,
+            trigger=trigger,
+            holder=self.holder,
+            accept_removals=accept_removals,
+            on_started=on_started,
+            on_progress=on_progress,
+            stop=stop,
+        )
+
+    def syncs(
+        self,
+        *,
+        feeds: Sequence[str] | None = None,
+        status: SyncStatus | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[SyncRecord]:
+        """Syncs, the newest first."""
+        return read.read_syncs(
+            self.catalog, feeds=feeds, status=status, before=before, limit=limit
+        )
+
+    def sync_record(self, sync_id: int) -> SyncRecord:
+        """One sync. Raises NotFound."""
+        return read.read_sync(self.catalog, sync_id)
+
+    def rejects(
+        self,
+        *,
+        feeds: Sequence[str] | None = None,
+        after: tuple[int, int] | None = None,
+        limit: int = 100,
+    ) -> list[OpenReject]:
+        """Open rejects; `after` is the (key, position) of the last one seen."""
+        return read.read_rejects(self.catalog, feeds=feeds, after=after, limit=limit)
+
+    # the catalog and its changes
+
+    def items(
+        self,
+        *,
+        feeds: Sequence[str] | None = None,
+        ids: Sequence[str] | None = None,
+        removed: bool | None = False,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[CatalogItem]:
+        """Items in a stable order; `removed` None gives live and removed ones; `after` is the last key seen."""
+        return read.read_items(
+            self.catalog, feeds=feeds, ids=ids, removed=removed, after=after, limit=limit
+        )
+
+    def warned_items(
+        self, *, feeds: Sequence[str], after: int = 0, limit: int = 100
+    ) -> list[CatalogItem]:
+        """Live items with warnings."""
+        return read.read_warned_items(self.catalog, feeds, after=after, limit=limit)
+
+    def feeds_of(self, catalog: str) -> list[str]:
+        """The feeds of a catalog, in the order of the configuration: lookups take the first that has an id."""
+        return [name for name, feed in self.settings.feeds.items() if feed.catalog == catalog]
+
+    def find_item(
+        self, item_id: str, *, feed: str | None = None, catalog: str | None = None
+    ) -> CatalogItem:
+        """The item with an id: of one feed, or of the first feed of the catalog (or of all) that has it live.
+
+        Raises:
+            NotFound: nothing has that id.
+        """
+        if feed is not None:
+            names = [self.feed_settings(feed).name]
+        else:
+            names = list(self.settings.feeds) if catalog is None else self.feeds_of(catalog)
+        found = self.items(feeds=names, ids=[item_id], removed=None, limit=len(names) + 1)
+        if not found:
+            where = feed or catalog or "any catalog"
+            raise NotFound(f"there is no item {item_id!r} in {where}")
+        return min(found, key=lambda i: (i.removed_at is not None, names.index(i.feed)))
+
+    def changes(
+        self,
+        *,
+        since: int = 0,
+        limit: int = 100,
+        feeds: Sequence[str] | None = None,
+        kinds: Sequence[ChangeKind] | None = None,
+        items: Sequence[str] | None = None,
+        descending: bool = False,
+        before: int | None = None,
+    ) -> list[Change]:
+        """Changes with a number above `since`, in the order of the stream."""
+        return read.read_changes(
+            self.catalog,
+            since=since,
+            limit=limit,
+            feeds=feeds,
+            kinds=kinds,
+            items=items,
+            descending=descending,
+            before=before,
+        )
+
+    def stream_position(self) -> tuple[str, int]:
+        """The change stream's id and the last number given out."""
+        return stream_position(self.catalog)
+
+    # keys
+
+    def create_key(
+        self, *, kind: str, name: str, scopes: tuple[str, ...] = keys.SCOPES
+    ) -> tuple[keys.ApiKey, str]:
+        """Make an API key; its text is shown this once."""
+        return keys.create_key(
+            self.people, kind=kind, name=name, scopes=scopes, now=datetime.now(UTC)
+        )
+
+    def list_keys(self) -> list[keys.ApiKey]:
+        """Every API key, revoked ones too."""
+        return keys.list_keys(self.people)
+
+    def revoke_key(self, prefix: str) -> keys.ApiKey:
+        """Make an API key useless. Raises NotFound."""
+        return keys.revoke_key(self.people, prefix, datetime.now(UTC))
+
+    def private_key(self, text: str) -> keys.ApiKey | None:
+        """The private API key in use with that text."""
+        return keys.find_private_key(self.people, text)
+
+    def ping(self) -> None:
+        """One round trip to each database. Raises StoreError."""
+        for database in (self.catalog, self.people):
+            database.ping()
+
+    def _feed(self, feed: FeedSettings) -> ingest.Feed:
+        return ingest.Feed(
+            name=feed.name, request=self._request(feed), reading=reading_of(feed)
+        )
+
+    def _request(self, feed: FeedSettings) -> FetchRequest:
+        auth: tuple[str, str] | str | None = None
+        if isinstance(feed.auth, Basic):
+            auth = (feed.auth.username, feed.auth.password.reveal())
+        elif isinstance(feed.auth, Bearer):
+            auth = feed.auth.token.reveal()
+        return FetchRequest(
+            url=_revealed(feed.url),
+            headers=tuple((name, _revealed(value)) for name, value in feed.headers),
+            auth=auth,
+            timeout_s=feed.timeout_s,
+            max_bytes=feed.max_bytes,
+            allow_private=feed.allow_private,
+            file_roots=tuple(str(root) for root in self.settings.file_roots),
+        )
+
+    def _view(self, feed: FeedSettings, stored: FeedState, now: datetime) -> FeedView:
+        return FeedView(
+            name=feed.name,
+            url=redact_url(_revealed(feed.url)),
+            catalog=feed.catalog,
+            schema=feed.schema,
+            enabled=feed.enabled,
+            status=stored.status or "new",
+            items=stored.items,
+            rejected=stored.rejected,
+            warnings=stored.warnings,
+            held_removals=stored.held_removals,
+            failures=stored.failures,
+            last_sync=stored.last_sync_at,
+            last_applied=stored.last_applied_at,
+            next_due=_due(feed, stored, now),
+            error=stored.error,
+        )
+
+
+def build(settings: Settings, *, read_body: ingest.ReadBody | None = None) -> App:
+    """A feedd for those settings: the state directory made and entered, the databases opened and brought up to date.
+
+    `read_body` is how bodies are read into the catalog; in this process when left out.
+
+    Raises:
+        UsageError: the state directory cannot be used.
+        StoreError: a database cannot be used.
+    """
+    state.prepare(settings.state_dir)
+    return App(settings, read_body=read_body)
+
+
+def reading_of(feed: FeedSettings) -> ingest.Reading:
+    """How a feed's bodies are read, out of its configuration."""
+    return ingest.Reading(
+        schema=feed.schema or "item",
+        base_dir=str(feed.base_dir),
+        items=feed.items,
+        fields=dict(feed.fields),
+        currency=feed.currency,
+        format=feed.format,
+        doctype=feed.doctype,
+        max_removed=feed.max_removed,
+    )
+
+
+def _read_here(catalog: Database, job: ingest.Job, on_progress: ingest.OnProgress) -> None:
+    ingest.read_body(job, catalog, on_progress)
+
+
+def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | None:
+    if not feed.enabled:
+        return None
+    return next_due(
+        every_s=feed.every_s,
+        cron=feed.cron,
+        timezone=feed.timezone,
+        jitter_s=feed.jitter_s,
+        feed_name=feed.name,
+        last_started=stored.last_sync_at,
+        max_age_until=stored.max_age_until,
+        retry_at=stored.retry_at,
+        now=now,
+    )
+
+
+def _revealed(value: str | Secret) -> str:
+    return value if isinstance(value, str) else value.reveal()

@@ -1,0 +1,93 @@
+"""Coercions to links. Pure."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from feedd.coerce.outcome import Note, Noted, Refused
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_BREAKS = re.compile("[\x00-\x1f\x7f]")
+_AMPERSAND = re.compile("&(?:amp;)+")
+_UNSAFE = re.compile(r'[\s"<>\ud800-\udfff]')
+_NEXT_LINK = re.compile(r"[\s,;|]+(?=https?://)")
+_LINK_KEYS = ("#text", "@href", "href", "@url", "url", "src")
+
+_NOT_A_LINK = Refused(
+    "url_not_text", "Write one web address, such as https://shop.example/red-shoe."
+)
+_SCHEME_REFUSED = Refused("url_scheme", "Write a web address that begins with https:// or http://.")
+_NO_HOST = Refused(
+    "url_no_host",
+    "The web address names no site; write it in full, such as https://shop.example/a.",
+)
+_RELATIVE = Note(
+    "relative_link",
+    "Write the whole web address, with https:// and the shop's name; readers of an email cannot follow a short one.",
+)
+
+
+def url(value: Any) -> Any:
+    """A web address, kept as it is written apart from spaces, quotes and angle brackets, which are percent-encoded.
+
+    A relative address is kept with a note; `//cdn.example/a` becomes https; other schemes are refused.
+    """
+    found = value if type(value) is str else _inside(value)
+    if found is None:
+        return None if value == {} else _NOT_A_LINK
+    if found.isprintable() and " " not in found and '"' not in found and "&amp;" not in found:
+        if (
+            found.startswith("https://")
+            and len(found) > 8
+            and "<" not in found
+            and ">" not in found
+        ):
+            return found if found[8] not in "/?#" else _NO_HOST
+    else:
+        found = _AMPERSAND.sub("&", _BREAKS.sub("", found)).strip()
+    return _checked(_UNSAFE.sub(_encoded, found)) if found else None
+
+
+def urls(value: Any) -> Any:
+    """A list of web addresses; one text is split only where each part begins with http:// or https://."""
+    if type(value) is str:
+        value = _NEXT_LINK.split(value.strip())
+    elif type(value) is not list:
+        value = [value]
+    found: list[str] = []
+    notes: list[Note] = []
+    for index, each in enumerate(value):
+        result = None if each is None else url(each)
+        if type(result) is Refused:
+            notes.append(Note(result.rule, result.hint, index, each))
+        elif type(result) is Noted:
+            found.append(result.value)
+            notes += [Note(note.rule, note.hint, index, each) for note in result.notes]
+        elif result is not None:
+            found.append(result)
+    distinct = list(dict.fromkeys(found)) or None
+    return Noted(distinct, tuple(notes)) if notes else distinct
+
+
+def _inside(value: Any) -> str | None:
+    if type(value) is not dict:
+        return None
+    return next((value[key] for key in _LINK_KEYS if type(value.get(key)) is str), None)
+
+
+def _encoded(match: re.Match[str]) -> str:
+    return quote(match[0], safe="", errors="replace")
+
+
+def _checked(found: str) -> Any:
+    scheme = _SCHEME.match(found)
+    if scheme is None:
+        return (
+            "https:" + found
+            if found.startswith("//") and found[2:3].isalnum()
+            else Noted(found, (_RELATIVE,))
+        )
+    if scheme[0].lower() not in ("http:", "https:"):
+        return _SCHEME_REFUSED
+    rest = found[scheme.end() :]
+    return found if rest.startswith("//") and rest[2:3] not in ("", "/", "?", "#") else _NO_HOST

@@ -1,0 +1,77 @@
+"""What a coercion returns when a plain value does not say it all. Pure."""
+
+from typing import Any
+
+from msgspec import Struct
+
+EXCERPT_LENGTH = 120
+
+
+class Refused(Struct, frozen=True):
+    """The value cannot be used: a short stable word, and what a shopkeeper should write instead."""
+
+    rule: str
+    hint: str
+
+
+class Note(Struct, frozen=True):
+    """Something to warn about. `index` is the place in a list, and `value` what stood there."""
+
+    rule: str
+    hint: str
+    index: int | None = None
+    value: Any = None
+
+
+class Noted(Struct, frozen=True):
+    """A usable value with more to say: notes, and for a price the currency (`""` for a symbol that could be several)."""
+
+    value: Any
+    notes: tuple[Note, ...] = ()
+    currency: str | None = None
+
+
+def scalar_text(value: Any) -> str | None:
+    """The text of a scalar: a string as it is, a number in decimal, an XML element's own text; None for the rest."""
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if kind is dict:
+        inner = value.get("#text")
+        return inner if type(inner) is str else None
+    if kind is float:
+        return _float_text(value)
+    if kind is int:
+        try:
+            return str(value)
+        except ValueError:  # Python refuses to write out integers of more than 4300 digits
+            return None
+    return None
+
+
+def _float_text(value: float) -> str | None:
+    if value != value or value in (float("inf"), float("-inf")):
+        return None
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+
+
+def excerpt(value: Any) -> str:
+    """At most 120 characters that show what was there, safe to store and to print."""
+    shown = _show(value, depth=2)
+    shown = "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown[: EXCERPT_LENGTH + 1]
+    )
+    return shown if len(shown) <= EXCERPT_LENGTH else shown[: EXCERPT_LENGTH - 1] + "…"
+
+
+def _show(value: Any, depth: int) -> str:
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return value[: EXCERPT_LENGTH + 1]
+    if isinstance(value, dict):
+        inner = (f"{_show(k, 0)}: {_show(v, depth - 1)}" for k, v in list(value.items())[:8])
+        return "{" + ", ".join(inner) + "}" if depth else "{…}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_show(v, depth - 1) for v in value[:8]) + "]" if depth else "[…]"
+    return scalar_text(value) or f"a {type(value).__name__}"

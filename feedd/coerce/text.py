@@ -1,0 +1,161 @@
+"""Coercions to text: one line, many lines, ids, lists of strings and category paths. Pure."""
+
+import re
+from html import unescape
+from html.entities import html5
+from typing import Any
+
+from feedd.coerce.outcome import Note, Noted, Refused, scalar_text
+
+MAX_ID_LENGTH = 255
+_MAX_UNESCAPES = 8
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_MARKUP = re.compile(r"<[A-Za-z/!]")
+_SEPARATED = re.compile("[>›»]")
+_PATH_SEPARATOR = re.compile(r"\s*[>›»]\s*")
+
+NOT_TEXT = Refused("not_text", "Write plain text here, not a nested structure.")
+_ID_NOT_TEXT = Refused(
+    "id_not_text",
+    "Write the id as text or as a whole number; a number with a decimal point, true/false or a nested structure "
+    "cannot identify an item.",
+)
+_ID_EMPTY = Refused("id_empty", "Give every item an id that is not blank.")
+_ID_TOO_LONG = Refused("id_too_long", f"Shorten the id to at most {MAX_ID_LENGTH} characters.")
+_ID_CONTROL = Refused(
+    "id_control_characters", "Remove the line breaks or invisible characters inside the id."
+)
+
+
+def clean(value: str) -> str:
+    """The same text without control characters; a lone surrogate, which UTF-8 cannot write, becomes U+FFFD."""
+    if value.isprintable():
+        return value
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _CONTROL.sub("", value))
+
+
+def _character(match: re.Match[str]) -> str:
+    reference = match[0]
+    if reference[1] == "#":
+        return unescape(reference)
+    # Only names that end in a semicolon: html.unescape would also read `&notes;` as `¬es;`.
+    return html5.get(reference[1:], reference)
+
+
+def unescaped(value: str, *, keep_markup: bool) -> str:
+    """Text without the HTML character references that were escaped once too often.
+
+    References are resolved until none is left, so that doing it twice changes nothing. With `keep_markup` the
+    resolving stops where markup appears, because there the references belong to the markup.
+    """
+    current = value
+    for _ in range(_MAX_UNESCAPES):
+        if "&" not in current or (keep_markup and _MARKUP.search(current)):
+            return current
+        resolved = clean(_REFERENCE.sub(_character, current))
+        if resolved == current:
+            return current
+        current = resolved
+    return value
+
+
+def line(value: Any) -> Any:
+    """One line of text: references resolved, white space collapsed, control characters removed."""
+    found = value if type(value) is str else scalar_text(value)
+    if found is None:
+        return None if value == {} else NOT_TEXT
+    if not found.isprintable() or "&" in found:
+        found = unescaped(clean(found), keep_markup=False)
+    elif "  " not in found and found[:1] != " " and found[-1:] != " ":
+        return found or None
+    return " ".join(found.split()) or None
+
+
+def text(value: Any) -> Any:
+    """Text of any length, HTML included: line breaks kept as LF, ends trimmed, markup untouched."""
+    found = value if type(value) is str else scalar_text(value)
+    if found is None:
+        return None if value == {} else NOT_TEXT
+    if "&" in found:
+        found = unescaped(clean(found), keep_markup=True)
+    if not found.isprintable():
+        found = clean(found.replace("\r\n", "\n").replace("\r", "\n"))
+    return found.strip() or None
+
+
+def item_id(value: Any) -> Any:
+    """An id: text stripped, JSON integers in decimal; everything else is refused. Case and Unicode form are kept."""
+    if type(value) is int:
+        if value.bit_length() > 4 * MAX_ID_LENGTH:
+            return _ID_TOO_LONG
+        found = str(value)
+    else:
+        raw = value.get("#text") if type(value) is dict else value
+        if type(raw) is not str:
+            return _ID_EMPTY if value in ({}, []) else _ID_NOT_TEXT
+        found = raw.strip()
+    if not found:
+        return _ID_EMPTY
+    if len(found) > MAX_ID_LENGTH:
+        return _ID_TOO_LONG
+    if found.isprintable():
+        return found
+    return (
+        _ID_CONTROL
+        if clean(found) != found or len(found.splitlines()) > 1 or "\t" in found
+        else found
+    )
+
+
+def strings(value: Any) -> Any:
+    """A list of strings: a list as it is, or one text with commas between its parts."""
+    if type(value) is list:
+        return _each(value)
+    found = line(value)
+    return _each(found.split(",")) if type(found) is str else found
+
+
+def category_path(value: Any) -> Any:
+    """A list of category paths, each `A > B > C`. A list of objects gives their `name` or `title`."""
+    if type(value) is not list:
+        found = line(_named(value))
+        return _paths([found]) if type(found) is str else found
+    found = _each(value)
+    if type(found) is Noted:
+        return Noted(_paths(found.value), found.notes)
+    return _paths(found)
+
+
+def _paths(names: list[str] | None) -> list[str] | None:
+    if not names:
+        return None
+    paths = (
+        " > ".join(part for part in _PATH_SEPARATOR.split(name) if part)
+        if _SEPARATED.search(name)
+        else name
+        for name in names
+    )
+    return list(dict.fromkeys(path for path in paths if path)) or None
+
+
+def _each(values: list[Any]) -> Any:
+    """The distinct lines of a list; elements that are not text are dropped with a note."""
+    found: list[str] = []
+    notes: list[Note] = []
+    for index, value in enumerate(values):
+        name = None if value is None else line(_named(value))
+        if type(name) is Refused:
+            notes.append(Note(name.rule, name.hint, index, value))
+        elif name is not None:
+            found.append(name)
+    distinct = list(dict.fromkeys(found)) or None
+    return Noted(distinct, tuple(notes)) if notes else distinct
+
+
+def _named(value: Any) -> Any:
+    if type(value) is dict and "#text" not in value:
+        return value.get("name") or value.get("title") or value
+    return value

@@ -1,0 +1,188 @@
+"""What a feed's last syncs have seen: a fingerprint of each raw record that became an item or a reject. Pure.
+
+A fingerprint is the XXH3-128 of a raw slice, seeded with everything else that its meaning hangs on (configuration,
+schema, normalizer, the start tags around it), so fingerprints never have to be declared invalid: under another
+configuration they just do not match. The law that all of this obeys: a sync that uses them does exactly what the
+same sync would do without them.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+Int64s = npt.NDArray[np.int64]
+_ENTRY = np.dtype([("high", "<u8"), ("low", "<u8"), ("owner", "<i8")])
+_PART_ENTRIES = 65_536
+HASH_BYTES = 16
+
+
+def seed_of(*parts: bytes) -> int:
+    """A 64-bit seed that stands for all of `parts`."""
+    digest = xxhash.xxh3_64()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return int(digest.intdigest())
+
+
+def fingerprint_all(raws: Sequence[bytes], seed: int) -> bytes:
+    """The fingerprints of some slices, 16 bytes each, one after the other."""
+    hash_one = xxhash.xxh3_128_digest
+    return b"".join([hash_one(raw, seed) for raw in raws])
+
+
+class Fresh:
+    """Fingerprints that a sync has given out, packed as they come: 24 bytes an entry."""
+
+    def __init__(self) -> None:
+        self._packed = bytearray()
+
+    def add(self, fingerprint: bytes, owner: int) -> None:
+        """Note the fingerprint of an item (its key) or of a reject (its key negated), each at most once."""
+        self._packed += fingerprint
+        self._packed += owner.to_bytes(8, "little", signed=True)
+
+    def entries(self) -> npt.NDArray[np.void]:
+        """What was noted, as rows of the packed form."""
+        return np.frombuffer(bytes(self._packed), dtype=_ENTRY)
+
+
+class Known:
+    """The fingerprints of one feed, one for each live item and each open reject, and which were met in this sync.
+
+    Sorted arrays instead of a dict: 32 bytes an entry where a dict takes 180. `slot` is an index into them;
+    `claimed[slot]` the position of the record that claimed it in this sync, 0 while none has, negated when that record
+    was decoded (so that the stored version is no longer the item's).
+    """
+
+    def __init__(self, packed: Iterable[bytes] = ()) -> None:
+        entries = np.frombuffer(b"".join(packed), dtype=_ENTRY)
+        self._high = np.ascontiguousarray(entries["high"])
+        self._low = np.ascontiguousarray(entries["low"])
+        self.owner: Int64s = np.ascontiguousarray(entries["owner"])
+        self._by_owner = np.argsort(self.owner).astype(np.int32)
+        self.claimed = np.zeros(len(entries), dtype=np.int32)
+        self.kept = np.zeros(len(entries), dtype=np.bool_)
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    @property
+    def live_items(self) -> int:
+        """How many live items the feed had before this sync."""
+        return int(np.count_nonzero(self.owner > 0))
+
+    def match(self, fingerprints: bytes) -> Int64s:
+        """The first slot with each fingerprint, -1 where there is none."""
+        count = len(fingerprints) // HASH_BYTES
+        if not len(self) or not count:
+            return np.full(count, -1, dtype=np.int64)
+        pairs = np.frombuffer(fingerprints, dtype="<u8").reshape(count, 2)
+        slots = np.searchsorted(self._high, pairs[:, 0])
+        inside = np.minimum(slots, len(self) - 1)
+        same_high = self._high[inside] == pairs[:, 0]
+        found = same_high & (self._low[inside] == pairs[:, 1]) & (slots < len(self))
+        result = np.where(found, slots, -1).astype(np.int64)
+        # two fingerprints that agree in their first half alone: one in 2**64, but it must not be wrong
+        for index in np.flatnonzero(same_high & ~found):
+            result[index] = next(
+                (s for s in self._run(int(slots[index])) if self._low[s] == pairs[index, 1]), -1
+            )
+        return result
+
+    def next_unclaimed(self, slot: int) -> int:
+        """The first slot from `slot` on with its fingerprint that nothing has claimed yet, -1 if there is none."""
+        for other in self._run(slot):
+            if self._low[other] == self._low[slot] and not self.claimed[other]:
+                return other
+        return -1
+
+    def _run(self, slot: int) -> Iterable[int]:
+        high = self._high[slot] if slot < len(self) else None
+        while slot < len(self) and self._high[slot] == high:
+            yield slot
+            slot += 1
+
+    def slot_of(self, owner: int) -> int:
+        """The slot of an item or reject, -1 if it has none."""
+        if not len(self):
+            return -1
+        place = int(np.searchsorted(self.owner, owner, sorter=self._by_owner))
+        if place == len(self):
+            return -1
+        slot = int(self._by_owner[place])
+        return slot if self.owner[slot] == owner else -1
+
+    def missing_items(self) -> Int64s:
+        """The keys of the live items that this sync has not met, in ascending order."""
+        missing: Int64s = self.owner[(self.owner > 0) & (self.claimed == 0) & ~self.kept]
+        return np.sort(missing)
+
+    def seen_rejects(self) -> dict[int, int]:
+        """Key -> position of every open reject whose record this sync met again unchanged."""
+        slots = np.flatnonzero((self.owner < 0) & (self.claimed > 0))
+        return {-int(self.owner[s]): int(self.claimed[s]) for s in slots}
+
+    def packed(self, dropped: Int64s, changed: Fresh) -> list[bytes]:
+        """The arrays of the next sync: without the owners `dropped`, with `changed` in place of what they had."""
+        fresh = changed.entries()
+        gone = np.isin(self.owner, np.concatenate([dropped, fresh["owner"]]))
+        kept = np.empty(int(np.count_nonzero(~gone)), dtype=_ENTRY)
+        kept["high"], kept["low"], kept["owner"] = (
+            self._high[~gone],
+            self._low[~gone],
+            self.owner[~gone],
+        )
+        merged = np.concatenate([kept, fresh])
+        merged = merged[np.lexsort((merged["owner"], merged["low"], merged["high"]))]
+        return [
+            merged[start : start + _PART_ENTRIES].tobytes()
+            for start in range(0, len(merged), _PART_ENTRIES)
+        ]
+
+
+def without_hashes(packed: Iterable[bytes]) -> list[bytes]:
+    """The same owners with fingerprints that match nothing, so that the next sync decodes every record."""
+    entries = np.frombuffer(b"".join(packed), dtype=_ENTRY).copy()
+    entries["high"] = 0
+    entries["low"] = 0
+    entries = np.sort(entries, order="owner")
+    return [entries.tobytes()]
+
+
+class MaybeSeen:
+    """A set of texts that may say yes wrongly and never says no wrongly, in a fixed 16 MB (a Bloom filter).
+
+    With two bits a text of 2**27, one question in 4,000 is answered wrongly at a million texts.
+    """
+
+    _BITS = 27
+
+    def __init__(self) -> None:
+        self._bits: npt.NDArray[np.uint8] | None = None
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Put texts into the set."""
+        if not texts:
+            return
+        if self._bits is None:
+            self._bits = np.zeros(2**self._BITS // 8, dtype=np.uint8)
+        for place in self._places(texts):
+            np.bitwise_or.at(self._bits, place >> 3, (1 << (place & 7)).astype(np.uint8))
+
+    def which(self, texts: Sequence[str]) -> list[str]:
+        """Those of the texts that may be in the set."""
+        if self._bits is None or not texts:
+            return []
+        first, second = self._places(texts)
+        maybe = (self._bits[first >> 3] >> (first & 7)) & (self._bits[second >> 3] >> (second & 7))
+        return [texts[i] for i in np.flatnonzero(maybe & 1).tolist()]
+
+    def _places(self, texts: Sequence[str]) -> tuple[Int64s, Int64s]:
+        hashes = np.array(
+            [xxhash.xxh3_64_intdigest(text.encode()) for text in texts], dtype=np.uint64
+        )
+        mask = np.uint64(2**self._BITS - 1)
+        return (hashes & mask).astype(np.int64), (hashes >> np.uint64(32) & mask).astype(np.int64)

@@ -1,0 +1,322 @@
+"""A feed's way in: fetch, parse, skip the unchanged, normalize, diff, store.
+
+`sync_feed` is the sentence; `read_body` is its second half, the CPU work, which a daemon runs in a child process.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from feedd.errors import FeedError, FetchError, SyncStopped
+from feedd.fetch import Fetched, Fetcher, FetchRequest
+from feedd.formats import FORMATS, recognize
+from feedd.model import ErrorInfo, Progress, SyncRecord
+from feedd.normalize import Plan, compile_plan, parse_path
+from feedd.reconcile import Outcome, Reconciler, guard_removals
+from feedd.schema import load_schema
+from feedd.store.commit import Body, commit_sync, record_failed, record_unchanged
+from feedd.store.database import Database, open_database
+from feedd.store.feeds import LEASE, FeedState, Lease, begin_sync, read_feed, renew_lease
+from feedd.store.read import read_sync
+from feedd.store.stage import open_stage
+
+FULL_FETCH_EVERY = timedelta(hours=24)
+HEAD_BYTES = 64 * 1024
+PROGRESS_EVERY_S = 0.1
+
+OnProgress = Callable[[Progress], None]
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """How the bodies of one feed are read: what its configuration says beyond where to fetch it."""
+
+    schema: str
+    base_dir: str | None = None
+    items: str | None = None
+    fields: dict[str, Any] = {}
+    currency: str | None = None
+    format: str | None = None
+    doctype: bool = False
+    max_removed: float = 0.3
+
+
+class Feed(Struct, frozen=True, kw_only=True):
+    """One feed to sync."""
+
+    name: str
+    request: FetchRequest
+    reading: Reading
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where the catalog database is, in values that another process can be given."""
+
+    state_dir: str
+    url: str | None = None
+
+    def open_catalog(self) -> Database:
+        return open_database("catalog", state_dir=Path(self.state_dir), url=self.url)
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A fetched body to be read into the catalog under a lease."""
+
+    lease: Lease
+    reading: Reading
+    path: str
+    name_hint: str
+    content_type: str | None
+    charset: str | None
+    body: Body
+    accept_removals: bool
+
+
+ReadBody = Callable[[Job, OnProgress], None]
+
+
+def plan_of(reading: Reading) -> Plan:
+    """The compiled schema of a feed.
+
+    Raises:
+        FeedError: (`schema`) the schema cannot be used.
+    """
+    base_dir = None if reading.base_dir is None else Path(reading.base_dir)
+    return compile_plan(
+        load_schema(reading.schema, base_dir=base_dir).document,
+        fields={name: parse_path(path) for name, path in reading.fields.items()},
+        items=reading.items,
+        default_currency=reading.currency,
+    )
+
+
+def config_digest(plan: Plan, reading: Reading) -> bytes:
+    """What stands for everything that decides how a body is read."""
+    return plan.digest + msgspec.json.encode([reading.format, reading.doctype])
+
+
+def sync_feed(
+    feed: Feed,
+    *,
+    catalog: Database,
+    fetcher: Fetcher,
+    spool_dir: Path,
+    read: ReadBody,
+    trigger: str,
+    holder: str,
+    accept_removals: bool = False,
+    on_started: Callable[[int], None] = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
+    stop: threading.Event | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> SyncRecord:
+    """Sync one feed; gives how it went, a failure of the feed included.
+
+    Raises:
+        UsageError: (`busy`) the feed is being synced already.
+        StoreError: the database cannot be used, so that not even the failure could be recorded.
+    """
+    started = time.monotonic()
+    lease = begin_sync(catalog, feed.name, trigger=trigger, holder=holder, now=now())
+    on_started(lease.sync_id)
+    with _kept_alive(catalog, lease, now):
+        try:
+            state = read_feed(catalog, feed.name)
+            digest = config_digest(plan_of(feed.reading), feed.reading)
+            request = _conditional(feed.request, state, digest, trigger, now())
+            fetched = fetcher.fetch(
+                request, spool_dir, on_progress=_fetch_progress(on_progress), stop=stop
+            )
+            try:
+                body = _body(fetched, state, request, digest, now())
+                if _is_stored(fetched, state, digest):
+                    duration = time.monotonic() - started
+                    record_unchanged(catalog, lease, body, now=now(), duration_s=duration)
+                else:
+                    read(_job(feed, lease, fetched, body, accept_removals), on_progress)
+            finally:
+                if fetched.owned and fetched.path is not None:
+                    fetched.path.unlink(missing_ok=True)
+        except FeedError as error:
+            record_failed(
+                catalog,
+                lease,
+                error,
+                retry_at=_retry_at(error, now()),
+                now=now(),
+                duration_s=time.monotonic() - started,
+            )
+    return read_sync(catalog, lease.sync_id)
+
+
+def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
+    """Read a body into the catalog: parse, skip what is unchanged, normalize, diff, store.
+
+    Raises:
+        FormatError: the body is not a whole document with records; the catalog is as it was.
+        SyncStopped: the lease was lost; the catalog is as it was.
+    """
+    reading = job.reading
+    plan = plan_of(reading)
+    layout = msgspec.structs.replace(plan.layout, doctype=reading.doctype)
+    with Path(job.path).open("rb") as stream, open_stage(catalog, job.lease.feed_id) as stage:
+        name = reading.format or recognize(
+            stream.read(HEAD_BYTES), content_type=job.content_type, name_hint=job.name_hint
+        )
+        stream.seek(0)
+        form = FORMATS[name]
+        known = stage.known()
+        next_item, next_reject = stage.numbering()
+        reconciler = Reconciler(
+            known=known,
+            config_digest=config_digest(plan, reading) + name.encode(),
+            decode=lambda slices: form.decode(slices, layout),
+            normalize=plan.normalize,
+            stage=stage,
+            next_item=next_item,
+            next_reject=next_reject,
+            stored_any=next_item != stage.key(1),
+        )
+        report = _read_progress(on_progress, job.body.size_bytes)
+        for slices in form.slices(stream, layout, job.charset):
+            reconciler.take(slices)
+            report(stream.tell(), reconciler.records)
+        outcome = reconciler.finish()
+        on_progress(Progress(stage="store", records=reconciler.records))
+        removed, held = guard_removals(
+            outcome.missing,
+            live=outcome.live_before,
+            max_removed=reading.max_removed,
+            shown=stage.held() if job.accept_removals else None,
+        )
+        finished = datetime.now(UTC)
+        commit_sync(
+            stage,
+            job.lease,
+            outcome=outcome,
+            removed=removed,
+            held=held,
+            known=known,
+            body=job.body,
+            error=_nothing_usable(outcome, reconciler.records),
+            now=finished,
+            duration_s=(finished - job.lease.started_at).total_seconds(),
+        )
+    catalog.checkpoint()
+
+
+def _nothing_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
+    """A feed whose every record is rejected is read with the wrong schema more often than it is all wrong."""
+    counts = outcome.counts
+    if not records or counts.rejected < records:
+        return None
+    return ErrorInfo(
+        code="all_rejected",
+        message=f"none of the {records} records could be used",
+        hint="See `feedd rejects` for why; the schema, or its [fields], may not fit this feed.",
+    )
+
+
+def _conditional(
+    request: FetchRequest, state: FeedState, digest: bytes, trigger: str, now: datetime
+) -> FetchRequest:
+    """The request with the validators of the stored body, unless it was read under another configuration.
+
+    Servers can be wrong about their validators, so once a day a feed is fetched without them.
+    """
+    due = state.full_fetch_at is None or now - state.full_fetch_at >= FULL_FETCH_EVERY
+    if state.config_digest != digest or due:
+        return request
+    return msgspec.structs.replace(request, etag=state.etag, last_modified=state.last_modified)
+
+
+def _is_stored(fetched: Fetched, state: FeedState, digest: bytes) -> bool:
+    if fetched.status == 304:
+        return True
+    return state.config_digest == digest and state.body_digest == fetched.digest
+
+
+def _body(
+    fetched: Fetched, state: FeedState, request: FetchRequest, digest: bytes, now: datetime
+) -> Body:
+    asked = request.etag is not None or request.last_modified is not None
+    not_modified = fetched.status == 304
+    max_age = None if fetched.max_age_s is None else timedelta(seconds=fetched.max_age_s)
+    return Body(
+        digest=(state.body_digest if not_modified else fetched.digest) or b"",
+        size_bytes=fetched.size,
+        config_digest=digest,
+        etag=fetched.etag or (state.etag if not_modified else None),
+        last_modified=fetched.last_modified or (state.last_modified if not_modified else None),
+        max_age_until=None if max_age is None else now + max_age,
+        full_fetch_at=state.full_fetch_at if asked else now,
+    )
+
+
+def _job(feed: Feed, lease: Lease, fetched: Fetched, body: Body, accept_removals: bool) -> Job:
+    return Job(
+        lease=lease,
+        reading=feed.reading,
+        path=str(fetched.path),
+        name_hint=feed.request.url.partition("?")[0],
+        content_type=fetched.content_type,
+        charset=fetched.charset,
+        body=body,
+        accept_removals=accept_removals,
+    )
+
+
+def _retry_at(error: FeedError, now: datetime) -> datetime | None:
+    if not isinstance(error, FetchError) or error.retry_after_s is None:
+        return None
+    return now + timedelta(seconds=min(error.retry_after_s, 7 * 86_400))
+
+
+@contextmanager
+def _kept_alive(catalog: Database, lease: Lease, now: Callable[[], datetime]) -> Iterator[None]:
+    """Renew the lease while the sync runs; that it was lost is found out by its commit."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(LEASE.total_seconds() / 3):
+            try:
+                renew_lease(catalog, lease, now())
+            except Exception:  # noqa: BLE001, S112 the commit decides; a passing fault of the database is no news
+                continue
+
+    thread = threading.Thread(target=renew, name=f"lease-{lease.feed}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _fetch_progress(on_progress: OnProgress) -> Callable[[int, int | None], None]:
+    return lambda done, total: on_progress(
+        Progress(stage="fetch", done_bytes=done, total_bytes=total)
+    )
+
+
+def _read_progress(on_progress: OnProgress, total_bytes: int) -> Callable[[int, int], None]:
+    last = 0.0
+
+    def report(done_bytes: int, records: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PROGRESS_EVERY_S:
+            last = time.monotonic()
+            on_progress(
+                Progress(
+                    stage="read", done_bytes=done_bytes, total_bytes=total_bytes, records=records
+                )
+            )
+
+    return report

@@ -1,0 +1,171 @@
+"""The values that travel between the stages, from a raw record to a change. Pure.
+
+Every struct is frozen: a stage makes a new value, it never edits the one that it was given.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class SyncStatus(StrEnum):
+    """How a sync ended, or `running` while it has not."""
+
+    RUNNING = "running"
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class ChangeKind(StrEnum):
+    """What happened to an item."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    REMOVED = "removed"
+    RESTORED = "restored"
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """Where the records of a document are, and what may be in them.
+
+    `items` holds candidate dotted paths to the repeated element, best first; `""` is an array at the root, `*` is
+    any one name. `configured` says that a person chose the path, so that an error can name the setting.
+    """
+
+    items: tuple[str, ...] = ()
+    configured: bool = False
+    namespaces: dict[str, str] = {}
+    doctype: bool = False
+    max_record_bytes: int = 10 * 1024 * 1024
+    max_record_nodes: int = 100_000
+    max_depth: int = 64
+    max_skeleton_bytes: int = 16 * 1024 * 1024
+
+
+class Slices(Struct, frozen=True):
+    """Some consecutive raw records of one document: `raws[i]` is the record at `position + i` (the first is 1).
+
+    `context` is what a slice needs from the rest of its document to be read: for XML the start tags around it,
+    with their namespaces. Equal slices under equal contexts decode to equal values.
+    """
+
+    position: int
+    raws: Sequence[bytes]
+    context: bytes = b""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Why a record or one of its fields could not be used.
+
+    `pointer` is a JSON pointer (RFC 6901) into the item, `""` for the whole record; `rule` a short stable word;
+    `value` an excerpt of what was there; `hint` tells a shopkeeper what to write instead.
+    """
+
+    pointer: str
+    rule: str
+    value: str | None = None
+    hint: str = ""
+
+
+class Item(Struct, frozen=True):
+    """One normalized catalog item. `fields` includes `id`; nothing in it is None."""
+
+    id: str
+    fields: dict[str, Any]
+    warnings: tuple[Problem, ...] = ()
+
+
+class Reject(Struct, frozen=True):
+    """A record that could not become an item, with at least one problem, the most telling one first."""
+
+    position: int
+    item_id: str | None
+    problems: tuple[Problem, ...]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One row of the change stream. `fields` maps a top-level field to `(old, new)`; absent is None."""
+
+    seq: int | None
+    feed: str
+    item: str
+    kind: ChangeKind
+    fields: dict[str, tuple[Any, Any]]
+    sync: int
+    at: datetime
+
+
+class Counts(Struct, kw_only=True):
+    """What a sync did, in records and items. `rejected` and `warnings` count the open ones."""
+
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    restored: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    warnings: int = 0
+    duplicates: int = 0
+    held_removals: int = 0
+
+
+class ErrorInfo(Struct, frozen=True, kw_only=True):
+    """An error as it is recorded and shown: a stable code, a sentence, and what to do."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a running sync is: bytes of its body fetched (`fetch`) or read (`read`), or being stored (`store`)."""
+
+    stage: str
+    done_bytes: int = 0
+    total_bytes: int | None = None
+    records: int = 0
+
+
+class SyncRecord(Struct, frozen=True, kw_only=True):
+    """One run of one feed, as it is recorded; `counts`, `finished_at` and `duration_s` are None while it runs."""
+
+    id: int
+    feed: str
+    trigger: str
+    status: SyncStatus
+    started_at: datetime
+    finished_at: datetime | None
+    duration_s: float | None
+    size_bytes: int | None
+    counts: Counts | None
+    error: ErrorInfo | None
+
+
+class CatalogItem(Struct, frozen=True, kw_only=True):
+    """An item as it is stored; `key` orders items and is what pages go by."""
+
+    key: int
+    feed: str
+    id: str
+    fields: dict[str, Any]
+    warnings: tuple[Problem, ...]
+    created_at: datetime
+    changed_at: datetime
+    removed_at: datetime | None
+
+
+class OpenReject(Struct, frozen=True, kw_only=True):
+    """A record that could not become an item; `sync` is the one that first met it as it is."""
+
+    key: int
+    feed: str
+    sync: int
+    position: int
+    item_id: str | None
+    problems: tuple[Problem, ...]
+    opened_at: datetime

@@ -1,0 +1,81 @@
+"""The state directory: made, owned, and held by one feedd at a time."""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+from feedd.errors import StateInUse, UsageError
+
+
+class StateLock:
+    """An exclusive hold on a state directory, gone with the process whatever ends it."""
+
+    def __init__(self, state_dir: Path, purpose: str) -> None:
+        """Take the hold.
+
+        Raises:
+            StateInUse: another process has it; names it.
+        """
+        path = state_dir / "lock"
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._fd, 200, 0).decode(errors="replace").strip()
+            os.close(self._fd)
+            raise StateInUse(str(state_dir), holder or "another feedd") from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"feedd {purpose} (process {os.getpid()})".encode(), 0)
+
+    def release(self) -> None:
+        """Let others have it."""
+        os.close(self._fd)
+
+
+def prepare(state_dir: Path) -> None:
+    """Make the state directory where it is missing, and become its owner.
+
+    Root drops to the owner, so that no file of root's is left where the service cannot write it.
+
+    Raises:
+        UsageError: it belongs to somebody else, or cannot be made.
+    """
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = state_dir.stat()
+    except OSError as error:
+        raise UsageError(
+            f"the state directory {state_dir} cannot be used: {error.strerror}",
+            hint="Name another one with --state-dir or FEEDD_STATE_DIR.",
+        ) from error
+    if os.geteuid() == owner.st_uid:
+        return
+    if os.geteuid() != 0:
+        raise UsageError(
+            f"the state directory {state_dir} belongs to another user",
+            hint="Run the command as that user (sudo -u …), or name another directory with --state-dir.",
+        )
+    os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+    os.environ["HOME"] = str(state_dir)
+
+
+def instance_id(state_dir: Path) -> str:
+    """A name for this state directory's feedd that survives restarts: who holds its leases."""
+    path = state_dir / "instance"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    fresh = f"{os.uname().nodename}:{secrets.token_hex(8)}"
+    temporary = state_dir / f"instance.{os.getpid()}"
+    temporary.write_text(fresh)
+    try:
+        os.link(temporary, path)  # the first of several wins
+    except FileExistsError:
+        return path.read_text().strip()
+    finally:
+        temporary.unlink()
+    return fresh

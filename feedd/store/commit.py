@@ -1,0 +1,286 @@
+"""The end of a sync: everything that it found, in one transaction, or nothing."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+from sqlalchemy import Connection, bindparam, text, update
+
+from feedd.errors import FeedError
+from feedd.fingerprints import Int64s, Known
+from feedd.model import Counts, ErrorInfo, SyncStatus
+from feedd.reconcile import Outcome
+from feedd.store.database import Database, bulk_insert, transaction
+from feedd.store.feeds import FEEDS, STREAM, SYNCS, Lease, close_lease
+from feedd.store.stage import DatabaseStage
+from feedd.store.tables import KINDS, NUMBER_BITS, Utc
+
+_REMOVED = KINDS.index("removed")
+
+_MOVE_ITEMS = """
+INSERT INTO items (id, feed_id, item_id, fields, digest, warnings, warning_count, created_at, changed_at)
+SELECT item, :feed, item_id, fields, digest, warnings, warning_count, :now, :now
+FROM stage_items WHERE kind = 1 ORDER BY item
+"""
+_UPDATE_ITEMS = """
+UPDATE items SET fields = COALESCE(s.fields, items.fields), digest = s.digest, warnings = s.warnings,
+  warning_count = s.warning_count, removed_at = NULL,
+  changed_at = CASE WHEN s.kind = 0 THEN items.changed_at ELSE :now END
+FROM stage_items AS s WHERE items.id = s.item AND s.kind <> 1
+"""
+_REMOVE_ITEMS = """
+UPDATE items SET removed_at = :now, changed_at = :now FROM stage_removed AS s WHERE items.id = s.item
+"""
+_REMOVED_WARNINGS = """
+SELECT COALESCE(SUM(warning_count), 0) FROM items JOIN stage_removed ON items.id = stage_removed.item
+"""
+_ADD_CHANGES = f"""
+INSERT INTO changes (sync_id, ordinal, item, kind, fields)
+SELECT :sync, ordinal, item, kind, changes FROM stage_items WHERE ordinal IS NOT NULL
+UNION ALL SELECT :sync, ordinal, item, {_REMOVED}, '{{}}' FROM stage_removed ORDER BY 2
+"""  # noqa: S608
+_CLOSE_REJECTS = "DELETE FROM rejects WHERE id IN (SELECT reject FROM stage_closed)"
+_MOVE_REJECTS = """
+UPDATE rejects SET position = s.position FROM stage_rejects AS s WHERE rejects.id = s.reject AND NOT s.is_new
+"""
+_ADD_REJECTS = """
+INSERT INTO rejects (id, feed_id, sync_id, position, item_id, fingerprint, duplicate, problems, opened_at)
+SELECT reject, :feed, :sync, position, item_id, fingerprint, duplicate, problems, :now
+FROM stage_rejects WHERE is_new ORDER BY reject
+"""
+_MOVES = [
+    text(statement).bindparams(*([bindparam("now", type_=Utc)] if ":now" in statement else []))
+    for statement in (
+        _MOVE_ITEMS,
+        _UPDATE_ITEMS,
+        _REMOVE_ITEMS,
+        _ADD_CHANGES,
+        _CLOSE_REJECTS,
+        _MOVE_REJECTS,
+        _ADD_REJECTS,
+    )
+]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """What a body is recognized by next time, and what the server said about it."""
+
+    digest: bytes
+    size_bytes: int
+    config_digest: bytes
+    etag: str | None = None
+    last_modified: str | None = None
+    max_age_until: datetime | None = None
+    full_fetch_at: datetime | None = None
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sync ended, as it is recorded."""
+
+    status: SyncStatus
+    counts: Counts
+    finished_at: datetime
+    duration_s: float
+    size_bytes: int | None = None
+    error: ErrorInfo | None = None
+
+
+def commit_sync(
+    stage: DatabaseStage,
+    lease: Lease,
+    *,
+    outcome: Outcome,
+    removed: Int64s,
+    held: Int64s,
+    known: Known,
+    body: Body,
+    error: ErrorInfo | None,
+    now: datetime,
+    duration_s: float,
+) -> Ending:
+    """Store a sync whose body was read to the end; gives how it ended.
+
+    Raises:
+        SyncStopped: the lease was lost; nothing was stored.
+    """
+    connection = stage.connection
+    counts = outcome.counts
+    counts.removed = len(removed)
+    counts.held_removals = len(held)
+    stage.add_removed(removed, outcome.next_ordinal)
+    stage.add_closed(outcome.closed_rejects)
+    gone = np.concatenate([removed, -np.array(outcome.closed_rejects, dtype=np.int64)])
+    packed = known.packed(gone, outcome.fresh)
+    status = SyncStatus.HELD if len(held) else SyncStatus.APPLIED
+    with transaction(connection):
+        warnings = _move_rows(connection, lease, now) + outcome.warnings_delta
+        connection.execute(
+            text("DELETE FROM fingerprints WHERE feed_id = :feed"), {"feed": lease.feed_id}
+        )
+        parts = [(lease.feed_id, part, entries) for part, entries in enumerate(packed)]
+        bulk_insert(connection, "fingerprints", ("feed_id", "part", "packed"), parts)
+        live = outcome.live_before + counts.added + counts.restored - counts.removed
+        numbers = (1 << NUMBER_BITS) - 1
+        close_lease(
+            connection,
+            lease,
+            _validators(None if len(held) else body, body)
+            | {
+                "status": status,
+                "failures": 0,
+                "last_sync_at": lease.started_at,
+                "last_applied_at": now,
+                "retry_at": None,
+                "error": _error(error),
+                "items": live,
+                "rejected": counts.rejected,
+                "warnings": FEEDS.c.warnings + warnings,
+                "held_removals": len(held),
+                "held": held.tobytes() if len(held) else None,
+                "next_item": outcome.next_item & numbers,
+                "next_reject": outcome.next_reject & numbers,
+            },
+        )
+        counts.warnings = int(
+            connection.execute(
+                text("SELECT warnings FROM feeds WHERE id = :feed"), {"feed": lease.feed_id}
+            ).scalar_one()
+        )
+        ending = Ending(
+            status=status,
+            counts=counts,
+            finished_at=now,
+            duration_s=duration_s,
+            size_bytes=body.size_bytes,
+            error=error,
+        )
+        _number_changes(connection, lease, ending, outcome.next_ordinal + len(removed))
+    return ending
+
+
+def _move_rows(connection: Connection, lease: Lease, now: datetime) -> int:
+    """Staged rows become items, changes and rejects; gives how the removals change the count of warnings."""
+    values = {"feed": lease.feed_id, "sync": lease.sync_id, "now": now}
+    for statement in _MOVES:
+        used = {name: values[name] for name in statement.compile().params}
+        connection.execute(statement, used)
+    return -int(connection.execute(text(_REMOVED_WARNINGS)).scalar_one())
+
+
+def _number_changes(connection: Connection, lease: Lease, ending: Ending, changes: int) -> None:
+    """Give the sync's changes their place in the stream: the last thing before COMMIT, for all wait for this row."""
+    first_seq = None
+    if changes:
+        last_seq = connection.execute(
+            update(STREAM).values(last_seq=STREAM.c.last_seq + changes).returning(STREAM.c.last_seq)
+        ).scalar_one()
+        first_seq = last_seq - changes + 1
+    _end_sync(connection, lease, ending, first_seq=first_seq, change_count=changes)
+
+
+def record_unchanged(
+    database: Database, lease: Lease, body: Body, *, now: datetime, duration_s: float
+) -> Ending:
+    """End a sync whose body is the one that is stored already; the counts are those of the catalog."""
+    with database.transaction() as connection:
+        feed = connection.execute(
+            text("SELECT items, rejected, warnings FROM feeds WHERE id = :feed"),
+            {"feed": lease.feed_id},
+        ).one()
+        ending = Ending(
+            status=SyncStatus.UNCHANGED,
+            counts=Counts(unchanged=feed.items, rejected=feed.rejected, warnings=feed.warnings),
+            finished_at=now,
+            duration_s=duration_s,
+            size_bytes=body.size_bytes,
+        )
+        values = _validators(body, body) | {
+            "status": SyncStatus.UNCHANGED,
+            "error": None,
+            "failures": 0,
+            "last_sync_at": lease.started_at,
+            "retry_at": None,
+        }
+        close_lease(connection, lease, values)
+        _end_sync(connection, lease, ending)
+    return ending
+
+
+def record_failed(
+    database: Database,
+    lease: Lease,
+    error: FeedError,
+    *,
+    retry_at: datetime | None,
+    now: datetime,
+    duration_s: float,
+) -> Ending:
+    """End a sync that failed; the catalog stands as it is."""
+    with database.transaction() as connection:
+        feed = connection.execute(
+            text("SELECT rejected, warnings, held_removals FROM feeds WHERE id = :feed"),
+            {"feed": lease.feed_id},
+        ).one()
+        ending = Ending(
+            status=SyncStatus.FAILED,
+            counts=Counts(
+                rejected=feed.rejected, warnings=feed.warnings, held_removals=feed.held_removals
+            ),
+            finished_at=now,
+            duration_s=duration_s,
+            error=error.info,
+        )
+        close_lease(
+            connection,
+            lease,
+            {
+                "status": SyncStatus.FAILED,
+                "error": _error(error.info),
+                "failures": FEEDS.c.failures + 1,
+                "last_sync_at": lease.started_at,
+                "retry_at": retry_at,
+            },
+        )
+        _end_sync(connection, lease, ending)
+    return ending
+
+
+def _validators(stored: Body | None, seen: Body) -> dict[str, Any]:
+    """What the next fetch may ask with; None where the body was not taken in whole, so that it comes again."""
+    return {
+        "etag": stored.etag if stored else None,
+        "last_modified": stored.last_modified if stored else None,
+        "body_digest": stored.digest if stored else None,
+        "config_digest": stored.config_digest if stored else None,
+        "full_fetch_at": seen.full_fetch_at,
+        "max_age_until": seen.max_age_until,
+    }
+
+
+def _end_sync(
+    connection: Connection,
+    lease: Lease,
+    ending: Ending,
+    *,
+    first_seq: int | None = None,
+    change_count: int = 0,
+) -> None:
+    connection.execute(
+        update(SYNCS)
+        .where(SYNCS.c.id == lease.sync_id)
+        .values(
+            status=ending.status,
+            finished_at=ending.finished_at,
+            duration_s=ending.duration_s,
+            size_bytes=ending.size_bytes,
+            counts=msgspec.json.encode(ending.counts).decode(),
+            error=_error(ending.error),
+            first_seq=first_seq,
+            change_count=change_count,
+        )
+    )
+
+
+def _error(error: ErrorInfo | None) -> str | None:
+    return None if error is None else msgspec.json.encode(error).decode()

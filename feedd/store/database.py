@@ -1,0 +1,153 @@
+"""One database: an engine, explicit transactions, and the few places where SQLite and PostgreSQL differ.
+
+Connections run in driver autocommit and a transaction is begun in words, because SQLite must take its write lock at
+the start (`BEGIN IMMEDIATE`): a transaction that reads first and writes later can fail when it tries to.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from feedd.errors import StoreError
+
+SQLITE_BUSY_MS = 60_000
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA wal_autocheckpoint=0",  # checkpoints are taken off the commit path, see checkpoint()
+    "PRAGMA temp_store=FILE",
+    "PRAGMA cache_size=-8192",
+    f"PRAGMA busy_timeout={SQLITE_BUSY_MS}",
+)
+
+
+class Database:
+    """`name` is `catalog` or `people`: a file on SQLite, a schema on PostgreSQL."""
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        self.name = name
+        self.engine = engine
+        self.sqlite = engine.dialect.name == "sqlite"
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in autocommit.
+
+        Raises:
+            StoreError: the database cannot be reached, is damaged or is full.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StoreError(f"the {self.name} database: {_reason(error)}") from error
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection inside one write transaction."""
+        with self.connect() as connection, transaction(connection):
+            yield connection
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database file, where there is one."""
+        if self.sqlite:
+            with contextlib.suppress(StoreError), self.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def ping(self) -> None:
+        """Make one round trip, or raise StoreError."""
+        with self.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def open_database(name: str, *, state_dir: Path, url: str | None) -> Database:
+    """The database of that name: `state_dir/NAME.db`, or the schema NAME of the PostgreSQL database at `url`."""
+    if url is None:
+        engine = create_engine(
+            f"sqlite:///{state_dir / f'{name}.db'}", isolation_level="AUTOCOMMIT", pool_size=16
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        engine = create_engine(
+            re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url),
+            isolation_level="AUTOCOMMIT",
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=16,
+            connect_args={
+                "options": f"-csearch_path={name} -csynchronous_commit=on",
+                "application_name": f"feedd {name}",
+                "connect_timeout": 10,
+            },
+        )
+    return Database(name, engine)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma).close()
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """BEGIN to COMMIT on a connection in autocommit; ROLLBACK when anything is raised inside."""
+    sqlite = connection.dialect.name == "sqlite"
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "BEGIN")
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        # the connection may be gone, and SQLite ends the transaction by itself when a disk is full
+        with contextlib.suppress(DBAPIError):
+            connection.exec_driver_sql("ROLLBACK")
+        raise
+
+
+def bulk_insert(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert rows by the quickest way of the driver: COPY on PostgreSQL, `executemany` on SQLite."""
+    if not rows:
+        return
+    names = ", ".join(columns)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 our own names
+        connection.exec_driver_sql(statement, list(rows))
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def among(connection: Connection, column: str, parameter: str = "values") -> str:
+    """A condition: the column is one of the values bound as `among_value(...)` to the parameter."""
+    if connection.dialect.name == "sqlite":
+        return f"{column} IN (SELECT value FROM json_each(:{parameter}))"  # noqa: S608 our own names
+    return f"{column} = ANY(:{parameter})"
+
+
+def among_value(connection: Connection, values: Sequence[Any]) -> Any:
+    """The value to bind for `among`: one parameter for any number of values."""
+    if connection.dialect.name == "sqlite":
+        return msgspec.json.encode(values).decode()
+    return list(values)
+
+
+def _reason(error: DBAPIError) -> str:
+    text = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
+    if isinstance(error, OperationalError) and "database or disk is full" in text:
+        return f"{text}; make room on the disk, nothing was lost"
+    return text

@@ -1,0 +1,201 @@
+"""The state of feeds, and the lease under which one worker at a time syncs a feed."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import insert as generic_insert
+
+from feedd.errors import SyncStopped, UsageError
+from feedd.model import ErrorInfo, SyncStatus
+from feedd.store.database import Database
+from feedd.store.tables import FeedRow, StreamRow, SyncRow
+
+FEEDS = FeedRow.__table__  # type: ignore[attr-defined]  # SQLModel makes it at run time
+SYNCS = SyncRow.__table__  # type: ignore[attr-defined]
+STREAM = StreamRow.__table__  # type: ignore[attr-defined]
+LEASE = timedelta(seconds=60)
+
+
+class FeedState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of a feed; all None and zero before its first sync."""
+
+    id: int | None = None
+    name: str
+    etag: str | None = None
+    last_modified: str | None = None
+    body_digest: bytes | None = None
+    config_digest: bytes | None = None
+    status: SyncStatus | None = None
+    error: ErrorInfo | None = None
+    failures: int = 0
+    last_sync_at: datetime | None = None
+    last_applied_at: datetime | None = None
+    full_fetch_at: datetime | None = None
+    max_age_until: datetime | None = None
+    retry_at: datetime | None = None
+    items: int = 0
+    rejected: int = 0
+    warnings: int = 0
+    held_removals: int = 0
+    lease_holder: str | None = None
+    lease_until: datetime | None = None
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to commit one sync of one feed, for as long as nobody has taken a later `epoch`."""
+
+    feed_id: int
+    feed: str
+    sync_id: int
+    epoch: int
+    holder: str
+    started_at: datetime
+
+
+_STATE_COLUMNS = [FEEDS.c[name] for name in FeedState.__struct_fields__]
+
+
+def read_feeds(database: Database, names: Iterable[str] | None = None) -> dict[str, FeedState]:
+    """The stored state of the feeds, by name; a feed that never ran is not among them."""
+    query = select(*_STATE_COLUMNS)
+    if names is not None:
+        query = query.where(FEEDS.c.name.in_(list(names)))
+    with database.connect() as connection:
+        return {row.name: _state(row) for row in connection.execute(query)}
+
+
+def read_feed(database: Database, name: str) -> FeedState:
+    """The stored state of one feed, blank before its first sync."""
+    return read_feeds(database, [name]).get(name, FeedState(name=name))
+
+
+def _state(row: Any) -> FeedState:
+    values = dict(row._mapping)
+    if values["error"] is not None:
+        values["error"] = msgspec.json.decode(values["error"], type=ErrorInfo)
+    if values["status"] is not None:
+        values["status"] = SyncStatus(values["status"])
+    return FeedState(**values)
+
+
+def begin_sync(database: Database, feed: str, *, trigger: str, holder: str, now: datetime) -> Lease:
+    """Take the feed's lease and write the row of a running sync.
+
+    Raises:
+        UsageError: (`busy`) somebody else is syncing the feed.
+    """
+    with database.transaction() as connection:
+        feed_id = _feed_id(connection, feed)
+        taken = connection.execute(
+            update(FEEDS)
+            .where(
+                FEEDS.c.id == feed_id,
+                (FEEDS.c.lease_holder.is_(None)) | (FEEDS.c.lease_until < now),
+            )
+            .values(
+                lease_epoch=FEEDS.c.lease_epoch + 1, lease_holder=holder, lease_until=now + LEASE
+            )
+            .returning(FEEDS.c.lease_epoch)
+        ).scalar()
+        if taken is None:
+            raise UsageError(
+                f"feed {feed} is being synced already", code="busy", hint="Wait until it has ended."
+            )
+        sync_id = connection.execute(
+            generic_insert(SYNCS)
+            .values(
+                feed_id=feed_id,
+                trigger=trigger,
+                status=SyncStatus.RUNNING,
+                holder=holder,
+                started_at=now,
+                change_count=0,
+            )
+            .returning(SYNCS.c.id)
+        ).scalar_one()
+    return Lease(
+        feed_id=feed_id, feed=feed, sync_id=sync_id, epoch=taken, holder=holder, started_at=now
+    )
+
+
+def _feed_id(connection: Connection, feed: str) -> int:
+    connection.execute(
+        text(
+            "INSERT INTO feeds (name, failures, items, rejected, warnings, held_removals, next_item, "
+            "next_reject, lease_epoch) VALUES (:name, 0, 0, 0, 0, 0, 1, 1, 0) ON CONFLICT (name) DO NOTHING"
+        ),
+        {"name": feed},
+    )
+    return int(connection.execute(select(FEEDS.c.id).where(FEEDS.c.name == feed)).scalar_one())
+
+
+def renew_lease(database: Database, lease: Lease, now: datetime) -> bool:
+    """Hold the lease for longer; False when it is lost."""
+    with database.transaction() as connection:
+        return bool(
+            connection.execute(
+                update(FEEDS)
+                .where(FEEDS.c.id == lease.feed_id, FEEDS.c.lease_epoch == lease.epoch)
+                .values(lease_until=now + LEASE)
+            ).rowcount
+        )
+
+
+def close_lease(connection: Connection, lease: Lease, values: dict[str, Any]) -> None:
+    """Write a feed's state and give its lease back, inside the transaction that ends the sync.
+
+    Raises:
+        SyncStopped: somebody else has taken the lease meanwhile; the caller's transaction must not commit.
+    """
+    done = connection.execute(
+        update(FEEDS)
+        .where(FEEDS.c.id == lease.feed_id, FEEDS.c.lease_epoch == lease.epoch)
+        .where(FEEDS.c.lease_holder == lease.holder)
+        .values(lease_holder=None, lease_until=None, **values)
+    ).rowcount
+    if not done:
+        raise SyncStopped(
+            "lease_lost",
+            f"another worker took over the sync of {lease.feed} while this one was paused",
+            hint="Nothing of this sync was stored; the other one goes on.",
+        )
+
+
+def break_leases(database: Database, holder: str, now: datetime) -> list[str]:
+    """Give up the leases and end the running syncs of a holder that is known to be gone; their feeds' names."""
+    error = msgspec.json.encode(
+        ErrorInfo(code="interrupted", message="feedd was stopped in the middle of this sync")
+    ).decode()
+    with database.transaction() as connection:
+        names = [
+            str(name)
+            for name in connection.execute(
+                update(FEEDS)
+                .where(FEEDS.c.lease_holder == holder)
+                .values(lease_holder=None, lease_until=None, lease_epoch=FEEDS.c.lease_epoch + 1)
+                .returning(FEEDS.c.name)
+            ).scalars()
+        ]
+        connection.execute(
+            update(SYNCS)
+            .where(SYNCS.c.holder == holder, SYNCS.c.status == SyncStatus.RUNNING)
+            .values(status=SyncStatus.FAILED, finished_at=now, error=error)
+        )
+    return names
+
+
+def stream_position(database: Database) -> tuple[str, int]:
+    """The change stream's id and the last number it has given out."""
+    with database.connect() as connection:
+        row = connection.execute(select(STREAM.c.stream_id, STREAM.c.last_seq)).one()
+    return str(row.stream_id), int(row.last_seq)
+
+
+def count_running(database: Database) -> int:
+    """How many syncs are running."""
+    query = select(func.count()).select_from(SYNCS).where(SYNCS.c.status == SyncStatus.RUNNING)
+    with database.connect() as connection:
+        return int(connection.execute(query).scalar_one())

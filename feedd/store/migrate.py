@@ -1,0 +1,84 @@
+"""Bring a database to the newest schema, or refuse one that this feedd does not know.
+
+Each upgrade is one transaction, under a lock that keeps a second feedd out; a SQLite file that holds data is copied
+first. Alembic is imported only when there is something to do: it costs a third of a second.
+"""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect
+
+from feedd.errors import StoreError
+from feedd.store.database import Database, transaction
+from feedd.store.tables import catalog_metadata, people_metadata
+
+HEADS = {"catalog": "catalog0001", "people": "people0001"}
+METADATA = {"catalog": catalog_metadata, "people": people_metadata}
+MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_NUMBER = 0x66656564  # "feed", for pg_advisory_xact_lock
+
+
+def migrate(database: Database) -> None:
+    """Upgrade to the newest schema where needed.
+
+    Raises:
+        StoreError: the schema is newer than this feedd, or the database cannot be used.
+    """
+    with database.connect() as connection:
+        current = current_revision(connection)
+        if current == HEADS[database.name]:
+            return
+        if current is not None:
+            _back_up(database, current)
+        with transaction(connection):
+            if not database.sqlite:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
+                connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {database.name}")
+            _upgrade(database, connection)
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision of the schema that is there; None for an empty database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
+def _upgrade(database: Database, connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("version_locations", str(MIGRATIONS / database.name))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["metadata"] = METADATA[database.name]
+    current = current_revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise StoreError(
+            f"the {database.name} database has schema {current}, which this feedd does not know; "
+            "it was written by a newer one: install that, or restore the backup made before the upgrade"
+        )
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(f"the {database.name} database cannot be upgraded: {error}") from error
+
+
+def _back_up(database: Database, revision: str) -> None:
+    name = database.engine.url.database
+    if not database.sqlite or name is None:
+        return
+    target = Path(f"{name}.before-{revision}-upgrade")
+    with (
+        contextlib.closing(sqlite3.connect(name)) as source,
+        contextlib.closing(sqlite3.connect(target)) as copy,
+    ):
+        source.backup(copy)

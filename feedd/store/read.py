@@ -1,0 +1,220 @@
+"""What the catalog answers: items, changes, syncs and rejects, a page at a time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, and_, or_, select
+
+from feedd.errors import NotFound
+from feedd.model import (
+    CatalogItem,
+    Change,
+    ChangeKind,
+    Counts,
+    ErrorInfo,
+    OpenReject,
+    Problem,
+    SyncRecord,
+    SyncStatus,
+)
+from feedd.store.database import Database
+from feedd.store.feeds import FEEDS, SYNCS
+from feedd.store.tables import KINDS, NUMBER_BITS, ChangeRow, ItemRow, RejectRow
+
+ITEMS = ItemRow.__table__  # type: ignore[attr-defined]
+CHANGES = ChangeRow.__table__  # type: ignore[attr-defined]
+REJECTS = RejectRow.__table__  # type: ignore[attr-defined]
+_decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
+_decode_problems = msgspec.json.Decoder(tuple[Problem, ...]).decode
+_SEQ = SYNCS.c.first_seq + CHANGES.c.ordinal
+
+
+def read_items(
+    database: Database,
+    *,
+    feeds: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
+    removed: bool | None = False,
+    after: int = 0,
+    limit: int = 100,
+) -> list[CatalogItem]:
+    """Items in the order of their keys; `removed` None means live and removed ones."""
+    query = select(ITEMS, FEEDS.c.name.label("feed")).join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id)
+    if feeds is not None:
+        query = query.where(FEEDS.c.name.in_(feeds))
+    if ids is not None:
+        query = query.where(ITEMS.c.item_id.in_(ids))
+    if removed is not None:
+        query = query.where(
+            ITEMS.c.removed_at.is_not(None) if removed else ITEMS.c.removed_at.is_(None)
+        )
+    query = query.where(ITEMS.c.id > after).order_by(ITEMS.c.id).limit(limit)
+    return [_item(row) for row in _rows(database, query)]
+
+
+def read_warned_items(
+    database: Database, feeds: Sequence[str], *, after: int = 0, limit: int = 100
+) -> list[CatalogItem]:
+    """Live items with warnings, in the order of their keys."""
+    query = (
+        select(ITEMS, FEEDS.c.name.label("feed"))
+        .join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id)
+        .where(FEEDS.c.name.in_(feeds), ITEMS.c.warning_count > 0, ITEMS.c.removed_at.is_(None))
+        .where(ITEMS.c.id > after)
+        .order_by(ITEMS.c.id)
+        .limit(limit)
+    )
+    return [_item(row) for row in _rows(database, query)]
+
+
+def read_changes(
+    database: Database,
+    *,
+    since: int = 0,
+    limit: int = 100,
+    feeds: Sequence[str] | None = None,
+    kinds: Sequence[ChangeKind] | None = None,
+    items: Sequence[str] | None = None,
+    descending: bool = False,
+    before: int | None = None,
+) -> list[Change]:
+    """Changes with a number above `since` (and below `before`), in the order of the stream."""
+    query = (
+        select(
+            _SEQ.label("seq"),
+            FEEDS.c.name.label("feed"),
+            ITEMS.c.item_id,
+            CHANGES.c.kind,
+            CHANGES.c.fields,
+            SYNCS.c.id.label("sync"),
+            SYNCS.c.finished_at.label("at"),
+        )
+        .join(CHANGES, CHANGES.c.sync_id == SYNCS.c.id)
+        .join(FEEDS, FEEDS.c.id == SYNCS.c.feed_id)
+        .join(ITEMS, ITEMS.c.id == CHANGES.c.item)
+        .where(SYNCS.c.first_seq.is_not(None), since < _SEQ)
+        .where(SYNCS.c.first_seq + SYNCS.c.change_count > since)
+    )
+    if before is not None:
+        query = query.where(before > _SEQ, SYNCS.c.first_seq < before)
+    if feeds is not None:
+        query = query.where(FEEDS.c.name.in_(feeds))
+    if kinds is not None:
+        query = query.where(CHANGES.c.kind.in_([KINDS.index(kind) for kind in kinds]))
+    if items is not None:
+        query = query.where(ITEMS.c.item_id.in_(items))
+    order = [SYNCS.c.first_seq, CHANGES.c.ordinal]
+    query = query.order_by(*[column.desc() if descending else column for column in order])
+    return [
+        Change(
+            seq=row.seq,
+            feed=row.feed,
+            item=row.item_id,
+            kind=ChangeKind(KINDS[row.kind]),
+            fields=_decode_changes(row.fields),
+            sync=row.sync,
+            at=row.at,
+        )
+        for row in _rows(database, query.limit(limit))
+    ]
+
+
+def read_syncs(
+    database: Database,
+    *,
+    feeds: Sequence[str] | None = None,
+    status: SyncStatus | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[SyncRecord]:
+    """Syncs, the newest first."""
+    query = select(SYNCS, FEEDS.c.name.label("feed")).join(FEEDS, FEEDS.c.id == SYNCS.c.feed_id)
+    if feeds is not None:
+        query = query.where(FEEDS.c.name.in_(feeds))
+    if status is not None:
+        query = query.where(SYNCS.c.status == status)
+    if before is not None:
+        query = query.where(SYNCS.c.id < before)
+    return [_sync(row) for row in _rows(database, query.order_by(SYNCS.c.id.desc()).limit(limit))]
+
+
+def read_sync(database: Database, sync_id: int) -> SyncRecord:
+    """One sync.
+
+    Raises:
+        NotFound: there is none with that id.
+    """
+    found = read_syncs(database, before=sync_id + 1, limit=1)
+    if not found or found[0].id != sync_id:
+        raise NotFound(f"there is no sync {sync_id}")
+    return found[0]
+
+
+def read_rejects(
+    database: Database,
+    *,
+    feeds: Sequence[str] | None = None,
+    after: tuple[int, int] | None = None,
+    limit: int = 100,
+) -> list[OpenReject]:
+    """Open rejects, feed by feed in the order of their positions; `after` is the (key, position) of the last seen."""
+    query = select(REJECTS, FEEDS.c.name.label("feed")).join(FEEDS, FEEDS.c.id == REJECTS.c.feed_id)
+    if feeds is not None:
+        query = query.where(FEEDS.c.name.in_(feeds))
+    if after is not None:
+        key, position = after
+        feed_id = key >> NUMBER_BITS
+        same_feed = REJECTS.c.feed_id == feed_id
+        beyond = or_(
+            REJECTS.c.position > position,
+            and_(REJECTS.c.position == position, REJECTS.c.id > key),
+        )
+        query = query.where(or_(REJECTS.c.feed_id > feed_id, and_(same_feed, beyond)))
+    query = query.order_by(REJECTS.c.feed_id, REJECTS.c.position, REJECTS.c.id).limit(limit)
+    return [
+        OpenReject(
+            key=row.id,
+            feed=row.feed,
+            sync=row.sync_id,
+            position=row.position,
+            item_id=row.item_id,
+            problems=_decode_problems(row.problems),
+            opened_at=row.opened_at,
+        )
+        for row in _rows(database, query)
+    ]
+
+
+def _rows(database: Database, query: Select[Any]) -> Sequence[Any]:
+    with database.connect() as connection:
+        return connection.execute(query).all()
+
+
+def _item(row: Any) -> CatalogItem:
+    return CatalogItem(
+        key=row.id,
+        feed=row.feed,
+        id=row.item_id,
+        fields=_decode_fields(row.fields),
+        warnings=_decode_problems(row.warnings) if row.warnings else (),
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+        removed_at=row.removed_at,
+    )
+
+
+def _sync(row: Any) -> SyncRecord:
+    return SyncRecord(
+        id=row.id,
+        feed=row.feed,
+        trigger=row.trigger,
+        status=SyncStatus(row.status),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        duration_s=row.duration_s,
+        size_bytes=row.size_bytes,
+        counts=msgspec.json.decode(row.counts, type=Counts) if row.counts else None,
+        error=msgspec.json.decode(row.error, type=ErrorInfo) if row.error else None,
+    )

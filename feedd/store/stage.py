@@ -1,0 +1,128 @@
+"""Where the rows of a sync wait for its commit: temporary tables of one connection, gone with it.
+
+Filling them takes no lock that anybody else wants; the commit moves them in one short transaction.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from feedd.fingerprints import Int64s, Known
+from feedd.reconcile import ItemRow, RejectRow, StoredItem
+from feedd.store.database import Database, among, among_value, bulk_insert
+from feedd.store.tables import KINDS, NUMBER_BITS
+
+_TABLES = {
+    "stage_items": "ordinal BIGINT, item BIGINT NOT NULL, item_id TEXT NOT NULL, kind SMALLINT NOT NULL, "
+    "fields TEXT, digest {blob} NOT NULL, warnings TEXT, warning_count INTEGER NOT NULL, changes TEXT NOT NULL",
+    "stage_rejects": "reject BIGINT NOT NULL, is_new BOOLEAN NOT NULL, position BIGINT NOT NULL, item_id TEXT, "
+    "fingerprint {blob} NOT NULL, duplicate BOOLEAN NOT NULL, problems TEXT NOT NULL",
+    "stage_removed": "ordinal BIGINT NOT NULL, item BIGINT NOT NULL",
+    "stage_closed": "reject BIGINT NOT NULL",
+}
+LOOKUP = 1_000  # ids a question
+
+
+class DatabaseStage:
+    """The stage of one feed's sync; `connection` is its own until the commit."""
+
+    def __init__(self, connection: Connection, feed_id: int) -> None:
+        self.connection = connection
+        self.feed_id = feed_id
+        blob = "BLOB" if connection.dialect.name == "sqlite" else "BYTEA"
+        for table, columns in _TABLES.items():
+            connection.exec_driver_sql(
+                f"CREATE TEMPORARY TABLE {table} ({columns.format(blob=blob)})"
+            )
+        connection.exec_driver_sql("CREATE INDEX ix_stage_item_id ON stage_items (item_id)")
+
+    def key(self, number: int) -> int:
+        """The primary key of this feed's item or reject with that number."""
+        return self.feed_id << NUMBER_BITS | number
+
+    def numbering(self) -> tuple[int, int]:
+        """The next free item and reject keys."""
+        row = self.connection.execute(
+            text("SELECT next_item, next_reject FROM feeds WHERE id = :feed"),
+            {"feed": self.feed_id},
+        ).one()
+        return self.key(row.next_item), self.key(row.next_reject)
+
+    def held(self) -> Int64s:
+        """The items whose removal is held since the last sync."""
+        packed = self.connection.execute(
+            text("SELECT held FROM feeds WHERE id = :feed"), {"feed": self.feed_id}
+        ).scalar()
+        return np.frombuffer(packed or b"", dtype=np.int64)
+
+    def known(self) -> Known:
+        """The fingerprints of the last sync."""
+        return Known(
+            self.connection.execute(
+                text("SELECT packed FROM fingerprints WHERE feed_id = :feed ORDER BY part"),
+                {"feed": self.feed_id},
+            ).scalars()
+        )
+
+    def open_rejects(self) -> Iterator[tuple[int, str | None, int, bytes, bool]]:
+        """Key, item id, position, fingerprint and whether it is a duplicate, of every open reject."""
+        for row in self.connection.execute(
+            text(
+                "SELECT id, item_id, position, fingerprint, duplicate FROM rejects "
+                "WHERE feed_id = :feed ORDER BY id"
+            ),
+            {"feed": self.feed_id},
+        ):
+            yield row.id, row.item_id, row.position, bytes(row.fingerprint), bool(row.duplicate)
+
+    def add_items(self, rows: Sequence[ItemRow]) -> None:
+        """Put items aside."""
+        coded = [(*r[:3], 0 if r.kind is None else KINDS.index(r.kind), *r[4:]) for r in rows]
+        bulk_insert(self.connection, "stage_items", ItemRow._fields, coded)
+
+    def add_rejects(self, rows: Sequence[RejectRow]) -> None:
+        """Put rejects aside."""
+        bulk_insert(self.connection, "stage_rejects", RejectRow._fields, rows)
+
+    def add_removed(self, items: Int64s, first_ordinal: int) -> None:
+        """Put aside which items go."""
+        rows = list(enumerate(items.tolist(), first_ordinal))
+        bulk_insert(self.connection, "stage_removed", ("ordinal", "item"), rows)
+
+    def add_closed(self, rejects: Sequence[int]) -> None:
+        """Put aside which rejects are settled."""
+        bulk_insert(self.connection, "stage_closed", ("reject",), [(r,) for r in rejects])
+
+    def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]:
+        """Item id -> digest of those that this sync has put aside already."""
+        query = f"SELECT item_id, digest FROM stage_items WHERE {among(self.connection, 'item_id')}"  # noqa: S608
+        return {row.item_id: bytes(row.digest) for row in self._among(query, item_ids)}
+
+    def stored(self, item_ids: Sequence[str]) -> dict[str, StoredItem]:
+        """Item id -> what the catalog holds of it, live or removed."""
+        query = (
+            "SELECT item_id, id, digest, fields, removed_at IS NULL AS live, warning_count FROM items "  # noqa: S608
+            f"WHERE feed_id = :feed AND {among(self.connection, 'item_id')}"
+        )
+        return {
+            row.item_id: StoredItem(
+                row.id, bytes(row.digest), row.fields, bool(row.live), row.warning_count
+            )
+            for row in self._among(query, item_ids)
+        }
+
+    def _among(self, query: str, values: Sequence[str]) -> Iterator[Any]:
+        for start in range(0, len(values), LOOKUP):
+            some = among_value(self.connection, values[start : start + LOOKUP])
+            yield from self.connection.execute(text(query), {"feed": self.feed_id, "values": some})
+
+
+@contextlib.contextmanager
+def open_stage(database: Database, feed_id: int) -> Iterator[DatabaseStage]:
+    """A stage on a connection of its own, which is closed at the end, not pooled: its tables die with it."""
+    with database.connect() as connection:
+        connection.detach()
+        yield DatabaseStage(connection, feed_id)
