@@ -59,13 +59,14 @@ class App:
 
     def __init__(self, settings: Settings, *, read_body: ingest.ReadBody | None = None) -> None:
         self.settings = settings
-        url = settings.database.reveal() if settings.database else None
-        self.place = ingest.Place(state_dir=str(settings.state_dir), url=url)
-        self.catalog = self.place.open_catalog()
-        self.people = open_database("people", state_dir=settings.state_dir, url=url)
+        place = place_of(settings)
+        self.catalog = place.open_catalog()
+        self.people = open_database("people", state_dir=settings.state_dir, url=place.url)
         self.spool_dir = settings.state_dir / "spool"
         self.spool_dir.mkdir(mode=0o700, exist_ok=True)
-        os.environ["SQLITE_TMPDIR"] = str(self.spool_dir)  # staged rows can outgrow a /tmp in memory
+        os.environ["SQLITE_TMPDIR"] = str(
+            self.spool_dir
+        )  # staged rows can outgrow a /tmp in memory
         for database in (self.catalog, self.people):
             migrate(database)
         self.holder = state.instance_id(settings.state_dir)
@@ -158,9 +159,7 @@ class App:
         limit: int = 100,
     ) -> list[SyncRecord]:
         """Syncs, the newest first."""
-        return read.read_syncs(
-            self.catalog, feeds=feeds, status=status, before=before, limit=limit
-        )
+        return read.read_syncs(self.catalog, feeds=feeds, status=status, before=before, limit=limit)
 
     def sync_record(self, sync_id: int) -> SyncRecord:
         """One sync. Raises NotFound."""
@@ -275,9 +274,7 @@ class App:
             database.ping()
 
     def _feed(self, feed: FeedSettings) -> ingest.Feed:
-        return ingest.Feed(
-            name=feed.name, request=self._request(feed), reading=reading_of(feed)
-        )
+        return ingest.Feed(name=feed.name, request=self._request(feed), reading=reading_of(feed))
 
     def _request(self, feed: FeedSettings) -> FetchRequest:
         auth: tuple[str, str] | str | None = None
@@ -326,6 +323,12 @@ def build(settings: Settings, *, read_body: ingest.ReadBody | None = None) -> Ap
     """
     state.prepare(settings.state_dir)
     return App(settings, read_body=read_body)
+
+
+def place_of(settings: Settings) -> ingest.Place:
+    """Where the databases of those settings are."""
+    url = settings.database.reveal() if settings.database else None
+    return ingest.Place(state_dir=str(settings.state_dir), url=url)
 
 
 def reading_of(feed: FeedSettings) -> ingest.Reading:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
-from feedd.errors import FeedError, FetchError, SyncStopped
+from feedd.errors import FeedError, FetchError
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
 from feedd.model import ErrorInfo, Progress, SyncRecord
@@ -130,7 +129,7 @@ def sync_feed(
         try:
             state = read_feed(catalog, feed.name)
             digest = config_digest(plan_of(feed.reading), feed.reading)
-            request = _conditional(feed.request, state, digest, trigger, now())
+            request = _conditional(feed.request, state, digest, now())
             fetched = fetcher.fetch(
                 request, spool_dir, on_progress=_fetch_progress(on_progress), stop=stop
             )
@@ -144,15 +143,18 @@ def sync_feed(
             finally:
                 if fetched.owned and fetched.path is not None:
                     fetched.path.unlink(missing_ok=True)
-        except FeedError as error:
+        except Exception as error:
+            failure = error if isinstance(error, FeedError) else _bug(error)
             record_failed(
                 catalog,
                 lease,
-                error,
-                retry_at=_retry_at(error, now()),
+                failure,
+                retry_at=_retry_at(failure, now()),
                 now=now(),
                 duration_s=time.monotonic() - started,
             )
+            if failure is not error:
+                raise
     return read_sync(catalog, lease.sync_id)
 
 
@@ -225,7 +227,7 @@ def _nothing_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
 
 
 def _conditional(
-    request: FetchRequest, state: FeedState, digest: bytes, trigger: str, now: datetime
+    request: FetchRequest, state: FeedState, digest: bytes, now: datetime
 ) -> FetchRequest:
     """The request with the validators of the stored body, unless it was read under another configuration.
 
@@ -270,6 +272,14 @@ def _job(feed: Feed, lease: Lease, fetched: Fetched, body: Body, accept_removals
         charset=fetched.charset,
         body=body,
         accept_removals=accept_removals,
+    )
+
+
+def _bug(error: Exception) -> FeedError:
+    return FeedError(
+        "internal",
+        f"feedd could not finish this sync ({type(error).__name__})",
+        hint="The catalog stands. The log has the details.",
     )
 
 

@@ -5,7 +5,6 @@ value, coerce it, settle what several fields decide together (currency, images),
 own names, and let the schema judge. A plan never raises for any value that JSON can write.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -14,8 +13,10 @@ import msgspec
 from jsonschema_rs import Draft202012Validator
 
 from feedd.coerce import COERCIONS, MANY, Coercion, Note, Noted, Refused, excerpt
+from feedd.coerce.text import clean
 from feedd.mapping import Fields, Path, Source, parse_path, reach, read_fields
 from feedd.model import Item, Layout, Problem, Reject
+from feedd.names import Names, kept_apart
 from feedd.verdict import compiled, pointer, settle
 
 __all__ = ["NORMALIZER_VERSION", "Path", "Plan", "compile_plan", "parse_path"]
@@ -24,7 +25,7 @@ __all__ = ["NORMALIZER_VERSION", "Path", "Plan", "compile_plan", "parse_path"]
 NORMALIZER_VERSION = 1
 
 _BLANK_TYPES = frozenset({str, dict, list, type(None)})
-_MAX_CACHED_NAMES = 10_000
+_IDENTITY = ("id", "title")
 
 _keep = COERCIONS["any"]
 _read_links = COERCIONS["urls"]
@@ -71,15 +72,28 @@ class _Step(NamedTuple):
 
 
 class _Draft:
-    """One item in the making. `taken` maps a field to the record's key it came from."""
+    """One item in the making.
 
-    __slots__ = ("currencies", "fields", "record", "refused", "spare_images", "taken", "warnings")
+    `taken` maps a field to the record's key that it came from; `spent` holds keys that gave nothing, and are not kept.
+    """
+
+    __slots__ = (
+        "currencies",
+        "fields",
+        "record",
+        "refused",
+        "spare_images",
+        "spent",
+        "taken",
+        "warnings",
+    )
 
     def __init__(self, record: dict[str, Any]) -> None:
         self.record = record
         self.fields: dict[str, Any] = {}
         self.warnings: list[Problem] = []
         self.taken: dict[str, str] = {}
+        self.spent: set[str] = set()
         self.refused: dict[str, Problem] = {}
         self.currencies: dict[str, str] = {}
         self.spare_images: list[str] = []
@@ -100,7 +114,7 @@ class Plan:
         self.digest = digest
         self._validator = validator
         self._default_currency = default_currency
-        self._prefixes = frozenset(mapping.namespaces)
+        self._names = Names(frozenset(mapping.namespaces))
         self._steps = tuple(
             _Step(f.name, pointer(f.name), f.sources, COERCIONS[f.coercion], f.coercion in MANY)
             for f in mapping.fields
@@ -118,7 +132,6 @@ class Plan:
             for name in mapping.recommended
             if name in self._by_name
         )
-        self._bare_names: dict[str, str] = {}
 
     def normalize(self, position: int, record: dict[str, Any]) -> Item | Reject:
         """The item that a record is, with what could not be used as warnings; or why it is none."""
@@ -156,12 +169,12 @@ class Plan:
                 draft.refused[step.name] = Problem(
                     pointer=step.pointer, rule=result.rule, value=excerpt(raw), hint=result.hint
                 )
-                if key:
-                    draft.taken[step.name] = key
             return False
         if kind is Noted:
             result = _heard(draft, step, result, raw)
         if result is None:
+            if key:
+                draft.spent.add(key)
             return False
         draft.fields[step.name] = result
         if key:
@@ -169,8 +182,12 @@ class Plan:
         return True
 
     def _give_up(self, draft: _Draft, step: _Step) -> None:
+        """No source gave a value; what was refused is said once, and is not kept under another name."""
         problem = draft.refused.get(step.name)
-        if problem is not None and step.name != "id" and step.name != "title":
+        if problem is None:
+            return
+        draft.spent.update(key for key, rest in step.sources if not rest)
+        if step.name not in _IDENTITY:
             draft.warnings.append(problem)
 
     def _first_usable(self, draft: _Draft, step: _Step, values: list[Any]) -> Any:
@@ -190,9 +207,10 @@ class Plan:
         others = sum(_plain(each) != _plain(first) for each in results if each is not None)
         if not others:
             return first
-        hint = f"The first value is used and {others} more are not; write this field once."
         known = first if type(first) is Noted else Noted(first)
-        return Noted(known.value, (*known.notes, Note("repeated_field", hint)), known.currency)
+        return Noted(
+            known.value, (*known.notes, Note("repeated_field", _repeated(others))), known.currency
+        )
 
     def _settle_currency(self, draft: _Draft) -> None:
         """One currency for all prices of an item: the price's own, else the stated one, else the default."""
@@ -221,27 +239,24 @@ class Plan:
 
     def _keep_others(self, draft: _Draft) -> None:
         """The fields that the schema does not know keep their names and shapes."""
-        taken = set(draft.taken.values())
+        used = draft.spent.union(draft.taken.values())
         kept: list[tuple[str, str, Any]] = []
         for key, value in draft.record.items():
-            if key in taken or value is None:
+            if key in used or value is None:
                 continue
             if key in self._alternatives and self._says_nothing_new(draft, key, value):
                 continue
-            name = self._bare_names.get(key) or self._bare_name(key)
-            if name in self._by_name:
-                if key in self._by_name:
+            name = self._names.bare(key)
+            if name in draft.fields or name in self._by_name:
+                name = clean(str(key))
+                if name in draft.fields or name in self._by_name:
                     continue  # the schema decides what stands under this name
-                name = key
             kept.append((name, key, value))
         if len({name for name, _, _ in kept}) < len(kept):
-            kept = _kept_apart(kept)
+            kept = kept_apart(kept)
         refused: list[Problem] = []
         for name, _, value in kept:
-            whole = (
-                self._bare_tree(value) if self._prefixes and type(value) in (dict, list) else value
-            )
-            result = _keep(whole)
+            result = _keep(self._names.tree(value))
             if type(result) is Refused:
                 refused.append(
                     Problem(
@@ -263,29 +278,6 @@ class Plan:
             draft.fields.get(name) == value or draft.record.get(draft.taken.get(name, "")) == value
             for name in self._alternatives[key]
         )
-
-    def _bare_name(self, key: Any) -> str:
-        name = _without_prefix(str(key), self._prefixes)
-        if not name.isprintable():
-            name = str(_keep(name))
-        if len(self._bare_names) < _MAX_CACHED_NAMES:
-            self._bare_names[key] = name
-        return name
-
-    def _bare_tree(self, value: Any, depth: int = 0) -> Any:
-        """The value with declared namespace prefixes taken off its names, where that makes no two names equal."""
-        if depth > 64:  # the coercion refuses it
-            return value
-        if type(value) is list:
-            return [self._bare_tree(each, depth + 1) for each in value]
-        if type(value) is not dict:
-            return value
-        bare = {key: _without_prefix(str(key), self._prefixes) for key in value}
-        times = Counter(bare.values())
-        return {
-            (name if times[name] == 1 else key): self._bare_tree(value[key], depth + 1)
-            for key, name in bare.items()
-        }
 
     def _outcome(self, position: int, draft: _Draft) -> Item | Reject:
         fields, warnings = draft.fields, draft.warnings
@@ -367,8 +359,13 @@ def _heard(draft: _Draft, step: _Step, noted: Noted, raw: Any) -> Any:
 
 def _settle_images(draft: _Draft) -> None:
     """The gallery never repeats the main image; images that were given as the main one fill an empty gallery."""
-    main = draft.fields.get("image_link")
-    links = draft.fields.get("additional_image_links") or draft.spare_images
+    main, spare = draft.fields.get("image_link"), draft.spare_images
+    given = draft.fields.get("additional_image_links")
+    if given and (unused := len(set(spare) - {main, *given})):
+        draft.warnings.append(
+            Problem(pointer="/image_link", rule="repeated_field", hint=_repeated(unused))
+        )
+    links = given or spare
     if not links:
         return
     others = [link for link in dict.fromkeys(links) if link != main]
@@ -378,16 +375,5 @@ def _settle_images(draft: _Draft) -> None:
         draft.fields.pop("additional_image_links", None)
 
 
-def _without_prefix(key: str, prefixes: frozenset[str]) -> str:
-    prefix, colon, name = key.partition(":")
-    return name if colon and name and prefix in prefixes else key
-
-
-def _kept_apart(kept: list[tuple[str, str, Any]]) -> list[tuple[str, str, Any]]:
-    """The same fields, those whose names would be equal under their raw names; the order of the feed plays no part."""
-    times = Counter(name for name, _, _ in kept)
-    apart: dict[str, tuple[str, str, Any]] = {}
-    for name, key, value in sorted(kept, key=lambda each: str(each[1])):
-        own = name if times[name] == 1 else str(_keep(str(key)))
-        apart.setdefault(own, (own, key, value))
-    return list(apart.values())
+def _repeated(others: int) -> str:
+    return f"The first value is used and {others} more are not; write this field once."

@@ -29,7 +29,6 @@ _UTF16 = (
     (re.compile(rb"(?:\0[ \t\r\n])*\0[<{\[]\0"), "utf-16-be"),
 )
 _DECLARED = re.compile(rb"\s*<\?xml\s[^>]*?\bencoding\s*=\s*[\"']([^\"'>]*)[\"']")
-_MAX_MARK_BYTES = max(len(mark) for mark, _ in _MARKS)
 
 
 class Text:
@@ -39,23 +38,21 @@ class Text:
         FormatError: (`unknown_encoding`) at once, for an encoding that feedd does not read.
     """
 
-    def __init__(self, stream: BinaryIO, charset: str | None) -> None:
+    def __init__(
+        self, stream: BinaryIO, charset: str | None, piece_bytes: int = CHUNK_BYTES
+    ) -> None:
         head = _read_full(stream, HEAD_BYTES)
         encoding, skip = encoding_of(head, charset)
-        pieces = _pieces(stream, head[skip:])
+        pieces = _pieces(stream, head[skip:], piece_bytes)
         self._pieces = pieces if encoding == "utf-8" else _transcoded(pieces, encoding)
-        self.head = next(self._pieces, b"")
-        self._first = self.head
+        self.head = head_text(head, charset)
 
     def read(self) -> bytes:
-        """The next piece, at most about `CHUNK_BYTES`; `b""` at the end.
+        """The next piece, about `piece_bytes` long; `b""` at the end.
 
         Raises:
             FormatError: (`truncated`) the text ends in the middle of a character.
         """
-        if self._first:
-            first, self._first = self._first, b""
-            return first
         return next(self._pieces, b"")
 
 
@@ -127,10 +124,10 @@ def _read_full(stream: BinaryIO, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _pieces(stream: BinaryIO, first: bytes) -> Iterator[bytes]:
-    if first:
-        yield first
-    while piece := _read_full(stream, CHUNK_BYTES):
+def _pieces(stream: BinaryIO, first: bytes, size: int) -> Iterator[bytes]:
+    for at in range(0, len(first), size):
+        yield first[at : at + size]
+    while piece := _read_full(stream, size):
         yield piece
 
 

@@ -126,7 +126,7 @@ def bulk_insert(
         statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 our own names
         connection.exec_driver_sql(statement, list(rows))
         return
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection
     with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy import insert as generic_insert
 
 from feedd.errors import SyncStopped, UsageError
+from feedd.fingerprints import without_hashes
 from feedd.model import ErrorInfo, SyncStatus
-from feedd.store.database import Database
+from feedd.store.database import Database, bulk_insert
 from feedd.store.tables import FeedRow, StreamRow, SyncRow
 
 FEEDS = FeedRow.__table__  # type: ignore[attr-defined]  # SQLModel makes it at run time
@@ -185,6 +186,25 @@ def break_leases(database: Database, holder: str, now: datetime) -> list[str]:
             .values(status=SyncStatus.FAILED, finished_at=now, error=error)
         )
     return names
+
+
+def forget_fingerprints(database: Database, feed: str) -> None:
+    """Have the next sync of a feed fetch and decode everything, whatever it has seen before."""
+    with database.transaction() as connection:
+        feed_id = connection.execute(select(FEEDS.c.id).where(FEEDS.c.name == feed)).scalar()
+        values = {"feed": feed_id}
+        packed = connection.execute(
+            text("SELECT packed FROM fingerprints WHERE feed_id = :feed ORDER BY part"), values
+        ).scalars()
+        parts = without_hashes(packed)
+        connection.execute(text("DELETE FROM fingerprints WHERE feed_id = :feed"), values)
+        rows = [(feed_id, part, entries) for part, entries in enumerate(parts)]
+        bulk_insert(connection, "fingerprints", ("feed_id", "part", "packed"), rows)
+        connection.execute(
+            update(FEEDS)
+            .where(FEEDS.c.id == feed_id)
+            .values(etag=None, last_modified=None, body_digest=None)
+        )
 
 
 def stream_position(database: Database) -> tuple[str, int]:

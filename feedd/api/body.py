@@ -1,0 +1,38 @@
+"""Request bodies: read with a limit, decoded into structs."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from fastapi import Request
+
+from feedd.errors import UsageError
+
+MAX_BODY_BYTES = 5 * 1024 * 1024
+Model = TypeVar("Model")
+
+
+class BodyError(UsageError):
+    """The body is too large, not JSON, or not of the form that the operation takes."""
+
+    source = {"pointer": "/data"}  # noqa: RUF012 never changed
+
+
+def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
+    """A dependency that gives the request's JSON body as a `model`. Raises BodyError."""
+    decoder = msgspec.json.Decoder(model)
+
+    async def read(request: Request) -> Model:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise BodyError(
+                    f"the body is larger than {MAX_BODY_BYTES} bytes", code="payload_too_large"
+                )
+        try:
+            return decoder.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise BodyError(f"the body cannot be used: {error}") from error
+
+    return read

@@ -1,0 +1,155 @@
+"""Catalog items and the stream of their changes."""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from feedd.api.access import TheApp
+from feedd.api.documents import Resource, one
+from feedd.api.filters import Condition, FilterError
+from feedd.api.listing import CursorError, List, texts_of, values_of
+from feedd.app import App
+from feedd.errors import NotFound
+from feedd.model import CatalogItem, Change, ChangeKind
+
+router = APIRouter(tags=["catalog"])
+_START = "$custom:::"
+
+
+@router.get("/catalog-items", summary="Items of the catalogs")
+def list_items(app: TheApp, listing: List) -> Response:
+    """Live items, in a stable order; `equals(removed,true)` gives the removed ones."""
+    conditions = listing.conditions(
+        {
+            "id": ("equals", "any"),
+            "feed": ("equals", "any"),
+            "catalog": ("equals",),
+            "removed": ("equals",),
+        }
+    )
+    position = listing.position("catalog-item")
+    removed = values_of(conditions, "removed")
+    rows = app.items(
+        feeds=_feeds(app, conditions),
+        ids=_item_ids(conditions),
+        removed=bool(removed[0]) if removed else False,
+        after=0 if position is None else int(position[0]),
+        limit=listing.size + 1,
+    )
+    response: Response = listing.page(
+        "catalog-item",
+        rows,
+        resource=lambda item: item_resource(app, item),
+        position=lambda item: [item.key],
+    )
+    return response
+
+
+@router.get("/catalog-items/{item_id:path}", summary="One item")
+def get_item(app: TheApp, item_id: str) -> Response:
+    """By `$custom:::CATALOG:::ID`; where two feeds of a catalog have the id, the first of the configuration."""
+    catalog, external_id = split_id(item_id)
+    return one(item_resource(app, app.find_item(external_id, catalog=catalog)))
+
+
+@router.get("/catalog-changes", summary="What changed, in the order of the stream")
+def list_changes(app: TheApp, listing: List) -> Response:
+    conditions = listing.conditions(
+        {
+            "feed": ("equals", "any"),
+            "item": ("equals", "any"),
+            "kind": ("equals", "any"),
+            "seq": ("greater-than",),
+        }
+    )
+    stream_id, last_seq = app.stream_position()
+    descending = _descending(listing.sort)
+    position = listing.position("catalog-change")
+    if position is not None and position[0] != stream_id:
+        raise CursorError(
+            "this cursor belongs to another history of the catalog",
+            code="stream_changed",
+            hint="The catalog was restored or made anew; read it again from the start.",
+        )
+    since, before = _since(conditions), None
+    if position is not None:
+        since, before = (since, int(position[1])) if descending else (int(position[1]), None)
+    rows = app.changes(
+        since=since,
+        before=before,
+        limit=listing.size + 1,
+        feeds=texts_of(conditions, "feed"),
+        kinds=_kinds(conditions),
+        items=texts_of(conditions, "item"),
+        descending=descending,
+    )
+    response: Response = listing.page(
+        "catalog-change",
+        rows,
+        resource=change_resource,
+        position=lambda change: [stream_id, change.seq],
+        meta={"stream_id": stream_id, "last_seq": last_seq},
+    )
+    return response
+
+
+def split_id(item_id: str) -> tuple[str | None, str]:
+    """`$custom:::CATALOG:::ID` as (catalog, id); a bare id is looked for in every catalog."""
+    if not item_id.startswith(_START):
+        return None, item_id
+    catalog, separator, external_id = item_id.removeprefix(_START).partition(":::")
+    if not separator:
+        raise NotFound(
+            f"{item_id!r} is not an item id", hint="Write it as $custom:::$default:::ID."
+        )
+    return catalog, external_id
+
+
+def item_resource(app: App, item: CatalogItem) -> Resource:
+    """An item as a resource."""
+    feed = app.settings.feeds.get(item.feed)
+    catalog = feed.catalog if feed is not None else "$default"
+    attributes: dict[str, Any] = msgspec.structs.asdict(item) | {"catalog": catalog}
+    return Resource("catalog-item", f"{_START}{catalog}:::{item.id}", attributes)
+
+
+def change_resource(change: Change) -> Resource:
+    """A change as a resource."""
+    return Resource("catalog-change", str(change.seq), change)
+
+
+def _feeds(app: App, conditions: list[Condition]) -> list[str] | None:
+    names = texts_of(conditions, "feed")
+    for catalog in texts_of(conditions, "catalog") or []:
+        of_catalog = app.feeds_of(catalog)
+        names = of_catalog if names is None else [name for name in names if name in of_catalog]
+    return names
+
+
+def _item_ids(conditions: list[Condition]) -> list[str] | None:
+    ids = texts_of(conditions, "id")
+    return None if ids is None else [split_id(item_id)[1] for item_id in ids]
+
+
+def _kinds(conditions: list[Condition]) -> list[ChangeKind] | None:
+    kinds = texts_of(conditions, "kind")
+    try:
+        return None if kinds is None else [ChangeKind(kind) for kind in kinds]
+    except ValueError:
+        raise FilterError(
+            "the filter names a kind that there is not", hint=f"One of {', '.join(ChangeKind)}."
+        ) from None
+
+
+def _since(conditions: list[Condition]) -> int:
+    numbers = [c.value for c in conditions if c.field == "seq"]
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        raise FilterError("greater-than(seq,…) takes a whole number")
+    return max([0, *numbers])
+
+
+def _descending(sort: str | None) -> bool:
+    if sort in (None, "seq", "-seq"):
+        return sort == "-seq"
+    raise CursorError(f"changes cannot be sorted by {sort!r}", hint="Use sort=seq or sort=-seq.")

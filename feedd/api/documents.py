@@ -1,0 +1,110 @@
+"""JSON:API documents (https://jsonapi.org/format/1.1/): one serializer for every resource and every error."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from fastapi import Response
+
+from feedd.errors import (
+    FeeddError,
+    FeedError,
+    NotFound,
+    StateInUse,
+    StoreError,
+    SyncStopped,
+    UsageError,
+)
+
+MEDIA_TYPE = "application/vnd.api+json"
+
+STATUSES: dict[type[FeeddError], tuple[int, str]] = {
+    NotFound: (404, "Not found."),
+    UsageError: (400, "Invalid input."),
+    SyncStopped: (503, "Stopping."),
+    StoreError: (503, "The database is not available."),
+    StateInUse: (503, "The state directory is in use."),
+    FeedError: (502, "The feed failed."),
+}
+CODE_STATUSES = {"busy": 409, "stream_changed": 410, "forbidden": 403, "not_authenticated": 401}
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """One resource object: its type, its id, and a struct or mapping whose fields are its attributes."""
+
+    type: str
+    id: str
+    attributes: Any
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "id": self.id,
+            "attributes": self.attributes,
+            "links": {"self": f"/api/{self.type}s/{self.id}"},
+        }
+
+
+def one(resource: Resource, *, status: int = 200) -> Response:
+    """A document with one resource."""
+    return respond({"data": resource.document()}, status=status)
+
+
+def many(
+    resources: Sequence[Resource],
+    *,
+    links: Mapping[str, str | None],
+    meta: Mapping[str, Any] | None = None,
+) -> Response:
+    """A document with a page of resources."""
+    document: dict[str, Any] = {"data": [r.document() for r in resources], "links": links}
+    if meta:
+        document["meta"] = meta
+    return respond(document)
+
+
+def respond(
+    document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Any document as a response."""
+    return Response(
+        msgspec.json.encode(document),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def failure(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    *,
+    source: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A document with one error."""
+    error: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "status": status,
+        "code": code,
+        "title": title,
+        "detail": detail,
+    }
+    if source is not None:
+        error["source"] = source
+    return respond({"errors": [error]}, status=status, headers=headers)
+
+
+def failure_of(error: FeeddError) -> Response:
+    """The response for an error of the tree."""
+    status, title = next(
+        answer for kind in type(error).__mro__ if (answer := STATUSES.get(kind)) is not None
+    )
+    code = getattr(error, "code", "unavailable")
+    status = CODE_STATUSES.get(code, status)
+    headers = {"Retry-After": "5"} if status == 503 else {}
+    source = getattr(error, "source", None)
+    return failure(status, code, title, str(error), source=source, headers=headers)

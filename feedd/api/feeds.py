@@ -1,0 +1,183 @@
+"""Feeds, their syncs, and what they could not use."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Response
+from msgspec import Struct
+
+from feedd.api.access import TheApp, TheDispatcher
+from feedd.api.body import json_body
+from feedd.api.documents import Resource, one
+from feedd.api.listing import List, texts_of
+from feedd.app import FeedView
+from feedd.errors import UsageError
+from feedd.model import CatalogItem, OpenReject, SyncRecord, SyncStatus
+
+router = APIRouter(tags=["feeds"])
+START_WITHIN_S = 30.0
+
+
+class _FeedData(Struct):
+    id: str
+    type: str = "feed"
+
+
+class _FeedRelation(Struct):
+    data: _FeedData
+
+
+class _Relationships(Struct):
+    feed: _FeedRelation
+
+
+class _SyncOptions(Struct, forbid_unknown_fields=True):
+    accept_removals: bool = False
+
+
+class _SyncData(Struct):
+    relationships: _Relationships
+    type: str = "feed-sync"
+    attributes: _SyncOptions = msgspec.field(default_factory=_SyncOptions)
+
+
+class SyncRequest(Struct):
+    """`{"data": {"type": "feed-sync", "attributes": {…}, "relationships": {"feed": {"data": {"id": …}}}}}`"""
+
+    data: _SyncData
+
+
+@router.get("/feeds", summary="The configured feeds with their state")
+def list_feeds(app: TheApp, listing: List) -> Response:
+    names = texts_of(listing.conditions({"id": ("equals", "any")}), "id")
+    after = listing.position("feed")
+    feeds = [feed for feed in app.feeds() if names is None or feed.name in names]
+    if after is not None:
+        order = [feed.name for feed in feeds]
+        feeds = feeds[order.index(after[0]) + 1 if after[0] in order else len(feeds) :]
+    response: Response = listing.page(
+        "feed", feeds, resource=feed_resource, position=lambda feed: [feed.name]
+    )
+    return response
+
+
+@router.get("/feeds/{name}", summary="One feed")
+def get_feed(app: TheApp, name: str) -> Response:
+    return one(feed_resource(app.feed(name)))
+
+
+@router.get("/feed-syncs", summary="Syncs, the newest first")
+def list_syncs(app: TheApp, dispatcher: TheDispatcher, listing: List) -> Response:
+    conditions = listing.conditions({"feed": ("equals", "any"), "status": ("equals",)})
+    statuses = texts_of(conditions, "status")
+    position = listing.position("feed-sync")
+    rows = app.syncs(
+        feeds=texts_of(conditions, "feed"),
+        status=_status(statuses[0]) if statuses else None,
+        before=None if position is None else int(position[0]),
+        limit=listing.size + 1,
+    )
+    response: Response = listing.page(
+        "feed-sync",
+        rows,
+        resource=lambda record: sync_resource(record, dispatcher),
+        position=lambda record: [record.id],
+    )
+    return response
+
+
+@router.get("/feed-syncs/{sync_id}", summary="One sync, with its progress while it runs")
+def get_sync(app: TheApp, dispatcher: TheDispatcher, sync_id: int) -> Response:
+    return one(sync_resource(app.sync_record(sync_id), dispatcher))
+
+
+@router.post("/feed-syncs", summary="Resync a feed now", status_code=202)
+def create_sync(
+    app: TheApp,
+    dispatcher: TheDispatcher,
+    request: Annotated[SyncRequest, Depends(json_body(SyncRequest))],
+) -> Response:
+    """Answers once the sync has started; follow it with `GET /api/feed-syncs/{id}`.
+
+    A running sync of the same feed is waited for first: what this one is about may have happened after it fetched.
+    """
+    data = request.data
+    ticket = dispatcher.submit(
+        data.relationships.feed.data.id,
+        trigger="resync",
+        accept_removals=data.attributes.accept_removals,
+    )
+    if not ticket.started.wait(START_WITHIN_S):
+        raise UsageError(
+            f"feed {ticket.feed} is being synced and this resync waits for that",
+            code="busy",
+            hint="It will run; look at GET /api/feed-syncs.",
+        )
+    if ticket.sync_id is None:
+        raise ticket.error or UsageError("the sync could not start", code="busy")
+    return one(sync_resource(app.sync_record(ticket.sync_id), dispatcher), status=202)
+
+
+@router.get("/feed-rejects", summary="Records that could not become items")
+def list_rejects(app: TheApp, listing: List) -> Response:
+    conditions = listing.conditions({"feed": ("equals", "any")})
+    position = listing.position("feed-reject")
+    rows = app.rejects(
+        feeds=texts_of(conditions, "feed"),
+        after=None if position is None else (int(position[0]), int(position[1])),
+        limit=listing.size + 1,
+    )
+    response: Response = listing.page(
+        "feed-reject",
+        rows,
+        resource=reject_resource,
+        position=lambda reject: [reject.key, reject.position],
+    )
+    return response
+
+
+@router.get("/feed-warnings", summary="Live items with fields that could not be used")
+def list_warnings(app: TheApp, listing: List) -> Response:
+    conditions = listing.conditions({"feed": ("equals", "any")})
+    position = listing.position("feed-warning")
+    feeds = texts_of(conditions, "feed")
+    rows = app.warned_items(
+        feeds=list(app.settings.feeds) if feeds is None else feeds,
+        after=0 if position is None else int(position[0]),
+        limit=listing.size + 1,
+    )
+    response: Response = listing.page(
+        "feed-warning", rows, resource=warning_resource, position=lambda item: [item.key]
+    )
+    return response
+
+
+def feed_resource(feed: FeedView) -> Resource:
+    """A feed as a resource."""
+    return Resource("feed", feed.name, feed)
+
+
+def sync_resource(record: SyncRecord, dispatcher: TheDispatcher) -> Resource:
+    """A sync as a resource."""
+    attributes: dict[str, Any] = msgspec.structs.asdict(record)
+    attributes["progress"] = dispatcher.progress_of(record.id)
+    return Resource("feed-sync", str(record.id), attributes)
+
+
+def reject_resource(reject: OpenReject) -> Resource:
+    """An open reject as a resource."""
+    return Resource("feed-reject", str(reject.key), reject)
+
+
+def warning_resource(item: CatalogItem) -> Resource:
+    """An item with warnings as a resource."""
+    return Resource("feed-warning", str(item.key), item)
+
+
+def _status(text: str) -> SyncStatus:
+    try:
+        return SyncStatus(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not a status", hint=f"One of {', '.join(SyncStatus)}."
+        ) from None

@@ -1,0 +1,66 @@
+"""API keys, over the unix socket only."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Response
+from msgspec import Meta, Struct
+
+from feedd.api.access import TheApp, local_only
+from feedd.api.body import json_body
+from feedd.api.documents import Resource, one
+from feedd.api.listing import List
+from feedd.store.keys import ApiKey
+
+router = APIRouter(tags=["api-keys"], dependencies=[Depends(local_only)])
+
+
+class _KeyAttributes(Struct):
+    kind: Literal["private", "public"]
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    scopes: tuple[Literal["read", "write"], ...] = ("read", "write")
+
+
+class _KeyData(Struct):
+    attributes: _KeyAttributes
+    type: str = "api-key"
+
+
+class KeyRequest(Struct):
+    """`{"data": {"type": "api-key", "attributes": {"kind": "private", "name": …, "scopes": ["read"]}}}`"""
+
+    data: _KeyData
+
+
+@router.get("/api-keys", summary="The API keys, without their secrets")
+def list_keys(app: TheApp, listing: List) -> Response:
+    position = listing.position("api-key")
+    after = 0 if position is None else int(position[0])
+    rows = [key for key in app.list_keys() if key.id > after]
+    response: Response = listing.page(
+        "api-key", rows, resource=key_resource, position=lambda key: [key.id]
+    )
+    return response
+
+
+@router.post("/api-keys", summary="Make a key", status_code=201)
+def create_key(
+    app: TheApp, request: Annotated[KeyRequest, Depends(json_body(KeyRequest))]
+) -> Response:
+    """`key` is in this answer only."""
+    wanted = request.data.attributes
+    scopes = wanted.scopes if wanted.kind == "private" else ()
+    made, text = app.create_key(kind=wanted.kind, name=wanted.name, scopes=scopes)
+    return one(
+        Resource("api-key", made.prefix, msgspec.structs.asdict(made) | {"key": text}), status=201
+    )
+
+
+@router.delete("/api-keys/{prefix}", summary="Revoke a key")
+def revoke_key(app: TheApp, prefix: str) -> Response:
+    return one(key_resource(app.revoke_key(prefix)))
+
+
+def key_resource(key: ApiKey) -> Resource:
+    """A key as a resource."""
+    return Resource("api-key", key.prefix, key)

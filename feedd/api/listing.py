@@ -1,0 +1,118 @@
+"""The query of a list: filter, sort and page, the same for every resource."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from fastapi import Depends, Query, Request
+
+from feedd.api.documents import Resource, many
+from feedd.api.filters import Condition, Supported, parse_filter
+from feedd.errors import UsageError
+
+MAX_PAGE = 1000
+Row = TypeVar("Row")
+
+
+class CursorError(UsageError):
+    """The cursor is not one that this list gave out."""
+
+    source = {"parameter": "page[cursor]"}  # noqa: RUF012 never changed
+
+
+class Listing:
+    """What was asked of a list."""
+
+    def __init__(
+        self,
+        request: Request,
+        filter_: Annotated[str | None, Query(alias="filter")] = None,
+        sort: Annotated[str | None, Query()] = None,
+        size: Annotated[int, Query(alias="page[size]", ge=1, le=MAX_PAGE)] = 100,
+        cursor: Annotated[str | None, Query(alias="page[cursor]", max_length=2000)] = None,
+    ) -> None:
+        self._request = request
+        self._filter = filter_
+        self._cursor = cursor
+        self.sort = sort
+        self.size = size
+
+    def conditions(self, supported: Supported) -> list[Condition]:
+        """The filter's conditions. Raises FilterError."""
+        return parse_filter(self._filter, supported)
+
+    def position(self, kind: str) -> list[Any] | None:
+        """Where the last page ended, as it was given to `page`; None on the first page.
+
+        Raises:
+            CursorError: the cursor is not one of this list.
+        """
+        if self._cursor is None:
+            return None
+        try:
+            found = msgspec.json.decode(
+                base64.urlsafe_b64decode(self._cursor + "=" * (-len(self._cursor) % 4)),
+                type=list[Any],
+            )
+        except (binascii.Error, ValueError, msgspec.MsgspecError):
+            found = []
+        if not found or found[0] != kind:
+            raise CursorError(
+                "page[cursor] is not a cursor of this list",
+                hint="Take it from links.next of the page before.",
+            )
+        return found[1:]
+
+    def page(
+        self,
+        kind: str,
+        rows: Sequence[Row],
+        *,
+        resource: Callable[[Row], Resource],
+        position: Callable[[Row], list[Any]],
+        meta: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The page's document; `rows` may hold one more than `size`, which says that another page follows."""
+        shown = rows[: self.size]
+        following = None
+        if len(rows) > self.size:
+            packed = msgspec.json.encode([kind, *position(shown[-1])])
+            following = self._url(base64.urlsafe_b64encode(packed).decode().rstrip("="))
+        return many(
+            [resource(row) for row in shown],
+            links={"self": self._url(self._cursor), "next": following},
+            meta=meta,
+        )
+
+    def _url(self, cursor: str | None) -> str:
+        query = [
+            (name, value)
+            for name, value in parse_qsl(self._request.url.query, keep_blank_values=True)
+            if name != "page[cursor]"
+        ]
+        if cursor is not None:
+            query.append(("page[cursor]", cursor))
+        return self._request.url.path + (f"?{urlencode(query)}" if query else "")
+
+
+List = Annotated[Listing, Depends()]
+
+
+def values_of(conditions: Sequence[Condition], field: str) -> list[Any] | None:
+    """The values that `equals` and `any` conditions leave for a field; None when nothing is asked of it."""
+    result: list[Any] | None = None
+    for condition in conditions:
+        if condition.field != field or condition.operator not in ("equals", "any"):
+            continue
+        wanted = condition.value if isinstance(condition.value, list) else [condition.value]
+        result = wanted if result is None else [value for value in result if value in wanted]
+    return result
+
+
+def texts_of(conditions: Sequence[Condition], field: str) -> list[str] | None:
+    """As `values_of`, for a field that holds text: a number in the filter is its decimal text."""
+    values = values_of(conditions, field)
+    return None if values is None else [str(value) for value in values]

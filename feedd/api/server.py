@@ -1,0 +1,83 @@
+"""The ASGI application: routes, documentation pages, and one place where errors become responses."""
+
+from pathlib import Path
+from typing import Any
+
+import fastapi_offline
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from feedd import __version__
+from feedd.api import catalog, feeds, health, keys
+from feedd.api.access import authorize
+from feedd.api.documents import failure, failure_of
+from feedd.app import App
+from feedd.dispatch import Dispatcher
+from feedd.errors import FeeddError
+
+ROUTES: tuple[APIRouter, ...] = (feeds.router, catalog.router, keys.router)
+_ASSETS = Path(fastapi_offline.__file__).parent / "static"
+
+
+def create_api(app: App, dispatcher: Dispatcher) -> FastAPI:
+    """The API over an App; syncs that it is asked for go to the dispatcher."""
+    api = FastAPI(
+        title="feedd",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    api.state.feedd = app
+    api.state.dispatcher = dispatcher
+    api.include_router(health.router)
+    for router in ROUTES:
+        api.include_router(router, prefix="/api", dependencies=[Depends(authorize)])
+    api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
+    api.add_route("/docs", _docs, include_in_schema=False)
+    api.add_exception_handler(FeeddError, _feedd_error)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _http_error)
+    return api
+
+
+async def _docs(request: Request) -> Response:
+    root = request.scope.get("root_path", "")
+    return get_swagger_ui_html(
+        openapi_url=f"{root}/openapi.json",
+        title="feedd API",
+        swagger_js_url=f"{root}/docs/assets/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}/docs/assets/swagger-ui.css",
+        swagger_favicon_url=f"{root}/docs/assets/favicon.png",
+    )
+
+
+async def _feedd_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, FeeddError):
+        raise error
+    return failure_of(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problems: list[dict[str, Any]] = list(error.errors())
+    first = problems[0] if problems else {"loc": ("query", ""), "msg": "invalid"}
+    where, *rest = first["loc"]
+    name = str(rest[-1]) if rest else ""
+    source = {"parameter": name} if where == "query" else {"pointer": f"/{where}/{name}"}
+    return failure(400, "invalid", "Invalid input.", f"{name}: {first['msg']}", source=source)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    details = {
+        404: ("not_found", f"there is nothing at {request.url.path}"),
+        405: ("method_not_allowed", f"{request.method} is not for {request.url.path}"),
+    }
+    code, detail = details.get(error.status_code, ("error", str(error.detail)))
+    return failure(error.status_code, code, str(error.detail), detail, headers=error.headers)

@@ -1,0 +1,289 @@
+"""The long-running service: HTTP, the scheduler and the workers in one process, until a signal ends it.
+
+The main thread does nothing but wait for signals. Order matters at both ends. Starting: the state directory is held
+before the database is touched, and sockets are bound before feedd says that it is ready. Stopping: first no new work,
+then the running syncs (their children are killed, and what they had not committed comes again), then the HTTP side,
+so that `resync` commands get their answer, then the databases.
+"""
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+import uvicorn
+
+from feedd import logs, state
+from feedd.api import create_api
+from feedd.app import App, place_of
+from feedd.dispatch import Dispatcher, Ticket
+from feedd.errors import ConfigError, FeeddError, StoreError, SyncStopped, UsageError
+from feedd.schedule import Scheduler
+from feedd.settings import Settings, changed_feeds, restart_needed
+from feedd.state import StateLock
+from feedd.workers import Workers
+
+STOP_WITHIN_S = 8
+RETRY_AFTER_TROUBLE = timedelta(seconds=15)
+CHECKPOINT_EVERY_S = 5
+SOCKET_MODE = 0o660
+
+log = logs.get_logger("feedd")
+
+
+def run(load: Callable[[], Settings], *, on_ready: Callable[[App], None] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP loads the configuration again. Gives the exit code.
+
+    Call it from the main thread.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        StateInUse: another feedd holds the state directory.
+        UsageError: the state directory or an address cannot be used.
+        StoreError: a database cannot be used.
+    """
+    settings = load()
+    state.prepare(settings.state_dir)
+    lock = StateLock(settings.state_dir, "run")
+    try:
+        daemon = Daemon(settings)
+        try:
+            daemon.start()
+            if on_ready is not None:
+                on_ready(daemon.app)
+            daemon.serve(load)
+        finally:
+            daemon.stop()
+    finally:
+        lock.release()
+    return 0
+
+
+class Daemon:
+    """All that runs, so that it can be started and stopped as one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.workers = Workers(place_of(settings))
+        self.app = App(settings, read_body=self.workers.read_body)
+        self.dispatcher = Dispatcher(self.app, on_done=self._done)
+        self.scheduler = Scheduler(on_tick=self._schedule_all)
+        self.http = _Http(self.app, self.dispatcher, settings)
+        self._stopping = threading.Event()
+        self._checkpoints = threading.Thread(target=self._checkpoint, daemon=True)
+
+    def start(self) -> None:
+        """Clean up after a crash, open the doors, and schedule every feed."""
+        interrupted = self.app.recover()
+        self.http.start()
+        self._checkpoints.start()
+        self.scheduler.start()
+        self._schedule_all()
+        settings = self.app.settings
+        log.info(
+            logs.DAEMON_READY,
+            feeds=len(settings.feeds),
+            state_dir=str(settings.state_dir),
+            socket=str(settings.socket),
+            listen=None if settings.listen is None else "{}:{}".format(*settings.listen),
+            interrupted=interrupted,
+        )
+
+    def serve(self, load: Callable[[], Settings]) -> None:
+        """Wait for signals, and obey them."""
+        wakeups = _Signals()
+        with wakeups:
+            while True:
+                for number in wakeups.wait(1.0):
+                    if number == signal.SIGHUP:
+                        self.reload(load)
+                    else:
+                        return
+                if not self.http.alive():
+                    raise UsageError("the HTTP server ended by itself; the log says why")
+
+    def stop(self) -> None:
+        """Stop in order, within ten seconds."""
+        log.info(logs.DAEMON_STOPPING)
+        self._stopping.set()
+        self.scheduler.stop()
+        self.workers.stop()
+        self.dispatcher.stop()
+        self.http.stop()
+        self.app.catalog.checkpoint()
+        self.app.people.checkpoint()
+        self.app.close()
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over a new configuration; one that cannot be used leaves the old one running."""
+        try:
+            settings = load()
+        except ConfigError as error:
+            log.error(logs.CONFIG_REFUSED, problems=[str(p) for p in error.problems])
+            return
+        old = self.app.settings
+        added, removed, changed = changed_feeds(old, settings)
+        self.app.reload(settings)
+        for name in removed:
+            self.scheduler.remove(name)
+        self._schedule_all()
+        log.info(
+            logs.CONFIG_RELOADED,
+            added=sorted(added),
+            removed=sorted(removed),
+            changed=sorted(changed),
+            restart_needed=restart_needed(old, settings),
+        )
+
+    def _schedule_all(self) -> None:
+        now = datetime.now(UTC)
+        for name in list(self.app.settings.feeds):
+            self._schedule(name, now)
+
+    def _schedule(self, name: str, now: datetime, *, not_before: datetime | None = None) -> None:
+        try:
+            due = self.app.due(name, now)
+        except UsageError:  # it left the configuration while its sync ran
+            due = None
+        except StoreError as error:
+            log.error("store.error", feed=name, error=str(error))
+            due = now + RETRY_AFTER_TROUBLE
+        if due is None:
+            self.scheduler.remove(name)
+        else:
+            self.scheduler.set(name, max(due, not_before or due), self._sync)
+
+    def _sync(self, name: str) -> None:
+        try:
+            self.dispatcher.submit(name, trigger="schedule")
+        except (UsageError, SyncStopped):  # it left the configuration, or feedd is stopping
+            return
+
+    def _done(self, ticket: Ticket) -> None:
+        not_before = None
+        if ticket.record is not None:
+            log.info(logs.SYNC_DONE, **logs.sync_line(ticket.feed, ticket.record))
+        elif ticket.error is not None and not isinstance(ticket.error, SyncStopped):
+            bug = None if isinstance(ticket.error, FeeddError) else ticket.error
+            log.error("sync.error", feed=ticket.feed, error=str(ticket.error), exc_info=bug)
+            not_before = datetime.now(UTC) + RETRY_AFTER_TROUBLE
+        if not self._stopping.is_set():
+            self._schedule(ticket.feed, datetime.now(UTC), not_before=not_before)
+
+    def _checkpoint(self) -> None:
+        while not self._stopping.wait(CHECKPOINT_EVERY_S):
+            self.app.people.checkpoint()
+
+
+class _Http:
+    """uvicorn in a thread of its own, on sockets that feedd has bound."""
+
+    def __init__(self, app: App, dispatcher: Dispatcher, settings: Settings) -> None:
+        self._socket_path = settings.socket
+        self._sockets = [_bind_unix(settings.socket)]
+        if settings.listen is not None:
+            self._sockets.append(_bind_tcp(*settings.listen))
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                create_api(app, dispatcher),
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=STOP_WITHIN_S // 2,
+                h11_max_incomplete_event_size=64 * 1024,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=(self._sockets,), name="http", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+        deadline = time.monotonic() + 10
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise UsageError("the HTTP server did not start; the log says why")
+            time.sleep(0.01)
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(STOP_WITHIN_S)
+        for listener in self._sockets:
+            listener.close()
+        self._socket_path.unlink(missing_ok=True)
+
+
+class _Signals:
+    """The signals that a daemon obeys, as numbers to wait for: the handler itself does nothing."""
+
+    NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def __enter__(self) -> Self:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._old_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._old = {number: signal.signal(number, _ignore) for number in self.NUMBERS}
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._old_wakeup)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def wait(self, timeout_s: float) -> list[int]:
+        """The signals that came, after at most the given time."""
+        ready, _, _ = select.select([self._reader], [], [], timeout_s)
+        return [n for n in os.read(self._reader, 64) if n in self.NUMBERS] if ready else []
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    return
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    """A listening unix socket that only its owner and group can use; what a dead feedd left there is replaced.
+
+    Only the holder of the state directory's lock comes here, so a socket that exists is a leftover.
+    """
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    old_mask = os.umask(0o777 & ~SOCKET_MODE)  # the mode holds from bind on, not from a later chmod
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"cannot listen on {path}: {error.strerror}") from error
+    finally:
+        os.umask(old_mask)
+    return listener
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint='Set another address with listen = "HOST:PORT", or listen = "" for none.',
+        ) from error
+    return listener

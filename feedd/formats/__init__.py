@@ -1,0 +1,43 @@
+"""Feed formats: from a body to raw records, and from a raw record to a dict. Pure.
+
+Slicing finds the borders of the records with bounded memory and decodes nothing; decoding is only asked for records
+that are new. The law between the two: where the borders are certain, a broken record is a `Problem` of its own; where
+they are not, the whole body is a `FormatError`.
+
+To add a format: write a module with `slices` and a `decode`, give it a line in `FORMATS` and a way to be told in
+`recognize`, pairs of files in `tests/data/formats/`, and a line in `docs/`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from feedd.formats import json_document, json_lines, json_records
+from feedd.formats.recognize import recognize
+from feedd.model import Layout, Problem, Slices
+
+__all__ = ["FORMATS", "Format", "recognize"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One feed format.
+
+    `slices(stream, layout, charset)` gives the records of a body in order, in batches of some hundred; `charset` is
+    what the HTTP header said. The raws are `bytes` or `msgspec.Raw` (a view that keeps its batch in memory: hash it
+    as it is, take `bytes(raw)` to keep it), in UTF-8 unless the feed's own bytes are broken. They stay valid.
+    `decode(slices, layout)` gives one dict or Problem for each raw; it takes any sub-batch, and never raises.
+    """
+
+    name: str
+    slices: Callable[[BinaryIO, Layout, str | None], Iterator[Slices]]
+    decode: Callable[[Slices, Layout], list[dict[str, Any] | Problem]]
+
+
+FORMATS: dict[str, Format] = {
+    form.name: form
+    for form in (
+        Format("json", json_document.slices, json_records.decode),
+        Format("jsonl", json_lines.slices, json_records.decode),
+    )
+}

@@ -1,0 +1,312 @@
+"""JSON: the elements of an array anywhere in a document, as raw slices. Pure.
+
+A small exact lexer finds the array and the borders between its elements; every element is checked for its grammar, and
+so is, at the end, the rest of the document with the array emptied. Where the elements look alike, windows of some
+hundred of them are cut by `json_windows`, many times faster and with the same outcome.
+
+Which array: the first in the document whose path is one of the layout's. Arrays on the way are transparent, so that
+`results.products` is the products of every result. A path with `*` that nobody configured only counts for an array of
+objects that lies in no other array, and from then on it means the path that it has found.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from feedd.errors import FormatError
+from feedd.formats.buffer import Buffer
+from feedd.formats.json_syntax import STRING, syntax_error
+from feedd.formats.json_windows import Border
+from feedd.formats.paths import ANY, Seen, matches, parse
+from feedd.formats.recognize import refuse_other, refuse_page
+from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
+from feedd.model import Layout, Slices
+
+BATCH_RECORDS = 1024
+_MOST_SKIPPED_WINDOWS = 32
+_CHECK_IT = "Have the feed checked with a JSON validator."
+
+# One match goes up to the next bracket, over all strings and scalars before it; a bare quote is an open string.
+_INSIDE = re.compile(rb'[^"\[\]{}]*+(?:' + STRING + rb'[^"\[\]{}]*+)*+([\[\]{}"])', re.DOTALL)
+_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + STRING + rb'[^"\[\]{},]*+)*+([\[\]{},"])', re.DOTALL)
+_OUTSIDE = re.compile(rb'[^"\[\]{},]*+(?:(' + STRING + rb')|([\[\]{},"]))', re.DOTALL)
+
+
+def slices(
+    stream: BinaryIO,
+    layout: Layout,
+    charset: str | None,
+    *,
+    window_bytes: int = CHUNK_BYTES,
+    piece_bytes: int = CHUNK_BYTES,
+) -> Iterator[Slices]:
+    """The records of a JSON document. `window_bytes=0` leaves all of it to the lexer, with the same outcome.
+
+    Raises:
+        FormatError: the document is not well-formed, or has no array where the layout looks for one.
+    """
+    text = Text(stream, charset, piece_bytes)
+    refuse_other(text.head)
+    refuse_page(text.head)
+    if text.head.lstrip(SPACE).startswith(b"<"):
+        raise FormatError(
+            "not_well_formed",
+            f"expected JSON, and the body is XML: {excerpt(text.head)!r}",
+            hint='Set format to "xml", or leave it out.',
+        )
+    return _Document(Buffer(text), layout, window_bytes).slices()
+
+
+class _Frame:
+    """An object or array that is open: the key it has reached, None in an array."""
+
+    __slots__ = ("is_object", "key", "wants_key")
+
+    def __init__(self, *, is_object: bool) -> None:
+        self.is_object = is_object
+        self.wants_key = is_object
+        self.key = ""
+
+
+class _Document:
+    def __init__(self, buffer: Buffer, layout: Layout, window_bytes: int) -> None:
+        self._buffer = buffer
+        self._layout = layout
+        self._window_bytes = min(window_bytes, layout.max_record_bytes)
+        self._skeleton = bytearray()
+        self._open: list[_Frame] = []
+        self._patterns = [parse(path) for path in layout.items]
+        self._chosen = False
+        self._seen = Seen()
+        self._position = 1
+
+    def slices(self) -> Iterator[Slices]:
+        """All records, then the verdict on the rest of the document."""
+        buffer = self._buffer
+        while (token := self._next_token()) is not None:
+            if token == b"[" and self._is_items():
+                self._keep_skeleton()
+                for raws in self._batches():
+                    yield Slices(self._position, raws)
+                    self._position += len(raws)
+                buffer.mark = buffer.at - 1
+            else:
+                self._walk(token)
+        self._keep_skeleton()
+        if self._open:
+            raise _truncated(buffer)
+        if error := syntax_error(bytes(self._skeleton)):
+            raise FormatError(
+                "not_well_formed",
+                f"around its records the body is not valid JSON: {error}; it starts with {excerpt(bytes(self._skeleton[:640]))!r}",
+                hint=_CHECK_IT,
+            )
+        if not self._chosen:
+            raise self._no_items()
+
+    # -- around the items
+
+    def _next_token(self) -> bytes | None:
+        """The next string, bracket or comma outside the items; None at the end."""
+        buffer = self._buffer
+        while True:
+            found = _OUTSIDE.match(buffer.data, buffer.at)
+            if found and found[2] != b'"':
+                buffer.at = found.end()
+                token: bytes = found[1] or found[2]
+                return token
+            buffer.at = found.end() - 1 if found else len(buffer.data)
+            self._keep_skeleton()
+            if not buffer.more():
+                if found:
+                    raise _truncated(buffer)
+                return None
+            if len(buffer.data) > self._layout.max_skeleton_bytes + CHUNK_BYTES:
+                raise self._skeleton_too_large()
+
+    def _keep_skeleton(self) -> None:
+        buffer = self._buffer
+        self._skeleton += buffer.data[buffer.mark : buffer.at]
+        buffer.mark = buffer.at
+        if len(self._skeleton) > self._layout.max_skeleton_bytes:
+            raise self._skeleton_too_large()
+
+    def _walk(self, token: bytes) -> None:
+        """Follow a token, so that the path of the next array is known."""
+        frames = self._open
+        if token in (b"{", b"["):
+            if token == b"{" and frames and not frames[-1].is_object:
+                self._seen.add(".".join(self._names()))
+            frames.append(_Frame(is_object=token == b"{"))
+            if len(frames) > self._layout.max_depth:
+                raise FormatError(
+                    "too_deep",
+                    f"the document is nested more than {self._layout.max_depth} levels deep, near byte {self._buffer.offset}",
+                )
+        elif token in (b"}", b"]"):
+            if not frames or frames.pop().is_object != (token == b"}"):
+                raise _unexpected(token, self._buffer)
+        elif frames and frames[-1].is_object:
+            frame = frames[-1]
+            if token == b",":
+                frame.wants_key = True
+            elif frame.wants_key:
+                frame.wants_key = False
+                frame.key = _key(token)
+
+    def _names(self) -> list[str]:
+        return [frame.key for frame in self._open if frame.is_object]
+
+    def _is_items(self) -> bool:
+        """Whether the array that opens here is the one with the items; chooses it if none was chosen before."""
+        names = self._names()
+        pattern = next((p for p in self._patterns if self._fits(p, names)), None)
+        if pattern is None:
+            return False
+        if not self._chosen:
+            self._chosen = True
+            self._patterns = [pattern if self._layout.configured else tuple(names)]
+        return True
+
+    def _fits(self, pattern: tuple[str, ...], names: list[str]) -> bool:
+        if not matches(pattern, names) or (not pattern and self._open):
+            return False
+        if ANY not in pattern or self._layout.configured:
+            return True
+        return all(frame.is_object for frame in self._open) and self._buffer.peek() == b"{"
+
+    # -- the items
+
+    def _batches(self) -> Iterator[list[bytes]]:
+        """The elements of the array that has just been opened, in batches; ends behind its closing bracket."""
+        buffer, window = self._buffer, self._window_bytes
+        batch: list[bytes] = []
+        batch_bytes = 0
+        before: bytes | None = None  # the element before, with the white space around it
+        border: Border | None = None
+        resume = skipped = (
+            0  # where windows are tried again, and how many were passed over for the last failure
+        )
+        while True:
+            buffer.mark = buffer.at
+            if border and window and buffer.offset >= resume:
+                buffer.fill(window)
+                stop = min(buffer.at + window, len(buffer.data))
+                if cut := border.cut(buffer.data, buffer.at, stop):
+                    yield from _split(batch)
+                    batch, batch_bytes, skipped = [], 0, 0
+                    raws, buffer.at = cut
+                    yield from _split(raws)
+                    continue
+                skipped = min(2 * skipped + 1, _MOST_SKIPPED_WINDOWS)
+                resume = buffer.offset + skipped * window
+            token = self._next_border()
+            region = buffer.data[buffer.mark : buffer.at - 1]
+            raw = region.strip(SPACE)
+            if token == b"]" and before is None and not raw:
+                return
+            self._check(raw, len(batch))
+            batch.append(raw)
+            batch_bytes += len(raw)
+            if token == b"]":
+                yield from _split(batch)
+                return
+            if batch_bytes >= CHUNK_BYTES or len(batch) >= BATCH_RECORDS:
+                yield batch
+                batch, batch_bytes = [], 0
+            if before is not None and border is None:
+                border = Border.between(before, region)
+            before = region
+
+    def _next_border(self) -> bytes:
+        """Go behind the comma or bracket that ends the element at `mark`; gives that token."""
+        buffer, most = self._buffer, self._layout.max_record_bytes
+        depth = 0
+        while True:
+            found = (_INSIDE if depth else _BETWEEN).match(buffer.data, buffer.at)
+            if found is None or found[1] == b'"':
+                if len(buffer.data) - buffer.mark > most:
+                    raise self._record_too_large()
+                if not buffer.more():
+                    raise _truncated(buffer)
+                continue
+            token: bytes = found[1]
+            buffer.at = found.end()
+            if token in (b"{", b"["):
+                depth += 1
+            elif depth:
+                depth -= 1
+            else:
+                if buffer.at - 1 - buffer.mark > most:
+                    raise self._record_too_large()
+                if token == b"}":
+                    raise _unexpected(token, buffer)
+                return token
+
+    def _check(self, raw: bytes, waiting: int) -> None:
+        """Refuse the document where an element is not JSON: its borders would be guesses."""
+        if error := syntax_error(raw):
+            raise FormatError(
+                "not_well_formed",
+                f"record {self._position + waiting}, before byte {self._buffer.offset}, is not valid JSON: {error}: {excerpt(raw)!r}",
+                hint=_CHECK_IT,
+            )
+
+    # -- what can be wrong
+
+    def _record_too_large(self) -> FormatError:
+        return FormatError(
+            "record_too_large",
+            f"the record at byte {self._buffer.offset_of(self._buffer.mark)} is larger than {self._layout.max_record_bytes} bytes",
+            hint="Is `items` the path of the repeated element, not of something around it?",
+        )
+
+    def _skeleton_too_large(self) -> FormatError:
+        seen = f"; arrays were seen at {self._seen}" if self._seen else ""
+        return FormatError(
+            "skeleton_too_large",
+            f"there are more than {self._layout.max_skeleton_bytes} bytes around the records{seen}",
+            hint="Set `items` to the path of the array that holds the products.",
+        )
+
+    def _no_items(self) -> FormatError:
+        looked = ", ".join("the root" if not path else f'"{path}"' for path in self._layout.items)
+        seen = (
+            f"Set `items` to one of the arrays that are there: {self._seen}." if self._seen else ""
+        )
+        return FormatError(
+            "no_items_found",
+            f"there is no array of records at {looked or 'any known place'}; the body starts with {excerpt(bytes(self._skeleton[:640]))!r}",
+            hint=seen or "The body holds no array of objects at all; is it an error message?",
+        )
+
+
+def _split(raws: list[bytes]) -> Iterator[list[bytes]]:
+    """Batches of at most `BATCH_RECORDS`."""
+    for start in range(0, len(raws), BATCH_RECORDS):
+        yield raws[start : start + BATCH_RECORDS]
+
+
+def _key(token: bytes) -> str:
+    try:
+        return msgspec.json.decode(token, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return token.decode("utf-8", "replace")
+
+
+def _unexpected(token: bytes, buffer: Buffer) -> FormatError:
+    return FormatError(
+        "not_well_formed",
+        f"the body is not valid JSON: unexpected {token.decode()!r} before byte {buffer.offset}",
+        hint=_CHECK_IT,
+    )
+
+
+def _truncated(buffer: Buffer) -> FormatError:
+    return FormatError(
+        "truncated",
+        f"the body ends after {buffer.offset_of(len(buffer.data))} bytes, in the middle of the document",
+        hint="The download was cut short, or the server sent half a file.",
+    )

@@ -1,0 +1,244 @@
+"""A body becomes a catalog and a stream of changes, on both databases."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from feeds import READING, item, live, open_rejects, stream, take_in
+
+from feedd import ingest
+from feedd.errors import FormatError, SyncStopped, UsageError
+from feedd.model import SyncStatus
+from feedd.store.database import Database
+from feedd.store.feeds import (
+    LEASE,
+    begin_sync,
+    break_leases,
+    forget_fingerprints,
+    read_feed,
+)
+from feedd.store.read import read_items, read_sync
+
+
+@pytest.fixture
+def catalog(place: ingest.Place) -> Iterator[Database]:
+    database = place.open_catalog()
+    yield database
+    database.close()
+
+
+def test_a_first_body_adds_its_items(catalog: Database, tmp_path: Path) -> None:
+    record = take_in(catalog, tmp_path, [item("a", price="9.50 EUR"), item("b")])
+    assert record.status is SyncStatus.APPLIED
+    assert record.counts is not None
+    assert (record.counts.added, record.counts.unchanged) == (2, 0)
+    assert live(catalog) == {
+        "a": {"id": "a", "title": "Mug", "price": 9.5, "currency": "EUR"},
+        "b": {"id": "b", "title": "Mug"},
+    }
+    assert stream(catalog) == [(1, "a", "added", {}), (2, "b", "added", {})]
+
+
+def test_changes_are_told_field_by_field(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, [item("a", price=10, color="red"), item("b")])
+    record = take_in(catalog, tmp_path, [item("a", price=12), item("b"), item("c")])
+    assert record.counts is not None
+    assert (record.counts.added, record.counts.updated, record.counts.unchanged) == (1, 1, 1)
+    assert stream(catalog, since=2) == [
+        (3, "a", "updated", {"color": ("red", None), "price": (10, 12)}),
+        (4, "c", "added", {}),
+    ]
+
+
+def test_removed_items_are_marked_and_come_back_restored(catalog: Database, tmp_path: Path) -> None:
+    ten = [item(str(n)) for n in range(10)]
+    take_in(catalog, tmp_path, ten)
+    record = take_in(catalog, tmp_path, ten[1:])
+    assert record.counts is not None
+    assert record.counts.removed == 1
+    assert "0" not in live(catalog)
+    assert [i.id for i in read_items(catalog, removed=True)] == ["0"]
+    take_in(catalog, tmp_path, [item("0", price=5), *ten[1:]])
+    assert stream(catalog, since=10) == [
+        (11, "0", "removed", {}),
+        (12, "0", "restored", {"price": (None, 5)}),
+    ]
+
+
+def test_order_and_key_order_change_nothing(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, b'[{"id":"a","title":"x"},{"id":"b","title":"y"}]')
+    record = take_in(catalog, tmp_path, b'[{"title":"y", "id":"b"},{"id":"a","title":"x"}]')
+    assert record.counts is not None
+    assert (record.counts.unchanged, record.counts.updated) == (2, 0)
+    assert len(stream(catalog)) == 2
+
+
+def test_a_feed_that_shrinks_is_held_until_a_person_agrees(
+    catalog: Database, tmp_path: Path
+) -> None:
+    twenty = [item(str(n)) for n in range(20)]
+    take_in(catalog, tmp_path, twenty)
+    held = take_in(catalog, tmp_path, [item("0", price=3), *twenty[1:10]])
+    assert held.status is SyncStatus.HELD
+    assert held.counts is not None
+    assert (held.counts.held_removals, held.counts.removed, held.counts.updated) == (10, 0, 1)
+    assert len(live(catalog)) == 20
+    state = read_feed(catalog, "shop")
+    assert (state.held_removals, state.body_digest, state.etag) == (10, None, None)
+    again = take_in(catalog, tmp_path, [item("0", price=3), *twenty[1:10]])
+    assert again.status is SyncStatus.HELD
+    done = take_in(catalog, tmp_path, [item("0", price=3), *twenty[1:10]], accept_removals=True)
+    assert done.status is SyncStatus.APPLIED
+    assert done.counts is not None
+    assert done.counts.removed == 10
+    assert read_feed(catalog, "shop").held_removals == 0
+
+
+def test_what_is_accepted_is_what_was_shown(catalog: Database, tmp_path: Path) -> None:
+    twenty = [item(str(n)) for n in range(20)]
+    take_in(catalog, tmp_path, twenty)
+    take_in(catalog, tmp_path, twenty[:10])
+    record = take_in(catalog, tmp_path, twenty[:2], accept_removals=True)
+    assert record.counts is not None
+    assert (record.counts.removed, record.counts.held_removals) == (10, 8)
+    assert set(live(catalog)) == {str(n) for n in range(10)}
+
+
+def test_an_empty_feed_is_always_held(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, [item("a"), item("b")])
+    record = take_in(catalog, tmp_path, [])
+    assert record.status is SyncStatus.HELD
+    assert set(live(catalog)) == {"a", "b"}
+
+
+def test_of_several_records_with_one_id_the_first_wins(catalog: Database, tmp_path: Path) -> None:
+    record = take_in(
+        catalog, tmp_path, [item("a", "One"), item("a", "One"), item("a", "Two"), item("b")]
+    )
+    assert record.counts is not None
+    assert (record.counts.added, record.counts.duplicates, record.counts.rejected) == (2, 1, 1)
+    assert live(catalog)["a"]["title"] == "One"
+    assert open_rejects(catalog) == [(3, "a", "duplicate_id")]
+
+
+def test_a_reject_keeps_the_item_that_is_stored(catalog: Database, tmp_path: Path) -> None:
+    ten = [item(str(n)) for n in range(10)]
+    take_in(catalog, tmp_path, ten)
+    record = take_in(catalog, tmp_path, [{"id": "0", "price": 4}, *ten[1:]])
+    assert record.counts is not None
+    assert (record.counts.rejected, record.counts.removed) == (1, 0)
+    assert "0" in live(catalog)
+    assert open_rejects(catalog) == [(1, "0", "title_missing")]
+    record = take_in(catalog, tmp_path, [*ten[1:], {"id": "0", "price": 4}])
+    assert record.counts is not None
+    assert record.counts.rejected == 1
+    assert open_rejects(catalog) == [(10, "0", "title_missing")]
+    assert "0" in live(catalog)
+    take_in(catalog, tmp_path, ten)
+    assert open_rejects(catalog) == []
+
+
+def test_equal_broken_records_are_rejects_each(catalog: Database, tmp_path: Path) -> None:
+    for _ in range(2):
+        record = take_in(catalog, tmp_path, [{"title": "x"}, {"title": "x"}, item("a")])
+        assert record.counts is not None
+        assert record.counts.rejected == 2
+    record = take_in(catalog, tmp_path, [{"title": "x"}, {"title": "x"}, {"title": "x"}, item("a")])
+    assert record.counts is not None
+    assert record.counts.rejected == 3
+
+
+def test_warnings_are_counted_while_they_are_open(catalog: Database, tmp_path: Path) -> None:
+    ten = [item(str(n)) for n in range(9)]
+    take_in(catalog, tmp_path, [item("w", price="free"), *ten])
+    assert read_feed(catalog, "shop").warnings == 1
+    record = take_in(catalog, tmp_path, [*ten, item("w", price="free")])
+    assert record.counts is not None
+    assert record.counts.warnings == 1
+    take_in(catalog, tmp_path, ten)
+    assert read_feed(catalog, "shop").warnings == 0
+
+
+def test_a_truncated_body_leaves_the_catalog_alone(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, [item("a"), item("b")])
+    with pytest.raises(FormatError):
+        take_in(catalog, tmp_path, b'[{"id":"a","title":"Mug"},{"id":"b"')
+    assert set(live(catalog)) == {"a", "b"}
+    assert len(stream(catalog)) == 2
+
+
+def test_a_changed_mapping_is_applied_to_a_body_seen_before(
+    catalog: Database, tmp_path: Path
+) -> None:
+    body = [{"id": "a", "title": "Mug", "cost": 3}]
+    take_in(catalog, tmp_path, body)
+    other = msgspec.structs.replace(READING, fields={"price": "cost"})
+    record = take_in(catalog, tmp_path, body, reading=other)
+    assert record.counts is not None
+    assert record.counts.updated == 1
+    assert live(catalog)["a"]["price"] == 3
+
+
+def test_every_rejected_record_says_so(catalog: Database, tmp_path: Path) -> None:
+    record = take_in(catalog, tmp_path, [{"sku": 1}, {"sku": 2}])
+    assert record.status is SyncStatus.APPLIED
+    assert record.error is not None
+    assert record.error.code == "all_rejected"
+
+
+def test_two_feeds_share_one_stream_without_gaps(catalog: Database, tmp_path: Path) -> None:
+    for price in range(4):
+        take_in(catalog, tmp_path, [item("a", price=price)], feed="one")
+        take_in(catalog, tmp_path, [item("a", price=price), item("b", price=price)], feed="two")
+    assert [seq for seq, *_ in stream(catalog)] == list(range(1, 13))
+
+
+def test_a_lease_keeps_a_second_worker_out_until_it_runs_out(catalog: Database) -> None:
+    now = datetime.now(UTC)
+    begin_sync(catalog, "shop", trigger="resync", holder="one", now=now)
+    with pytest.raises(UsageError, match="already"):
+        begin_sync(catalog, "shop", trigger="resync", holder="two", now=now)
+    later = now + LEASE + timedelta(seconds=1)
+    assert begin_sync(catalog, "shop", trigger="resync", holder="two", now=later).epoch == 2
+
+
+def test_a_worker_that_lost_its_lease_cannot_commit(
+    catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in(catalog, tmp_path, [item("a")])
+    commit = ingest.commit_sync
+
+    def paused(*args: object, **values: object) -> object:
+        late = datetime.now(UTC) + LEASE * 2
+        begin_sync(catalog, "shop", trigger="resync", holder="other", now=late)
+        return commit(*args, **values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ingest, "commit_sync", paused)
+    with pytest.raises(SyncStopped, match="another worker"):
+        take_in(catalog, tmp_path, [item("a", price=1)])
+    assert len(stream(catalog)) == 1
+    assert "price" not in live(catalog)["a"]
+
+
+def test_the_leases_of_a_dead_holder_can_be_broken(catalog: Database) -> None:
+    now = datetime.now(UTC)
+    lease = begin_sync(catalog, "shop", trigger="resync", holder="dead", now=now)
+    assert break_leases(catalog, "dead", now) == ["shop"]
+    record = read_sync(catalog, lease.sync_id)
+    assert record.status is SyncStatus.FAILED
+    assert record.error is not None
+    assert record.error.code == "interrupted"
+    begin_sync(catalog, "shop", trigger="resync", holder="alive", now=now)
+
+
+def test_forgetting_fingerprints_changes_nothing_that_can_be_seen(
+    catalog: Database, tmp_path: Path
+) -> None:
+    body = [item("a"), item("b", price="?"), {"id": "c"}, item("a", "Other")]
+    take_in(catalog, tmp_path, body)
+    before = live(catalog), stream(catalog), open_rejects(catalog)
+    forget_fingerprints(catalog, "shop")
+    take_in(catalog, tmp_path, body)
+    assert (live(catalog), stream(catalog), open_rejects(catalog)) == before
