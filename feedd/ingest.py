@@ -20,7 +20,7 @@ from feedd.formats import FORMATS, recognize
 from feedd.model import ErrorInfo, Progress, SyncRecord
 from feedd.normalize import Plan, compile_plan, parse_path
 from feedd.reconcile import Outcome, Reconciler, guard_removals
-from feedd.schema import load_schema
+from feedd.schema import SchemaError, load_schema
 from feedd.store.commit import Body, commit_sync, record_failed, record_unchanged
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import LEASE, FeedState, Lease, begin_sync, read_feed, renew_lease
@@ -88,12 +88,15 @@ def plan_of(reading: Reading) -> Plan:
         FeedError: (`schema`) the schema cannot be used.
     """
     base_dir = None if reading.base_dir is None else Path(reading.base_dir)
-    return compile_plan(
-        load_schema(reading.schema, base_dir=base_dir).document,
-        fields={name: parse_path(path) for name, path in reading.fields.items()},
-        items=reading.items,
-        default_currency=reading.currency,
-    )
+    try:
+        return compile_plan(
+            load_schema(reading.schema, base_dir=base_dir).document,
+            fields={name: parse_path(path) for name, path in reading.fields.items()},
+            items=reading.items,
+            default_currency=reading.currency,
+        )
+    except (SchemaError, ValueError) as error:
+        raise FeedError("schema", str(error), hint="`feedd check` says more.") from error
 
 
 def config_digest(plan: Plan, reading: Reading) -> bytes:

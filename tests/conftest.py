@@ -7,10 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from feedd import ingest
 from feedd.store.database import open_database
 from feedd.store.migrate import migrate
+
+# a busy machine is no failure; FEEDD_EXAMPLES looks longer
+settings.register_profile(
+    "feedd",
+    max_examples=int(os.environ.get("FEEDD_EXAMPLES", "50")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("feedd")
 
 # the PostgreSQL package looks for it when it is imported, and warns when there is none
 _runtime = tempfile.TemporaryDirectory(prefix="feedd-tests-")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from feedd.formats import json_document, json_lines, json_records
+from feedd.formats import json_document, json_lines, json_records, xml_document, xml_records
 from feedd.formats.recognize import recognize
 from feedd.model import Layout, Problem, Slices
 
@@ -39,5 +39,6 @@ FORMATS: dict[str, Format] = {
     for form in (
         Format("json", json_document.slices, json_records.decode),
         Format("jsonl", json_lines.slices, json_records.decode),
+        Format("xml", xml_document.slices, xml_records.decode),
     )
 }

@@ -25,6 +25,10 @@ class Buffer:
         """How many bytes of the text lie before `data[index]`."""
         return self._base + index
 
+    def index_of(self, offset: int) -> int:
+        """The index in `data` of the byte at an offset of the text."""
+        return offset - self._base
+
     def more(self) -> bool:
         """Read on and drop what is before `mark`; false at the end of the text.
 
@@ -48,13 +52,20 @@ class Buffer:
 
     def peek(self) -> bytes:
         """The next byte that is no white space, `b""` at the end. Does not move `at`."""
-        index = self.at
+        ahead = 0
         while True:
-            while index < len(self.data):
-                if (byte := self.data[index : index + 1]) not in SPACE:
+            while self.at + ahead < len(self.data):
+                byte = self.data[self.at + ahead : self.at + ahead + 1]
+                if byte not in SPACE:
                     return byte
-                index += 1
-            ahead = index - self.at
+                ahead += 1
             if not self.more():
                 return b""
-            index = self.at + ahead
+
+    def skip_space(self) -> None:
+        """Go to the next byte that is no white space."""
+        while self.at < len(self.data) or self.more():
+            if self.data[self.at] not in SPACE:
+                return
+            self.at += 1
+            self.mark = self.at

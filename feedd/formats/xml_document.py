@@ -10,33 +10,17 @@ so they are left to the decoding of the record that they are in.
 
 from collections.abc import Iterator
 from typing import BinaryIO
-from xml.parsers import expat
 
 from feedd.errors import FormatError
 from feedd.formats.buffer import Buffer
-from feedd.formats.paths import Seen
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
-from feedd.formats.xml_items import ItemPaths, Names, Role
-from feedd.formats.xml_markup import borders_only, declarations, end_of_tag, wrapper
-from feedd.formats.xml_windows import Window
+from feedd.formats.xml_outline import Outline
+from feedd.formats.xml_windows import Pairing
 from feedd.model import Layout, Slices
 
 BATCH_RECORDS = 1024
-_MAX_CONTEXT_BYTES = 64 * 1024
-_MAX_COUNTED_NAMES = 64
 _MOST_SKIPPED_WINDOWS = 32
-_CUT = frozenset(
-    {
-        expat.errors.codes[message]
-        for message in (
-            expat.errors.XML_ERROR_NO_ELEMENTS,
-            expat.errors.XML_ERROR_UNCLOSED_TOKEN,
-            expat.errors.XML_ERROR_PARTIAL_CHAR,
-            expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
-        )
-    }
-)
 
 
 def slices(
@@ -59,22 +43,86 @@ def slices(
         raise FormatError(
             "not_well_formed",
             f"expected XML, and the body starts with {excerpt(text.head)!r}",
-            hint="Is it JSON? Then set format to \"json\", or leave it out.",
+            hint='Is it JSON? Then set format to "json", or leave it out.',
         )
-    return _Document(Buffer(text), layout, window_bytes).slices()
+    buffer = Buffer(text)
+    buffer.skip_space()
+    return _Document(buffer, layout, window_bytes).slices()
 
 
-class _Frame:
-    """An element that is open and not inside an item."""
+class _Document:
+    def __init__(self, buffer: Buffer, layout: Layout, window_bytes: int) -> None:
+        self._buffer = buffer
+        self._outline = Outline(buffer, layout)
+        self._window_bytes = min(window_bytes, layout.max_record_bytes)
+        self._pairing: Pairing | None = None
+        self._resume = 0  # where windows are tried again
+        self._passed_over = 0  # how many windows were left to expat for the last failure
+        self._position = 1
+        self._context = b""
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
 
-    __slots__ = ("attributes", "context", "counts", "is_maybe", "kept", "names", "scope", "start")
+    def slices(self) -> Iterator[Slices]:
+        """All records; what is wrong around them is raised as soon as it is met."""
+        while self._advance():
+            yield from self._collect(CHUNK_BYTES)
+        self._outline.close()
+        yield from self._collect(0)
+        yield from self._batches()
 
-    def __init__(self, names: Names, scope: dict[str, str], start: int, *, attributes: bool) -> None:
-        self.names = names
-        self.scope = scope
-        self.start = start
-        self.attributes = attributes
-        self.context: bytes | None = None
-        self.counts: dict[str, int] = {}  # how often each child with elements of its own came
-        self.is_maybe = False
-        self.kept = True
+    def _advance(self) -> bool:
+        """Go on by a window or a piece; false at the end of the text."""
+        buffer, outline = self._buffer, self._outline
+        stop = len(buffer.data)
+        if outline.item_name and self._window_bytes and buffer.offset >= self._resume:
+            if self._pairing is None:
+                self._pairing = Pairing(outline.item_name.encode())
+            if buffer.offset == outline.border:
+                if self._window(self._pairing):
+                    return True
+                stop = len(buffer.data)
+            else:
+                stop = self._pairing.end_tag(buffer.data, buffer.at)
+        before = buffer.offset
+        outline.feed(stop)
+        if buffer.offset > before:
+            return True
+        outline.mark()
+        return buffer.more()
+
+    def _window(self, pairing: Pairing) -> bool:
+        """Take the items that follow the last one by a window; false if there are none that are plain to see."""
+        buffer, outline = self._buffer, self._outline
+        buffer.mark = buffer.at
+        buffer.fill(self._window_bytes)
+        stop = min(buffer.at + self._window_bytes, len(buffer.data))
+        raws, end = pairing.items(buffer.data, buffer.at, stop)
+        if not raws:
+            self._passed_over = min(2 * self._passed_over + 1, _MOST_SKIPPED_WINDOWS)
+            self._resume = buffer.offset + self._passed_over * self._window_bytes
+            return False
+        self._passed_over = 0
+        context = outline.context()
+        outline.skip(end)
+        outline.take(context, raws)
+        return True
+
+    def _collect(self, least_bytes: int) -> Iterator[Slices]:
+        """Batches of what the outline has found, once there are enough bytes of it."""
+        found, self._outline.found = self._outline.found, []
+        for context, raws in found:
+            if context != self._context:
+                yield from self._batches()
+                self._context = context
+            self._waiting += raws
+            self._waiting_bytes += sum(map(len, raws))
+        if self._waiting_bytes >= least_bytes:
+            yield from self._batches()
+
+    def _batches(self) -> Iterator[Slices]:
+        for start in range(0, len(self._waiting), BATCH_RECORDS):
+            raws = self._waiting[start : start + BATCH_RECORDS]
+            yield Slices(self._position, raws, self._context)
+            self._position += len(raws)
+        self._waiting, self._waiting_bytes = [], 0

@@ -16,7 +16,9 @@ from enum import Enum
 from feedd.formats.paths import ANY, parse
 from feedd.model import Layout
 
-Names = tuple[str, ...]  # what one element may be called: as written, without its prefix, with the canonical prefix
+Names = tuple[
+    str, ...
+]  # what one element may be called: as written, without its prefix, with the canonical prefix
 
 
 class Role(Enum):
@@ -46,9 +48,9 @@ class ItemPaths:
         self.parent_met = False
 
     @property
-    def may_guess(self) -> bool:
-        """Whether one of the paths is a guess."""
-        return bool(self._guesses)
+    def may_be_below_root(self) -> bool:
+        """Whether the items may be children of the root, whatever the root is called."""
+        return bool(self._guesses) or any(len(named) == 1 for named in self._named)
 
     def role(self, path: list[Names]) -> Role:
         """What the element at a path is; `path` has the names of all open elements, the root first."""
@@ -60,7 +62,9 @@ class ItemPaths:
                 return Role.ITEM
         if any(_fits(parent, path) for parent in self._parents):
             self.parent_met = True
-        fits_guess = any(len(guess) == len(path) > 1 and _leads(guess, path) for guess in self._guesses)
+        fits_guess = any(
+            len(guess) == len(path) > 1 and _leads(guess, path) for guess in self._guesses
+        )
         return Role.MAYBE if fits_guess and not self._is_blocked(path) else Role.AROUND
 
     def choose(self, path: list[Names]) -> None:

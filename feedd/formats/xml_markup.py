@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
-_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>")
+_TAG = re.compile(rb"<(?:[^<>\"']++|\"[^\"]*\"|'[^']*')*+>")
 _ATTRIBUTE = re.compile(r"([^\s=<>/\"']+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 _PREFIX = re.compile(r"[^\W\d][\w.\-]*")
 _UNUSABLE = re.compile(r"[\x00-\x1f\ufffd-\uffff]")

@@ -12,7 +12,13 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from feedd.errors import StoreError
 
@@ -46,6 +52,8 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 yield connection
+        except (IntegrityError, ProgrammingError, DataError):
+            raise  # a bug of ours, or the caller's to handle
         except DBAPIError as error:
             raise StoreError(f"the {self.name} database: {_reason(error)}") from error
 

@@ -192,6 +192,8 @@ def forget_fingerprints(database: Database, feed: str) -> None:
     """Have the next sync of a feed fetch and decode everything, whatever it has seen before."""
     with database.transaction() as connection:
         feed_id = connection.execute(select(FEEDS.c.id).where(FEEDS.c.name == feed)).scalar()
+        if feed_id is None:
+            return
         values = {"feed": feed_id}
         packed = connection.execute(
             text("SELECT packed FROM fingerprints WHERE feed_id = :feed ORDER BY part"), values

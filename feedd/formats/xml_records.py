@@ -1,0 +1,174 @@
+"""Decodes raw XML records, or says why one cannot be used. Pure.
+
+An element is its text, if that is all it has; otherwise an object: attributes as `@name`, child elements by name (an
+array where a name comes more than once), and the text beside them as `#text` unless it is blank. An item is always an
+object. Names in a namespace of the layout get its canonical prefix, whatever the document calls it; names in others
+keep the document's own prefix.
+"""
+
+from typing import Any
+
+from lxml import etree
+
+from feedd.formats.text import excerpt
+from feedd.formats.xml_markup import WRAPPER_END, XML_NAMESPACE
+from feedd.model import Layout, Problem, Slices
+
+_HINTS = {
+    "ERR_UNDECLARED_ENTITY": (
+        "not_well_formed",
+        "XML knows &amp; &lt; &gt; &quot; and &apos; only; write other characters as they are, or in CDATA.",
+    ),
+    "ERR_NAME_REQUIRED": ("not_well_formed", "Write & as &amp; in XML."),
+    "ERR_ENTITYREF_SEMICOL_MISSING": ("not_well_formed", "Write & as &amp; in XML."),
+    "ERR_INVALID_CHAR": (
+        "bad_character",
+        "There is a control character in this record, which XML forbids. Remove it.",
+    ),
+    "NS_ERR_UNDEFINED_NAMESPACE": (
+        "unknown_prefix",
+        'Declare the prefix at the root of the feed, such as xmlns:g="http://base.google.com/ns/1.0".',
+    ),
+}
+
+
+class _TooDeep(Exception):  # noqa: N818 a signal, caught below
+    """An element lies deeper than allowed."""
+
+
+def decode(slices: Slices, layout: Layout) -> list[dict[str, Any] | Problem]:
+    """A dict for each raw slice, in order, or the problem that makes it unusable."""
+    reader = _Reader(layout)
+    raws = [bytes(raw) for raw in slices.raws]
+    if (
+        max(map(len, raws), default=0) <= layout.max_record_nodes
+    ):  # too few bytes for too many nodes
+        try:
+            items = _parse(slices.context, b"".join(raws))
+        except (etree.XMLSyntaxError, UnicodeDecodeError):
+            items = []
+        if len(items) == len(raws):
+            return [reader.record(item, raw) for item, raw in zip(items, raws, strict=True)]
+    return [_alone(slices.context, raw, reader, layout) for raw in raws]
+
+
+def _parse(context: bytes, content: bytes) -> list[etree._Element]:
+    """The elements of some slices; comments and processing instructions are left out."""
+    content.decode()  # libxml2's own answer to bytes that are not UTF-8 depends on its version
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
+    return list(etree.fromstring(context + content + WRAPPER_END, parser))
+
+
+def _alone(
+    context: bytes, raw: bytes, reader: "_Reader", layout: Layout
+) -> dict[str, Any] | Problem:
+    """One slice by itself, so that what is wrong with it costs no other."""
+    if raw.count(b"<") > 2 * layout.max_record_nodes:
+        return _problem(raw, "too_many_nodes", "Split this record, or publish less with it.")
+    try:
+        items = _parse(context, raw)
+    except UnicodeDecodeError as error:
+        hint = "Some characters are not in the encoding that the feed declares. Export it as UTF-8."
+        return _problem(raw[max(0, error.start - 40) :], "bad_encoding", hint)
+    except etree.XMLSyntaxError as error:
+        return _refused(raw, error)
+    if len(items) != 1:
+        return _problem(raw, "not_well_formed", "This record is not one XML element.")
+    return reader.record(items[0], raw)
+
+
+def _refused(raw: bytes, error: etree.XMLSyntaxError) -> Problem:
+    """Why a parser refused a record."""
+    message = (error.msg or "").split(", line ")[0].strip()
+    if "depth" in message:
+        return _too_deep(raw)
+    kind = etree.ErrorTypes._getName(error.code, "")
+    rule, hint = _HINTS.get(kind, ("not_well_formed", ""))
+    return _problem(raw, rule, f"{message}. {hint}".strip())
+
+
+class _Reader:
+    """Turns elements into values, with the names of a layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._prefixes = {uri: prefix for prefix, uri in layout.namespaces.items()}
+        self._max_depth = layout.max_depth
+        self._known: dict[str, str] = {}  # names that do not hang on the prefix in the document
+
+    def record(self, item: etree._Element, raw: bytes) -> dict[str, Any] | Problem:
+        """The object of an item."""
+        try:
+            value = self._value(item, 1)
+        except _TooDeep:
+            return _too_deep(raw)
+        if isinstance(value, str):
+            return {"#text": value} if value.strip() else {}
+        return value
+
+    def _value(self, element: etree._Element, depth: int) -> str | dict[str, Any]:
+        if depth > self._max_depth:
+            raise _TooDeep
+        text = element.text or ""
+        value: dict[str, Any] = {}
+        for key, content in element.items():
+            value[self._attribute(element, key)] = content
+        if len(element):
+            tails: list[str] = []
+            for child in element:
+                tag = child.tag
+                name = self._known.get(tag) or self._name(tag, child.prefix)
+                inner = self._value(child, depth + 1)
+                if name not in value:
+                    value[name] = inner
+                elif type(value[name]) is list:
+                    value[name].append(inner)
+                else:
+                    value[name] = [value[name], inner]
+                if (tail := child.tail) and not tail.isspace():
+                    tails.append(tail)
+            if tails:
+                text += "".join(tails)
+        elif not value:
+            return text
+        if text and not text.isspace():
+            value["#text"] = text
+        return value
+
+    def _name(self, tag: str, prefix: str | None) -> str:
+        """What an element is called; keeps the name if it is the same wherever the tag comes."""
+        uri, _, local = tag.rpartition("}")
+        canonical = self._prefixes.get(uri[1:]) if uri else ""
+        if canonical is None:
+            return f"{prefix}:{local}" if prefix else local
+        name = f"{canonical}:{local}" if canonical else local
+        self._known[tag] = name
+        return name
+
+    def _attribute(self, element: etree._Element, key: str) -> str:
+        """The member name of an attribute: only one with a prefix is in a namespace."""
+        if not key.startswith("{"):
+            return f"@{key}"
+        uri = key[1:].partition("}")[0]
+        if uri == XML_NAMESPACE:
+            return f"@xml:{key.partition('}')[2]}"
+        prefix = next(
+            (name for name, known in element.nsmap.items() if name and known == uri), None
+        )
+        return f"@{self._name(key, prefix)}"
+
+
+def _too_deep(raw: bytes) -> Problem:
+    return _problem(raw, "too_deep", "This record is nested too deep to be a product.")
+
+
+def _problem(raw: bytes, rule: str, hint: str) -> Problem:
+    return Problem(pointer="", rule=rule, value=excerpt(raw), hint=hint)

@@ -1,0 +1,98 @@
+"""The packed fingerprints of a feed."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedd.fingerprints import (
+    HASH_BYTES,
+    Fresh,
+    Known,
+    MaybeSeen,
+    fingerprint_all,
+    seed_of,
+    without_hashes,
+)
+
+NONE = np.array([], dtype=np.int64)
+
+
+def packed(entries: dict[int, bytes]) -> list[bytes]:
+    fresh = Fresh()
+    for owner, fingerprint in entries.items():
+        fresh.add(fingerprint, owner)
+    return Known().packed(NONE, fresh)
+
+
+def test_a_seed_tells_its_parts_apart() -> None:
+    assert seed_of(b"ab", b"c") != seed_of(b"a", b"bc")
+
+
+def test_a_fingerprint_depends_on_the_seed() -> None:
+    assert fingerprint_all([b"x"], 1) != fingerprint_all([b"x"], 2)
+
+
+@given(st.dictionaries(st.integers(-50, 50).filter(bool), st.binary(min_size=16, max_size=16)))
+def test_every_fingerprint_is_found_and_no_other(entries: dict[int, bytes]) -> None:
+    known = Known(packed(entries))
+    for owner, fingerprint in entries.items():
+        slot = int(known.match(fingerprint)[0])
+        owners = {o for o, f in entries.items() if f == fingerprint}
+        assert known.owner[slot] in owners
+        assert known.owner[known.slot_of(owner)] == owner
+    assert (
+        known.match(b"\xff" * 8 + b"\x01" * 8)[0] == -1
+        or b"\xff" * 8 + b"\x01" * 8 in entries.values()
+    )
+    assert known.slot_of(51) == -1
+
+
+def test_fingerprints_that_agree_in_their_first_half_are_told_apart() -> None:
+    first, second = b"a" * 8 + b"1" * 8, b"a" * 8 + b"2" * 8
+    known = Known(packed({1: first, 2: second}))
+    slots = known.match(first + second + b"a" * 8 + b"3" * 8)
+    assert known.owner[slots[:2]].tolist() == [1, 2]
+    assert slots[2] == -1
+
+
+def test_an_owner_has_one_fingerprint() -> None:
+    known = Known(packed({1: b"a" * 16, 2: b"b" * 16, -3: b"c" * 16}))
+    fresh = Fresh()
+    fresh.add(b"d" * 16, 1)
+    again = Known(known.packed(np.array([2]), fresh))
+    assert sorted(again.owner.tolist()) == [-3, 1]
+    assert again.match(b"a" * 16)[0] == -1
+    assert again.owner[again.match(b"d" * 16)[0]] == 1
+
+
+def test_missing_items_are_those_nobody_claimed_or_kept() -> None:
+    known = Known(packed({1: b"a" * 16, 2: b"b" * 16, 3: b"c" * 16, -4: b"d" * 16}))
+    known.claimed[known.slot_of(1)] = 7
+    known.kept[known.slot_of(2)] = True
+    assert known.missing_items().tolist() == [3]
+    assert known.live_items == 3
+
+
+def test_without_hashes_nothing_matches_but_owners_stay() -> None:
+    known = Known(without_hashes(packed({1: b"a" * 16, 2: b"b" * 16})))
+    assert known.match(b"a" * 16)[0] == -1
+    assert known.live_items == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 70_000])
+def test_any_number_of_entries_is_packed_and_unpacked(count: int) -> None:
+    prints = fingerprint_all([str(n).encode() for n in range(count)], 0)
+    fresh = Fresh()
+    for n in range(count):
+        fresh.add(prints[n * HASH_BYTES : (n + 1) * HASH_BYTES], n + 1)
+    known = Known(Known().packed(NONE, fresh))
+    assert len(known) == count
+    assert known.owner[known.match(prints)].tolist() == list(range(1, count + 1))
+
+
+@given(st.lists(st.text()), st.lists(st.text()))
+def test_a_text_that_was_added_is_never_denied(added: list[str], others: list[str]) -> None:
+    seen = MaybeSeen()
+    seen.add(added)
+    assert set(seen.which(added + others)) >= set(added)

@@ -1,0 +1,169 @@
+"""Laws of ingestion, on generated sequences of bodies: against a plain model, and with and without fingerprints."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from feeds import live, open_rejects, stream, take_in
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedd import ingest
+from feedd.diff import apply
+from feedd.store.database import Database, open_database
+from feedd.store.feeds import forget_fingerprints, read_feed
+from feedd.store.migrate import migrate
+from feedd.store.read import read_changes
+
+# few ids and few values, so that repeats, swaps, comebacks and conflicts are common
+RECORDS = st.one_of(
+    st.builds(
+        lambda item_id, title, price, spaced: json.dumps(
+            {"id": item_id, "title": title} | ({"price": price} if price is not None else {}),
+            indent=1 if spaced else None,
+        ),
+        st.sampled_from("abcdefgh"),
+        st.sampled_from(["Mug", "Bowl"]),
+        st.sampled_from([None, 1, 2, "free"]),
+        st.booleans(),
+    ),
+    st.builds(lambda item_id: json.dumps({"id": item_id}), st.sampled_from("abc")),
+    st.sampled_from(
+        ['{"title": "no id"}', "null", '{"id": 1.5, "title": "x"}', '{"id":"a","n":1e999}']
+    ),
+)
+BODIES = st.lists(st.lists(RECORDS, max_size=10), min_size=1, max_size=6)
+FEW = settings(max_examples=max(25, settings().max_examples // 2))
+
+
+def body_of(records: list[str]) -> bytes:
+    return f"[{','.join(records)}]".encode()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def fresh(folder: Path) -> Database:
+    template = folder / "catalog.db"
+    if not template.exists():
+        made = open_database("catalog", state_dir=folder, url=None)
+        migrate(made)
+        made.checkpoint()
+        made.close()
+    state = Path(tempfile.mkdtemp(dir=folder))
+    shutil.copy(template, state)
+    return open_database("catalog", state_dir=state, url=None)
+
+
+def rejects_of(catalog: Database) -> list[Any]:
+    return sorted(open_rejects(catalog), key=str)
+
+
+@FEW
+@given(bodies=BODIES)
+def test_a_sync_equals_the_same_sync_without_fingerprints(
+    folder: Path, bodies: list[list[str]]
+) -> None:
+    quick, slow = fresh(folder), fresh(folder)
+    for records in bodies:
+        body = body_of(records)
+        forget_fingerprints(slow, "shop")
+        one, other = take_in(quick, folder, body), take_in(slow, folder, body)
+        assert one.counts == other.counts
+        assert one.status == other.status
+        assert live(quick) == live(slow)
+        assert stream(quick) == stream(slow)
+        assert rejects_of(quick) == rejects_of(slow)
+        assert read_feed(quick, "shop").warnings == read_feed(slow, "shop").warnings
+    quick.close()
+    slow.close()
+
+
+@FEW
+@given(bodies=BODIES)
+def test_a_sync_does_what_a_plain_model_does(folder: Path, bodies: list[list[str]]) -> None:
+    catalog = fresh(folder)
+    model: dict[str, dict[str, Any]] = {}
+    for records in bodies:
+        wanted: dict[str, dict[str, Any]] = {}
+        seen: set[str] = set()
+        for text in records:
+            try:
+                record = json.loads(text)
+            except ValueError:
+                continue
+            if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+                continue
+            if "n" in record:  # a number no machine holds: the record cannot be read at all
+                continue
+            seen.add(record["id"])
+            if "title" in record:
+                usable = {k: v for k, v in record.items() if v != "free"}
+                wanted.setdefault(record["id"], usable)
+        missing = model.keys() - seen
+        held = bool(missing) and (
+            len(missing) == len(model) or (len(missing) > 5 and len(missing) > 0.3 * len(model))
+        )
+        model = {k: v for k, v in model.items() if held or k not in missing} | wanted
+        record_of_sync = take_in(catalog, folder, body_of(records))
+        assert live(catalog) == model
+        assert record_of_sync.status == ("held" if held else "applied")
+        assert read_feed(catalog, "shop").items == len(model)
+    catalog.close()
+
+
+@FEW
+@given(bodies=BODIES)
+def test_the_stream_is_gapless_and_its_changes_lead_from_each_version_to_the_next(
+    folder: Path, bodies: list[list[str]]
+) -> None:
+    catalog = fresh(folder)
+    last_known: dict[str, dict[str, Any]] = {}
+    since = 0
+    for records in bodies:
+        take_in(catalog, folder, body_of(records))
+        now = live(catalog)
+        for change in read_changes(catalog, since=since, limit=1000):
+            assert change.seq == since + 1
+            since += 1
+            if change.kind == "added":
+                assert change.fields == {}
+                last_known[change.item] = now[change.item]
+            elif change.kind in ("updated", "restored"):
+                last_known[change.item] = apply(last_known[change.item], change.fields)
+                assert last_known[change.item] == now[change.item]
+            else:
+                assert change.fields == {}
+                assert change.item not in now
+    catalog.close()
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_pages_of_the_stream_add_up_to_the_whole(
+    place: ingest.Place, tmp_path: Path, size: int
+) -> None:
+    catalog = place.open_catalog()
+    for price in range(3):
+        for feed in ("one", "two"):
+            body = [{"id": str(n), "title": "Mug", "price": price} for n in range(12)]
+            take_in(catalog, tmp_path, body, feed=feed)
+    whole = read_changes(catalog, limit=1000)
+    assert [change.seq for change in whole] == list(range(1, 73))
+    pages, since = [], 0
+    while page := read_changes(catalog, since=since, limit=size):
+        pages += page
+        since = page[-1].seq or 0
+    assert pages == whole
+    backwards, before = [], None
+    while page := read_changes(catalog, before=before, limit=size, descending=True):
+        backwards += page
+        before = page[-1].seq
+    assert backwards == whole[::-1]
+    catalog.close()

@@ -1,0 +1,143 @@
+"""The databases themselves: migrations, transactions, keys, leases."""
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import IntegrityError
+
+from feedd import ingest
+from feedd.errors import NotFound, StoreError
+from feedd.store import keys
+from feedd.store.database import Database, open_database
+from feedd.store.migrate import HEADS, METADATA, MIGRATIONS, migrate
+
+NAMES = ("catalog", "people")
+
+
+def opened(place: ingest.Place, name: str) -> Database:
+    return open_database(name, state_dir=Path(place.state_dir), url=place.url)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_migrations_make_the_tables(place: ingest.Place, name: str) -> None:
+    database = opened(place, name)
+    with database.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), METADATA[name])
+    database.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_newest_migration_is_the_one_that_is_asked_for(name: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("version_locations", str(MIGRATIONS / name))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEADS[name]]
+
+
+def test_migrating_twice_is_migrating_once(place: ingest.Place) -> None:
+    database = opened(place, "catalog")
+    migrate(database)
+    database.close()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(place: ingest.Place) -> None:
+    database = opened(place, "catalog")
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'catalog9999'")
+    with pytest.raises(StoreError, match="newer"):
+        migrate(database)
+    with database.connect() as connection:
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    database.close()
+    assert found == "catalog9999"
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        migrate(open_database("catalog", state_dir=tmp_path, url=None))
+
+
+def test_what_fails_in_a_transaction_leaves_nothing(place: ingest.Place) -> None:
+    database = opened(place, "people")
+    statement = "INSERT INTO api_keys (name, kind, prefix, scopes, created_at) VALUES ('a', 'public', 'x', '[]', '2026-01-01')"
+
+    def insert_twice() -> None:
+        with database.transaction() as connection:
+            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement)
+
+    with pytest.raises(IntegrityError):
+        insert_twice()
+    assert keys.list_keys(database) == []
+    database.close()
+
+
+def test_sqlite_keeps_what_it_has_acknowledged(tmp_path: Path) -> None:
+    database = open_database("catalog", state_dir=tmp_path, url=None)
+    with database.connect() as connection:
+        modes = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    database.close()
+    assert modes == ["wal", 2, 1]
+
+
+def test_an_upgrade_copies_the_data_first(tmp_path: Path) -> None:
+    database = open_database("people", state_dir=tmp_path, url=None)
+    migrate(database)
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'people0000'")
+    with pytest.raises(StoreError):  # there is no such revision to upgrade from
+        migrate(database)
+    database.close()
+    copy = sqlite3.connect(tmp_path / "people.db.before-people0000-upgrade")
+    assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("people0000",)
+    copy.close()
+
+
+def test_a_private_key_opens_until_it_is_revoked(place: ingest.Place) -> None:
+    people = opened(place, "people")
+    now = datetime.now(UTC)
+    made, text = keys.create_key(people, kind="private", name="site", scopes=("read",), now=now)
+    assert text.startswith("pk_")
+    assert keys.find_private_key(people, text) == made
+    assert keys.find_private_key(people, text[:-1] + "!") is None
+    assert keys.find_private_key(people, made.prefix) is None
+    assert keys.find_private_key(people, "") is None
+    assert keys.revoke_key(people, text, now).revoked_at is not None
+    assert keys.find_private_key(people, text) is None
+    with pytest.raises(NotFound):
+        keys.revoke_key(people, text, now)
+    people.close()
+
+
+def test_the_text_of_a_private_key_is_not_stored(place: ingest.Place) -> None:
+    people = opened(place, "people")
+    _, text = keys.create_key(
+        people, kind="private", name="site", scopes=("read",), now=datetime.now(UTC)
+    )
+    with people.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM api_keys").all()
+    people.close()
+    assert text[12:] not in repr(rows)
+
+
+def test_a_public_key_is_six_characters_and_opens_nothing(place: ingest.Place) -> None:
+    people = opened(place, "people")
+    made, text = keys.create_key(
+        people, kind="public", name="pages", scopes=(), now=datetime.now(UTC)
+    )
+    assert len(text) == 6
+    assert keys.find_private_key(people, text) is None
+    assert keys.list_keys(people) == [made]
+    people.close()
