@@ -141,14 +141,16 @@ class Plan:
         for step in self._steps:
             for key, rest in step.sources:
                 raw = record.get(key)
+                if raw is None:
+                    continue
                 if rest:
                     raw = reach(raw, rest)
                 if not raw and type(raw) in _BLANK_TYPES:
                     continue
-                if self._filled(draft, step, key if not rest else "", raw):
+                if self._filled(draft, step, "" if rest else key, raw):
                     break
-            else:
-                self._give_up(draft, step)
+        if draft.refused:
+            self._give_up(draft)
         if self._gallery:
             _settle_images(draft)
         if draft.currencies or self._default_currency:
@@ -157,12 +159,11 @@ class Plan:
         return self._outcome(position, draft)
 
     def _filled(self, draft: _Draft, step: _Step, key: str, raw: Any) -> bool:
-        """Whether a raw value gave the field its value."""
-        result = (
-            self._first_usable(draft, step, raw)
-            if type(raw) is list and not step.many
-            else step.coerce(raw)
-        )
+        """Whether a raw value gave the field its value. `key` is what was used up with it, if anything."""
+        if type(raw) is list and not step.many:
+            result = self._first_usable(draft, step, raw)
+        else:
+            result = step.coerce(raw)
         kind = type(result)
         if kind is Refused:
             if step.name not in draft.refused:
@@ -181,14 +182,14 @@ class Plan:
             draft.taken[step.name] = key
         return True
 
-    def _give_up(self, draft: _Draft, step: _Step) -> None:
-        """No source gave a value; what was refused is said once, and is not kept under another name."""
-        problem = draft.refused.get(step.name)
-        if problem is None:
-            return
-        draft.spent.update(key for key, rest in step.sources if not rest)
-        if step.name not in _IDENTITY:
-            draft.warnings.append(problem)
+    def _give_up(self, draft: _Draft) -> None:
+        """Say once what was refused where no other source helped; it is not kept under another name either."""
+        for name, problem in draft.refused.items():
+            if name in draft.fields:
+                continue
+            draft.spent.update(key for key, rest in self._by_name[name].sources if not rest)
+            if name not in _IDENTITY:
+                draft.warnings.append(problem)
 
     def _first_usable(self, draft: _Draft, step: _Step, values: list[Any]) -> Any:
         """One value of several: the first that can be used. Further images go to the gallery, others are counted."""

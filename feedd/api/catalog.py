@@ -146,7 +146,7 @@ def _since(conditions: list[Condition]) -> int:
     numbers = [c.value for c in conditions if c.field == "seq"]
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
         raise FilterError("greater-than(seq,…) takes a whole number")
-    return max([0, *numbers])
+    return int(max([0, *numbers]))
 
 
 def _descending(sort: str | None) -> bool:

@@ -69,6 +69,8 @@ def inventory_policy(value: Any) -> Any:
 
 
 def _looked_up(value: Any, table: dict[str, Any], refused: Refused) -> Any:
+    if type(value) is str and value in table:  # most feeds write the plain word
+        return table[value]
     if type(value) is bool:
         return table.get("true" if value else "false", refused)
     found = scalar_text(value)

@@ -25,7 +25,11 @@ def borders_only(data: bytes, *, is_last: bool) -> tuple[bytes, int]:
     """
     if data.isascii():
         return data.translate(_HIDDEN), len(data)
-    text, used = codecs.utf_8_decode(data, "surrogateescape", is_last)
+    try:
+        _, used = codecs.utf_8_decode(data, "strict", is_last)
+        return data[:used].translate(_HIDDEN), used
+    except UnicodeDecodeError:
+        text, used = codecs.utf_8_decode(data, "surrogateescape", is_last)
     return text.encode("utf-8", "replace").translate(_HIDDEN), used
 
 

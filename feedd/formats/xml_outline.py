@@ -216,7 +216,11 @@ class Outline:
         if self._levels:
             self._levels -= 1
             if not self._levels:
-                self._add(self.context(), self._cut(self._item_start))
+                raw = self._cut(self._item_start)
+                if len(raw) > self._layout.max_record_bytes:
+                    raise self._record_too_large()
+                self.take(self.context(), [raw])
+                self.border = self._item_start + len(raw)
             return
         frames = self._frames
         frame = frames.pop()
@@ -244,8 +248,9 @@ class Outline:
         if key in self._firsts:
             self._paths.choose(path)
             self.item_name = key[-1]
-            self._add(*self._firsts[key])
-            self._add(context, raw)
+            for each in (self._firsts[key], (context, raw)):
+                self.take(each[0], [each[1]])
+            self.border = frame.start + len(raw)
             self._firsts.clear()
             return
         self._firsts[key] = context, raw
@@ -253,28 +258,19 @@ class Outline:
         if self._firsts_bytes > self._layout.max_skeleton_bytes:
             raise self._skeleton_too_large()
 
-    def _add(self, context: bytes, raw: bytes) -> None:
-        if len(raw) > self._layout.max_record_bytes:
-            raise self._record_too_large()
-        self.take(context, [raw])
-        self.border = self._buffer.offset_of(self._end_index())
-
     def _names(self, name: str, scope: dict[str, str]) -> Names:
-        prefix, colon, local = name.rpartition(":")
+        prefix, _, local = name.rpartition(":")
         canonical = self._canonical.get(scope.get(prefix, ""))
         return name, local, f"{canonical}:{local}" if canonical else local
 
     def _cut(self, start: int) -> bytes:
-        """The bytes of the element that ends here."""
-        return self._buffer.data[self._buffer.index_of(start) : self._end_index()]
-
-    def _end_index(self) -> int:
-        """Where the tag ends that expat is at: an end tag, or the one tag of an element without content."""
-        data = self._buffer.data
-        index = self._buffer.index_of(self._parser.CurrentByteIndex + self._skipped)
-        if data.startswith(b"</", index):
-            return data.index(b">", index) + 1
-        return end_of_tag(data, index)
+        """The bytes of the element that starts at an offset and ends where expat is now."""
+        data, begin = self._buffer.data, self._buffer.index_of(start)
+        end = end_of_tag(data, begin)
+        if not data.endswith(b"/>", begin, end):
+            end_tag = self._buffer.index_of(self._parser.CurrentByteIndex + self._skipped)
+            end = data.index(b">", end_tag) + 1
+        return data[begin:end]
 
     def _is_textless(self, frame: _Frame) -> bool:
         """Whether the element that ends here holds nothing, if it is still in the buffer."""

@@ -15,17 +15,17 @@ from feedd.formats.xml_markup import WRAPPER_END, XML_NAMESPACE
 from feedd.model import Layout, Problem, Slices
 
 _HINTS = {
-    "ERR_UNDECLARED_ENTITY": (
+    etree.ErrorTypes.ERR_UNDECLARED_ENTITY: (
         "not_well_formed",
         "XML knows &amp; &lt; &gt; &quot; and &apos; only; write other characters as they are, or in CDATA.",
     ),
-    "ERR_NAME_REQUIRED": ("not_well_formed", "Write & as &amp; in XML."),
-    "ERR_ENTITYREF_SEMICOL_MISSING": ("not_well_formed", "Write & as &amp; in XML."),
-    "ERR_INVALID_CHAR": (
+    etree.ErrorTypes.ERR_NAME_REQUIRED: ("not_well_formed", "Write & as &amp; in XML."),
+    etree.ErrorTypes.ERR_ENTITYREF_SEMICOL_MISSING: ("not_well_formed", "Write & as &amp; in XML."),
+    etree.ErrorTypes.ERR_INVALID_CHAR: (
         "bad_character",
         "There is a control character in this record, which XML forbids. Remove it.",
     ),
-    "NS_ERR_UNDEFINED_NAMESPACE": (
+    etree.ErrorTypes.NS_ERR_UNDEFINED_NAMESPACE: (
         "unknown_prefix",
         'Declare the prefix at the root of the feed, such as xmlns:g="http://base.google.com/ns/1.0".',
     ),
@@ -91,8 +91,7 @@ def _refused(raw: bytes, error: etree.XMLSyntaxError) -> Problem:
     message = (error.msg or "").split(", line ")[0].strip()
     if "depth" in message:
         return _too_deep(raw)
-    kind = etree.ErrorTypes._getName(error.code, "")
-    rule, hint = _HINTS.get(kind, ("not_well_formed", ""))
+    rule, hint = _HINTS.get(getattr(error, "code", 0), ("not_well_formed", ""))
     return _problem(raw, rule, f"{message}. {hint}".strip())
 
 
@@ -120,7 +119,7 @@ class _Reader:
         text = element.text or ""
         value: dict[str, Any] = {}
         for key, content in element.items():
-            value[self._attribute(element, key)] = content
+            value[self._attribute(element, str(key))] = content
         if len(element):
             tails: list[str] = []
             for child in element:

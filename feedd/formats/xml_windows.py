@@ -7,10 +7,11 @@ to find out, before the slices are used.
 
 import re
 
+# All alternatives begin with the one `<` of the pattern, so that the search can jump from one to the next.
 _HIDING = (
-    rb"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+\]\]>"
-    rb"|<!--(?:[^-]++|-(?!->))*+-->"
-    rb"|<\?(?:[^?]++|\?(?!>))*+\?>"
+    rb"!\[CDATA\[(?:[^\]]++|\](?!\]>))*+\]\]>"
+    rb"|!--(?:[^-]++|-(?!->))*+-->"
+    rb"|\?(?:[^?]++|\?(?!>))*+\?>"
 )
 
 
@@ -18,12 +19,12 @@ class Pairing:
     """Finds the items of one element name, as it is written in the document."""
 
     def __init__(self, name: bytes) -> None:
-        self._end_tag = b"</" + name
+        self._end = b"</" + name
         name = re.escape(name)
         # 1: a start tag, 2: an end tag, 3: something that hides tags and does not end in the window
         self._tokens = re.compile(
-            rb"(<" + name + rb"(?=[ \t\r\n/>]))|(</" + name + rb"[ \t\r\n]*+>)"
-            rb"|" + _HIDING + rb"|(<[!?])"
+            rb"<(?:(" + name + rb"(?=[ \t\r\n/>]))|(/" + name + rb"[ \t\r\n]*+>)"
+            rb"|" + _HIDING + rb"|([!?]))"
         )
 
     def items(self, data: bytes, start: int, stop: int) -> tuple[list[bytes], int]:
@@ -56,5 +57,5 @@ class Pairing:
 
     def end_tag(self, data: bytes, start: int) -> int:
         """The index behind the next thing that looks like an end tag, the end of the data if there is none."""
-        found = data.find(b">", data.find(self._end_tag, start) + 1 or len(data))
+        found = data.find(b">", data.find(self._end, start) + 1 or len(data))
         return found + 1 or len(data)

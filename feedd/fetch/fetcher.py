@@ -1,0 +1,122 @@
+"""Fetches a feed: one attempt or several, never more than a few at once from the same host."""
+
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from feedd.errors import FetchError
+from feedd.fetch.clock import Deadline, Monotonic
+from feedd.fetch.dial import Resolve
+from feedd.fetch.files import fetch_file
+from feedd.fetch.http import OnProgress, fetch_http
+from feedd.fetch.request import Fetched, FetchRequest
+
+PATIENCE_S = 10.0  # a Retry-After up to this is waited for here, a longer one by the scheduler
+_AGAIN = frozenset({"connect", "cut_short", "timeout", "dns"})
+_AGAIN_STATUSES = frozenset({429, 500, 502, 503, 504})
+
+
+class Fetcher:
+    """Fetches feeds from any number of threads."""
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        per_host: int = 2,
+        monotonic: Monotonic = time.monotonic,
+        sleep: Callable[[float], None] | None = None,
+        resolve: Resolve | None = None,
+        verify: ssl.SSLContext | None = None,
+    ) -> None:
+        self._user_agent = user_agent
+        self._per_host = per_host
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._resolve = resolve
+        self._verify = verify
+        self._hosts: dict[str, threading.BoundedSemaphore] = {}
+        self._lock = threading.Lock()
+
+    def fetch(
+        self,
+        request: FetchRequest,
+        spool_dir: Path,
+        *,
+        on_progress: OnProgress | None = None,
+        stop: threading.Event | None = None,
+    ) -> Fetched:
+        """The feed's body on disk, or the word that it has not changed.
+
+        Raises:
+            FetchError: it could not be had; `retry_after_s` says when the server wants to be asked again.
+        """
+        deadline = Deadline(
+            total_s=request.total_s,
+            first_byte_s=request.timeout_s,
+            min_rate=request.min_rate,
+            stop=stop,
+            monotonic=self._monotonic,
+        )
+        scheme = urlsplit(request.url).scheme
+        if scheme == "file":
+            return fetch_file(request, deadline)
+        attempt = 1
+        while True:
+            try:
+                with self._turn(request.url, deadline):
+                    deadline.begin_attempt()
+                    return fetch_http(
+                        request,
+                        spool_dir,
+                        deadline,
+                        user_agent=self._user_agent,
+                        on_progress=on_progress or (lambda _done, _total: None),
+                        resolve=self._resolve,
+                        verify=self._verify,
+                    )
+            except FetchError as error:
+                pause = _pause(error, attempt)
+                if pause is None or attempt >= request.attempts or pause >= deadline.left():
+                    raise
+            self._wait(pause, stop)
+            attempt += 1
+
+    @contextmanager
+    def _turn(self, url: str, deadline: Deadline) -> Iterator[None]:
+        """A place among the few that fetch from a host at once."""
+        host = urlsplit(url).hostname or ""
+        with self._lock:
+            places = self._hosts.setdefault(host, threading.BoundedSemaphore(self._per_host))
+        while not places.acquire(timeout=0.25):
+            deadline.remaining()
+        try:
+            yield
+        finally:
+            places.release()
+
+    def _wait(self, seconds: float, stop: threading.Event | None) -> None:
+        if self._sleep is not None:
+            self._sleep(seconds)
+        elif (stop or threading.Event()).wait(seconds):
+            raise FetchError("stopped", "feedd was stopped while it fetched this feed")
+
+
+def _pause(error: FetchError, attempt: int) -> float | None:
+    """Seconds to wait before the next attempt; None if it would not help.
+
+    Exponential backoff with full jitter, or what the server asks for if that is short.
+    """
+    if error.code == "http_status":
+        if error.status not in _AGAIN_STATUSES:
+            return None
+        if error.retry_after_s is not None:
+            return error.retry_after_s if error.retry_after_s <= PATIENCE_S else None
+    elif error.code not in _AGAIN:
+        return None
+    return random.uniform(0.25, 0.5 * 2**attempt)  # noqa: S311 spreads load, guards nothing

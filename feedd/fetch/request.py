@@ -1,0 +1,67 @@
+"""What is asked of the fetcher, and what it gives."""
+
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
+
+GIB = 2**30
+
+
+class FetchRequest(Struct, frozen=True, kw_only=True):
+    """One feed to fetch. Headers and auth are secrets; they and the query string show up in no message.
+
+    `timeout_s` runs to the first byte of the body; then at least `min_rate` (bytes, within seconds) must come;
+    `total_s` is the end of it all, retries included. `max_bytes` counts decoded bytes. `auth` is (user, password) or
+    a bearer token. Without `etag` and `last_modified` the body is asked for in any case.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    auth: tuple[str, str] | str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    timeout_s: float = 60.0
+    total_s: float = 1800.0
+    min_rate: tuple[int, float] = (10_240, 10.0)
+    max_bytes: int = 2 * GIB
+    allow_private: tuple[str, ...] = ()
+    file_roots: tuple[str, ...] = ()
+    attempts: int = 3
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the server may answer 304."""
+        return self.etag is not None or self.last_modified is not None
+
+
+class Fetched(Struct, frozen=True, kw_only=True):
+    """A body on disk, or the word that it has not changed (`status` 304: no `path`, no `digest`).
+
+    `digest` is the SHA-256 of the decoded body, `size` its bytes. If `owned`, the caller deletes `path`.
+    `max_age_s` is for how much longer the server calls its answer fresh.
+    """
+
+    status: int
+    path: Path | None = None
+    owned: bool = False
+    digest: bytes | None = None
+    size: int = 0
+    etag: str | None = None
+    last_modified: str | None = None
+    content_type: str | None = None
+    charset: str | None = None
+    max_age_s: float | None = None
+    final_url: str = ""
+
+
+def redact_url(url: str) -> str:
+    """The URL as it may be shown: without user and password, with every query value masked."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "(not a URL)"
+    names = [(name, "***") for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    query = urlencode(names, safe="*") if names else ("***" if parts.query else "")
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))

@@ -1,0 +1,203 @@
+"""The log: structured events, pretty on a terminal and JSON lines otherwise, with nothing secret in them. Owns structlog.
+
+Whatever is logged, by feedd or by a library, goes through one pipeline: secrets are masked, control characters are
+escaped (a feed cannot forge a line), exceptions are rendered without the values of variables.
+"""
+
+import json as stdlib_json
+import logging
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from io import TextIOWrapper
+from typing import Any, TextIO
+from urllib.parse import quote
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from feedd.model import SyncRecord
+
+DAEMON_READY = "daemon.ready"
+DAEMON_STOPPING = "daemon.stopping"
+CONFIG_RELOADED = "config.reloaded"
+CONFIG_REFUSED = "config.refused"
+SYNC_STARTED = "sync.started"
+SYNC_DONE = "sync.done"
+SYNC_ERROR = "sync.error"
+STORE_ERROR = "store.error"
+
+LEVELS = ("debug", "info", "warning", "error")
+MASK = "***"
+
+_OURS = "feedd"
+_SHORTEST_SECRET = 4  # masking anything shorter would mask half of the log
+_DEEPEST = 8
+_FIRST = ("timestamp", "level", "event")
+_MANY_LINES = ("exception", "stack")
+_SECRET_KEY = re.compile(
+    r"passw(or)?d|passphrase|(^|[_-])token|secret|authorization|api[_-]?key|cookie|credential",
+    re.IGNORECASE,
+)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>`]+", re.IGNORECASE)
+# C0 and C1 controls, line and paragraph separators, lone surrogates, and what reorders the text around it
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+_secrets: frozenset[str] = frozenset()
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """The one handler that `configure` installs, so that it can be told from those of others."""
+
+
+def configure(stream: TextIO, level: str = "info", json: bool | None = None) -> None:
+    """Send the log to a stream; `json` None means: unless the stream is a terminal. May be called again."""
+    terminal = stream.isatty()
+    as_json = not terminal if json is None else json
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a shop's Hebrew must not end the daemon
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = _Handler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=_pipeline(as_json=as_json, colors=terminal),
+            foreign_pre_chain=[structlog.stdlib.add_logger_name],
+        )
+    )
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if isinstance(h, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log from this level on; libraries are heard from `warning` on."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger(_OURS).setLevel(number)
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
+def get_logger(name: str = _OURS) -> structlog.stdlib.BoundLogger:
+    """A logger. Events are constants `noun.verb`; everything that varies is a key."""
+    ours = name == _OURS or name.startswith(f"{_OURS}.")
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name if ours else f"{_OURS}.{name}")
+    return logger
+
+
+def register_secrets(values: Iterable[str]) -> None:
+    """Mask these values wherever they occur in the log from now on, as they are and as a URL spells them."""
+    global _secrets  # noqa: PLW0603 the log is one for the process, and so is what must not be in it
+    fresh = {value for value in values if len(value) >= _SHORTEST_SECRET}
+    _secrets |= fresh | {quote(value, safe="") for value in fresh}
+
+
+def sync_line(feed: str, record: SyncRecord) -> dict[str, Any]:
+    """The keys of the one line that is logged for a sync, whatever it did."""
+    line: dict[str, Any] = {
+        "feed": feed,
+        "status": str(record.status),
+        "trigger": record.trigger,
+        "sync": record.id,
+        "duration_s": None if record.duration_s is None else round(record.duration_s, 3),
+        "size_bytes": record.size_bytes,
+    }
+    if record.counts is not None:
+        line |= {name: getattr(record.counts, name) for name in record.counts.__struct_fields__}
+    if record.error is not None:
+        line |= {"code": record.error.code, "error": record.error.message}
+        line["hint"] = record.error.hint or None
+    return {key: value for key, value in line.items() if value is not None}
+
+
+def redact_text(text: str) -> str:
+    """Text without registered secrets, and with the URLs in it without user names, passwords and query values."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return _URL.sub(lambda match: redact_url(match.group()), text) if "://" in text else text
+
+
+def redact_url(url: str) -> str:
+    """A URL without user name and password, and without the values of its query and fragment."""
+    scheme, _, rest = url.partition("://")
+    end = re.search(r"[/?#]|$", rest)
+    split = end.start() if end else len(rest)
+    host = rest[:split].rpartition("@")[2]
+    path, hash_mark, _ = rest[split:].partition("#")
+    path, question_mark, query = path.partition("?")
+    shown = "&".join(_masked_parameter(part) for part in query.split("&"))
+    return (
+        f"{scheme}://{host}{path}{question_mark}{shown if query else ''}"
+        f"{hash_mark}{MASK if hash_mark else ''}"
+    )
+
+
+def _masked_parameter(part: str) -> str:
+    name, equals, _ = part.partition("=")
+    return f"{name}={MASK}" if equals else MASK
+
+
+def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: plain values only, nothing secret and nothing that could forge a line."""
+    return {_escaped(str(key)): _redacted(str(key), value) for key, value in event.items()}
+
+
+def _redacted(key: str, value: Any, depth: int = 0) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if _SECRET_KEY.search(key):
+        return MASK
+    if isinstance(value, int | float):
+        return value if abs(value) < float("inf") else str(value)
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {
+            _escaped(redact_text(str(k))): _redacted(str(k), v, depth + 1) for k, v in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+        return [_redacted("", each, depth + 1) for each in value]
+    text = redact_text(str(value))
+    if key in _MANY_LINES:
+        return "\n".join(_escaped(line) for line in text.splitlines())
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def _set_off(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: the lines of an exception are indented, so that none can be taken for an event."""
+    shown = {key: textwrap.indent(event[key], "    ") for key in _MANY_LINES if key in event}
+    return {**event, **shown}
+
+
+def _to_json(event: EventDict, **_options: Any) -> str:
+    first = {key: event.pop(key) for key in _FIRST if key in event}
+    return stdlib_json.dumps({**first, **event}, ensure_ascii=False)
+
+
+def _pipeline(*, as_json: bool, colors: bool) -> list[Processor]:
+    pretty = structlog.dev.ConsoleRenderer(
+        colors=colors, exception_formatter=structlog.dev.plain_traceback
+    )
+    render: list[Processor] = (
+        [structlog.processors.JSONRenderer(serializer=_to_json)] if as_json else [_set_off, pretty]
+    )
+    return [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,  # the plain traceback: no values of variables
+        redact,
+        *render,
+    ]

@@ -1,0 +1,175 @@
+"""How fast bodies are cut into records, beside the floors of reading and hashing them.
+
+    python tests/benchmarks/slicing.py [ITEMS]
+
+Writes seeded products to a temporary directory (about 1 KB each, 100,000 unless said otherwise) and prints the median
+of three runs. Compare ratios, not figures: machines differ, and so do their neighbours.
+"""
+
+import json
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import xxhash
+
+from feedd.formats import FORMATS, json_document, xml_document
+from feedd.model import Layout, Slices
+
+GOOGLE = "http://base.google.com/ns/1.0"
+LAYOUT = Layout(items=("rss.channel.item", "products"), namespaces={"g": GOOGLE})
+WORDS = [
+    "cotton",
+    "shirt",
+    "blue",
+    "large",
+    "winter",
+    "جاكيت",
+    "חולצה",
+    "leather",
+    "boots",
+    "soft",
+    "classic",
+    "wool",
+    "men's",
+    "&",
+    "more",
+]
+CHUNK = 256 * 1024
+
+
+def products(count: int) -> Iterator[dict[str, Any]]:
+    """Seeded products with about 0.9 KB of JSON each."""
+    chance = random.Random(7)
+    for number in range(count):
+        price = chance.randrange(100, 90_000) / 100
+        yield {
+            "id": f"sku-{number}",
+            "title": " ".join(chance.choices(WORDS, k=6)),
+            "description": " ".join(chance.choices(WORDS, k=70)),
+            "link": f"https://shop.example/products/{number}",
+            "image_link": f"https://cdn.shop.example/images/{number}.jpg",
+            "additional_image_link": [f"https://cdn.shop.example/{number}-{n}.jpg" for n in (1, 2)],
+            "price": price,
+            "availability": chance.choice(["in stock", "out of stock"]),
+            "brand": chance.choice(WORDS),
+            "categories": ["clothing", "men", "shirts"],
+            "shipping": {"country": "EG", "price": 5},
+        }
+
+
+def write_bodies(folder: Path, count: int) -> dict[str, Path]:
+    """The same products in every format."""
+    paths = {name: folder / f"feed.{name}" for name in FORMATS}
+    with (
+        paths["json"].open("w") as as_json,
+        paths["jsonl"].open("w") as as_lines,
+        paths["xml"].open("w") as as_xml,
+    ):
+        as_json.write('{"products": [')
+        as_xml.write(
+            f'<?xml version="1.0"?>\n<rss xmlns:g="{GOOGLE}"><channel><title>Shop</title>\n'
+        )
+        for number, product in enumerate(products(count)):
+            line = json.dumps(product, ensure_ascii=False)
+            as_json.write((",\n" if number else "") + line)
+            as_lines.write(line + "\n")
+            as_xml.write(xml_item(product))
+        as_json.write("]}")
+        as_xml.write("</channel></rss>\n")
+    return paths
+
+
+def xml_item(product: dict[str, Any]) -> str:
+    """A product as an item of a Google Merchant feed."""
+    parts = []
+    for name, value in product.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                inner = "".join(f"<g:{key}>{escape(str(of))}</g:{key}>" for key, of in each.items())
+            else:
+                inner = escape(str(each))
+            parts.append(f"<g:{name}>{inner}</g:{name}>\n")
+    return f"<item>\n{''.join(parts)}</item>\n"
+
+
+def count_slices(batches: Iterator[Slices]) -> None:
+    for _ in batches:
+        pass
+
+
+def hash_slices(batches: Iterator[Slices]) -> None:
+    for batch in batches:
+        for raw in batch.raws:
+            xxhash.xxh3_128_digest(raw)
+
+
+def read(path: Path, take: Callable[[bytes], object]) -> None:
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            take(chunk)
+
+
+def cut(path: Path, name: str, use: Callable[[Iterator[Slices]], None], **options: int) -> None:
+    slicers: dict[str, Any] = {"json": json_document.slices, "xml": xml_document.slices}
+    with path.open("rb") as stream:
+        use(slicers.get(name, FORMATS[name].slices)(stream, LAYOUT, None, **options))
+
+
+def decode(path: Path, name: str) -> None:
+    with path.open("rb") as stream:
+        for batch in islice(FORMATS[name].slices(stream, LAYOUT, None), 100):
+            FORMATS[name].decode(batch, LAYOUT)
+
+
+def report(what: str, path: Path, count: int, run: Callable[[], None]) -> None:
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - started)
+    middle = statistics.median(took)
+    rate = path.stat().st_size / middle / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"{what:32} {count / middle:12,.0f} items/s {rate:9,.0f} MB/s {peak:6} MB peak")
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in write_bodies(Path(folder), count).items():
+            print(f"-- {name}, {path.stat().st_size / 1e6:,.0f} MB, {count:,} items")
+            report("read", path, count, lambda p=path: read(p, len))
+            report("xxh3-128", path, count, lambda p=path: read(p, xxhash.xxh3_128().update))
+            report("slices", path, count, lambda p=path, n=name: cut(p, n, count_slices))
+            report("slices + xxh3-128", path, count, lambda p=path, n=name: cut(p, n, hash_slices))
+            if name != "jsonl":
+                exact = "slices, lexer only" if name == "json" else "slices, expat only"
+                report(
+                    exact,
+                    path,
+                    count,
+                    lambda p=path, n=name: cut(p, n, count_slices, window_bytes=0),
+                )
+            known = min(count, decoded(path, name))
+            report(f"slices + decode ({known:,})", path, known, lambda p=path, n=name: decode(p, n))
+
+
+def decoded(path: Path, name: str) -> int:
+    """How many records `decode` looks at."""
+    with path.open("rb") as stream:
+        return sum(
+            len(batch.raws) for batch in islice(FORMATS[name].slices(stream, LAYOUT, None), 100)
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Laws of the formats: the fast path and the slow path agree, and any bytes give records or a FormatError."""
+
+import io
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from feedd.errors import FormatError
+from feedd.formats import FORMATS, json_document, recognize, xml_document
+from feedd.model import Layout, Problem, Slices
+
+GOOGLE = "http://base.google.com/ns/1.0"
+LAYOUT = Layout(
+    items=("products", "", "rss.channel.item", "shop.offer", "*.*"),
+    namespaces={"g": GOOGLE},
+    max_depth=20,
+    max_record_nodes=500,
+    max_record_bytes=20_000,
+)
+FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+FRAGMENTS = [b"", b"{", b"}", b"[", b"]", b",", b'"', b"\\", b":", b"\xff", b"\xe2\x82", b"\\ud800"]
+FRAGMENTS += [b"1e999", b"\0", b"<", b">", b"</item>", b"<item>", b"<!--", b"-->", b"<![CDATA["]
+FRAGMENTS += [b"]]>", b"<?", b"&", b"/", b" "]
+
+texts = st.text(max_size=12) | st.sampled_from(
+    [
+        '"',
+        "\\",
+        "},{",
+        '},{"id":',
+        "]}",
+        "{",
+        "[",
+        "a:b",
+        '":',
+        "חולצה",
+        "👕",
+        "\n",
+        "</item>",
+        "<item>",
+        "]]>",
+        "&",
+    ]
+)
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+products = st.fixed_dictionaries(
+    {"id": st.integers() | texts, "title": texts},
+    optional={
+        "variants": st.lists(st.fixed_dictionaries({"id": texts, "title": texts}), max_size=3),
+        "more": values,
+    },
+)
+indents = st.sampled_from([None, 0, 2])
+separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])
+
+
+@st.composite
+def json_bodies(draw: st.DrawFn) -> tuple[bytes, list[Any]]:
+    """A body with products, alike or not, and what they are."""
+    items = draw(st.lists(products | values, max_size=4) | st.lists(products, max_size=12))
+    root: Any = items
+    if draw(st.booleans()):
+        around = {"a": draw(values), "products": items, "z": draw(values)}
+        root = {key: around[key] for key in draw(st.permutations(list(around)))}
+    text = json.dumps(
+        root, ensure_ascii=draw(st.booleans()), indent=draw(indents), separators=draw(separators)
+    )
+    return text.encode(), items
+
+
+@st.composite
+def xml_bodies(draw: st.DrawFn) -> tuple[bytes, int]:
+    """A body with items, and how many there are."""
+    name, head, tail = draw(
+        st.sampled_from(
+            [
+                (
+                    "item",
+                    f'<rss xmlns:g="{GOOGLE}" version="2.0"><channel><title>T</title>',
+                    "</channel></rss>",
+                ),
+                ("offer", f'<catalog xmlns:g="{GOOGLE}"><shop date="x > y">', "</shop></catalog>"),
+                ("Product", f'<Products xmlns:g="{GOOGLE}"><Title>x</Title>', "</Products>"),
+            ]
+        )
+    )
+    content = st.sampled_from(
+        [
+            "<g:id>1</g:id>",
+            "<title>חולצה &amp; more</title>",
+            '<link href="a>b" rel=\'"\'/>',
+            f"<d><![CDATA[<b>x</b></{name}> ]] > <{name}>]]></d>",
+            f"<!-- <{name}> </{name}> -->",
+            f"<?pi <{name}/> ?>",
+            f"<{name}><id>inner</id></{name}>",
+            f"<{name}_id>1</{name}_id >",
+            "text ]] &gt; > 'x' \"y\"",
+            "&nbsp; & &#1;",
+            "\n\t",
+            "<e/>",
+        ]
+    )
+    items = draw(st.lists(st.lists(content, max_size=5), min_size=2, max_size=8))
+    parts = [head]
+    for item in items:
+        parts.append(
+            draw(st.sampled_from(["", "\n", "  ", f"<!-- <{name}> -->", "<?x y?>", "text"]))
+        )
+        end = draw(st.sampled_from([f"</{name}>", f"</{name} >"]))
+        parts.append(f"<{name} a='1'><z/>{''.join(item)}{end}")
+    return "".join([*parts, tail]).encode(), len(items)
+
+
+@st.composite
+def mutations(draw: st.DrawFn, body: bytes) -> bytes:
+    """The body with some bytes cut out, doubled or put in."""
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(body)))
+        end = min(len(body), at + draw(st.integers(0, 12)))
+        inserted = draw(st.sampled_from(FRAGMENTS) | st.just(body[at:end]) | st.binary(max_size=4))
+        body = body[:at] + inserted + body[end:]
+    return body
+
+
+Slicer = Callable[..., Any]
+
+
+def outcome(slicer: Slicer, body: bytes, **options: int) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """The slices with their contexts, or the code of the error."""
+    found: list[tuple[bytes, bytes]] = []
+    try:
+        for slices in slicer(io.BytesIO(body), LAYOUT, None, **options):
+            assert slices.position == len(found) + 1
+            assert slices.raws
+            found += [(slices.context, bytes(raw)) for raw in slices.raws]
+    except FormatError as error:
+        return error.code, []
+    return "", found
+
+
+def decoded(name: str, body: bytes) -> list[dict[str, Any] | Problem]:
+    """All records of a body; one by one they are the same as together."""
+    form = FORMATS[name]
+    records: list[dict[str, Any] | Problem] = []
+    for slices in form.slices(io.BytesIO(body), LAYOUT, None):
+        batch = form.decode(slices, LAYOUT)
+        alone = [form.decode(Slices(1, [raw], slices.context), LAYOUT)[0] for raw in slices.raws]
+        assert batch == alone
+        records += batch
+    return records
+
+
+def assert_paths_agree(slicer: Slicer, body: bytes, window: int, piece: int) -> None:
+    slow = outcome(slicer, body, window_bytes=0)
+    assert outcome(slicer, body) == slow
+    assert outcome(slicer, body, window_bytes=window, piece_bytes=piece) == slow
+    assert outcome(slicer, body, window_bytes=0, piece_bytes=piece) == slow
+
+
+windows = st.integers(10, 400)
+pieces = st.sampled_from([1, 2, 3, 7, 64, 500])
+
+
+@FEW
+@given(json_bodies())
+def test_json_slices_are_the_elements_of_the_array(case: tuple[bytes, list[Any]]) -> None:
+    body, items = case
+    layout = Layout(items=("products", ""))
+    batches = list(json_document.slices(io.BytesIO(body), layout, None))
+    assert [json.loads(bytes(raw)) for batch in batches for raw in batch.raws] == items
+
+
+@FEW
+@given(json_bodies(), windows, pieces)
+def test_json_windows_and_lexer_agree(
+    case: tuple[bytes, list[Any]], window: int, piece: int
+) -> None:
+    assert_paths_agree(json_document.slices, case[0], window, piece)
+
+
+@FEW
+@given(st.data(), json_bodies(), windows, pieces)
+def test_json_windows_and_lexer_agree_on_broken_bodies(
+    data: st.DataObject, case: tuple[bytes, list[Any]], window: int, piece: int
+) -> None:
+    assert_paths_agree(json_document.slices, data.draw(mutations(case[0])), window, piece)
+
+
+@FEW
+@given(xml_bodies(), windows, pieces)
+def test_xml_windows_and_expat_agree(case: tuple[bytes, int], window: int, piece: int) -> None:
+    body, count = case
+    assert len(outcome(xml_document.slices, body)[1]) == count
+    assert_paths_agree(xml_document.slices, body, window, piece)
+
+
+@FEW
+@given(st.data(), xml_bodies(), windows, pieces)
+def test_xml_windows_and_expat_agree_on_broken_bodies(
+    data: st.DataObject, case: tuple[bytes, int], window: int, piece: int
+) -> None:
+    assert_paths_agree(xml_document.slices, data.draw(mutations(case[0])), window, piece)
+
+
+@FEW
+@given(
+    st.data(),
+    st.sampled_from(list(FORMATS)),
+    st.binary(max_size=60)
+    | json_bodies().map(lambda case: case[0])
+    | xml_bodies().map(lambda case: case[0]),
+)
+def test_any_bytes_give_records_or_a_format_error(
+    data: st.DataObject, name: str, body: bytes
+) -> None:
+    body = data.draw(mutations(body))
+    if data.draw(st.booleans()):
+        body = body.decode("utf-8", "replace").encode(
+            data.draw(st.sampled_from(["utf-16", "utf-16-be"]))
+        )
+    with suppress(FormatError):
+        decoded(name, body)
+    with suppress(FormatError):
+        assert recognize(body, content_type=None, name_hint=None) in FORMATS
