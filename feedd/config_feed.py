@@ -89,7 +89,7 @@ def outside_roots(url: str, roots: tuple[str, ...]) -> tuple[str, str] | None:
         whole = os.path.normpath(root)
         if path != whole and os.path.commonpath([path, whole]) == whole:
             return None
-    folder = os.path.dirname(path)
+    folder = path.rpartition("/")[0] or "/"
     if not roots:
         return (
             "file:// feeds are off, because file_roots names no directory",

@@ -1,6 +1,7 @@
 """Configuration files: found, read, and kept with the line of every key, so that each problem has its place."""
 
 import os
+import pwd
 import re
 import stat
 import tomllib
@@ -77,7 +78,12 @@ def dotted(path: Sequence[str | int]) -> str:
 
 def home(environ: Mapping[str, str]) -> Path:
     """The user's home directory; the root directory for a user without one."""
-    return Path(environ.get("HOME") or "/")
+    if environ.get("HOME"):
+        return Path(environ["HOME"])
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a user that no list of users knows, as in containers
+        return Path("/")
 
 
 def find_config(

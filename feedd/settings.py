@@ -2,3 +2,314 @@
 
 `load` reports everything that is wrong at once. Every value is frozen; a reload makes new settings.
 """
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from feedd.config_feed import DEFAULT_CATALOG, FEED_KEYS, check_feed_name, outside_roots
+from feedd.config_file import (
+    ConfigFile,
+    Node,
+    Place,
+    find_config,
+    find_drop_ins,
+    home,
+    read_config,
+)
+from feedd.config_main import MAIN_KEYS
+from feedd.config_values import read_keys
+from feedd.errors import ConfigError, ConfigProblem
+from feedd.secret import Secret
+
+__all__ = [
+    "Basic",
+    "Bearer",
+    "FeedSettings",
+    "Secret",
+    "Settings",
+    "changed_feeds",
+    "find_config",
+    "load",
+    "restart_needed",
+    "secret_values",
+]
+
+CheckSchema = Callable[[str, Path], str | None]
+
+MAX_SOCKET_BYTES = 107  # unix(7): sun_path has 108, one of them for the end
+SOCKET_NAME = "feedd.sock"
+
+_NEEDS_RESTART = ("state_dir", "socket", "listen", "database")
+
+
+class Basic(Struct, frozen=True):
+    """A user name and a password, as RFC 7617 sends them."""
+
+    username: str
+    password: Secret
+
+
+class Bearer(Struct, frozen=True):
+    """A token, as RFC 6750 sends it."""
+
+    token: Secret
+
+
+class FeedSettings(Struct, frozen=True, kw_only=True):
+    """One feed; what each value means is in `config_feed.FEED_KEYS`. One of `every_s` and `cron` is set.
+
+    `base_dir` is the directory of the file that defines the feed, `order` its position among all.
+    """
+
+    name: str
+    url: str | Secret
+    enabled: bool = True
+    every_s: float | None = None
+    cron: str | None = None
+    timezone: str = "UTC"
+    jitter_s: float = 0.0
+    schema: str | None = None
+    items: str | None = None
+    format: str | None = None
+    fields: dict[str, str | tuple[str, ...]] = {}
+    currency: str | None = None
+    catalog: str = DEFAULT_CATALOG
+    headers: tuple[tuple[str, str | Secret], ...] = ()
+    auth: Basic | Bearer | None = None
+    timeout_s: float = 60.0
+    max_bytes: int = 2 * 1024**3
+    max_removed: float = 0.3
+    allow_private: tuple[str, ...] = ()
+    doctype: bool = False
+    base_dir: Path = Path()
+    order: int = 0
+
+
+EVERY_DEFAULT_S = 3600.0
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything; what each value means is in `config_main.MAIN_KEYS`. `feeds` are in the order of the files."""
+
+    config_path: Path | None = None
+    state_dir: Path
+    socket: Path
+    listen: tuple[str, int] | None = ("127.0.0.1", 8030)
+    file_roots: tuple[Path, ...] = ()
+    database: Secret | None = None
+    log_level: str = "info"
+    feeds: dict[str, FeedSettings] = {}
+
+
+def load(
+    config: Path | None = None,
+    *,
+    state_dir: Path | None = None,
+    environ: Mapping[str, str],
+    cwd: Path,
+    check_schema: CheckSchema | None = None,
+    with_secrets: bool = True,
+) -> Settings:
+    """The settings, out of the configuration that is named or found; with none at all, the defaults and no feeds.
+
+    `check_schema(name_or_path, base_dir)` says what is wrong with a schema. `with_secrets=False` looks no secret
+    up: enough to find the daemon, in a shell that has not the service's environment.
+
+    Raises:
+        ConfigError: something is wrong; holds all of it.
+    """
+    problems: list[ConfigProblem] = []
+    path = find_config(config, environ=environ, cwd=cwd)
+    loader = _Loader(problems, environ, cwd, check_schema, with_secrets)
+    values = loader.read(path) if path else {}
+    place = _places(values, loader, path, state_dir)
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda p: (p.file, p.line or 0)))
+    return Settings(config_path=path, feeds=loader.feeds, **(values | place))
+
+
+def changed_feeds(old: Settings, new: Settings) -> tuple[set[str], set[str], set[str]]:
+    """The feeds that a reload adds, removes and changes; a feed that only moved is not changed."""
+    before, after = set(old.feeds), set(new.feeds)
+    changed = {
+        name
+        for name in before & after
+        if replace(old.feeds[name], order=0) != replace(new.feeds[name], order=0)
+    }
+    return after - before, before - after, changed
+
+
+def restart_needed(old: Settings, new: Settings) -> list[str]:
+    """The keys that differ and that only a restart puts into effect."""
+    return [name for name in _NEEDS_RESTART if getattr(old, name) != getattr(new, name)]
+
+
+def secret_values(settings: Settings) -> list[str]:
+    """Every secret in the settings, for the log to mask."""
+    secrets: list[object] = [settings.database]
+    for feed in settings.feeds.values():
+        secrets += [feed.url, *(value for _, value in feed.headers)]
+        if isinstance(feed.auth, Basic):
+            secrets.append(feed.auth.password)
+        elif isinstance(feed.auth, Bearer):
+            secrets.append(feed.auth.token)
+    return [each.reveal() for each in secrets if isinstance(each, Secret) and each.is_resolved]
+
+
+class _Loader:
+    """Reads the main file, then the drop-ins beside it."""
+
+    def __init__(
+        self,
+        problems: list[ConfigProblem],
+        environ: Mapping[str, str],
+        cwd: Path,
+        check_schema: CheckSchema | None,
+        with_secrets: bool,
+    ) -> None:
+        self.feeds: dict[str, FeedSettings] = {}
+        self.problems = problems
+        self.environ = environ
+        self.cwd = cwd
+        self.main: Node | None = None
+        self._check_schema = check_schema
+        self._with_secrets = with_secrets
+        self._nodes: dict[str, Node] = {}
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """The values at the top of the main file; the feeds of all files go to `feeds`."""
+        values: dict[str, Any] = {}
+        file = read_config(path, self.problems)
+        if file is not None:
+            self.main = self._node(file)
+            values = read_keys(self.main, MAIN_KEYS, also=["feeds"])
+            values.pop("feeds", None)
+            self._read_feeds(self.main, values)
+        for drop_in in find_drop_ins(path, self.problems):
+            file = read_config(drop_in, self.problems)
+            if file is None:
+                continue
+            node = self._node(file)
+            for key in file.data:
+                if key != "feeds":
+                    node.child(key).problem(
+                        "only feeds may stand in a drop-in file",
+                        f"Write [feeds.NAME] above it, or move it to {path}.",
+                    )
+            self._read_feeds(node, values)
+        return values
+
+    def _node(self, file: ConfigFile) -> Node:
+        place = Place(
+            file=file,
+            problems=self.problems,
+            environ=self.environ,
+            with_secrets=self._with_secrets,
+        )
+        return Node(file.data, (), place)
+
+    def _read_feeds(self, top: Node, main: dict[str, Any]) -> None:
+        if "feeds" not in top.value:
+            return
+        feeds = top.child("feeds")
+        if type(feeds.value) is not dict:
+            feeds.problem("is not a table of feeds", "Write [feeds.NAME] above the keys of each.")
+            return
+        roots = tuple(str(root) for root in main.get("file_roots", ()))
+        for name in feeds.value:
+            node = feeds.child(name)
+            if name in self._nodes:
+                first = self._nodes[name]
+                node.problem(
+                    f"this feed is already defined in {first.place.file.path}:{first.line}",
+                    "Give one of the two another name.",
+                )
+            elif check_feed_name(node):
+                self._nodes[name] = node
+                self._read_feed(name, node, roots)
+
+    def _read_feed(self, name: str, node: Node, roots: tuple[str, ...]) -> None:
+        before = len(self.problems)
+        if type(node.value) is not dict:
+            node.problem("is not a table", f'Write [feeds.{name}], and url = "https://…" below it.')
+            return
+        values = read_keys(node, FEED_KEYS)
+        self._check_together(node, values, roots)
+        if len(self.problems) > before:
+            return
+        if "auth" in values:
+            auth = values["auth"]
+            values["auth"] = Bearer(**auth) if "token" in auth else Basic(**auth)
+        if "cron" not in values:
+            values.setdefault("every_s", EVERY_DEFAULT_S)
+        self.feeds[name] = FeedSettings(
+            name=name, base_dir=node.place.base_dir, order=len(self.feeds), **values
+        )
+
+    def _check_together(self, node: Node, values: dict[str, Any], roots: tuple[str, ...]) -> None:
+        """What one value alone does not tell."""
+        if "url" not in node.value:
+            node.problem("has no url", 'Write url = "https://shop.example/products.xml" below it.')
+        if "every" in node.value and "cron" in node.value:
+            node.child("cron").problem("stands beside every", "Leave one of the two out.")
+        pace = values.get("every_s", EVERY_DEFAULT_S)
+        if "cron" not in node.value and values.get("jitter_s", 0) > pace:
+            node.child("jitter").problem(
+                f"is longer than the {pace:g} s from one fetch to the next", "Write a shorter one."
+            )
+        if "auth" in values and any(
+            header.lower() == "authorization" for header, _ in values.get("headers", ())
+        ):
+            node.child("headers").problem(
+                "Authorization stands beside auth", "Leave one of the two out."
+            )
+        url = values.get("url")
+        address = url.reveal() if isinstance(url, Secret) and url.is_resolved else url
+        if isinstance(address, str) and address.lower().startswith("file:"):
+            outside = outside_roots(address, roots)
+            if outside is not None:
+                node.child("url").problem(*outside)
+        if "schema" in values and self._check_schema is not None:
+            wrong = self._check_schema(values["schema"], node.place.base_dir)
+            if wrong is not None:
+                node.child("schema").problem(wrong, "")
+
+
+def _places(
+    values: dict[str, Any], loader: _Loader, path: Path | None, state_dir: Path | None
+) -> dict[str, Path]:
+    """The state directory and the socket, from the first place that names each."""
+    environ, cwd = loader.environ, loader.cwd
+    state = _state_dir(values, environ, cwd, state_dir)
+    runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    socket = values.get("socket") or (Path(runtime) if runtime else state) / SOCKET_NAME
+    if len(os.fsencode(socket)) > MAX_SOCKET_BYTES:
+        message = f"the path of the socket is longer than {MAX_SOCKET_BYTES} bytes: {socket}"
+        hint = 'Name a short one at the top of the main file: socket = "/run/feedd/feedd.sock"'
+        if loader.main is not None and "socket" in loader.main.value:
+            loader.main.child("socket").problem(message, hint)
+        else:
+            loader.problems.append(ConfigProblem(str(path or state), None, "socket", message, hint))
+    return {"state_dir": state, "socket": socket}
+
+
+def _state_dir(
+    values: dict[str, Any], environ: Mapping[str, str], cwd: Path, named: Path | None
+) -> Path:
+    if named is not None:
+        return cwd / named
+    if environ.get("FEEDD_STATE_DIR"):
+        return cwd / environ["FEEDD_STATE_DIR"]
+    if "state_dir" in values:
+        return Path(values["state_dir"])
+    if environ.get("STATE_DIRECTORY"):
+        return Path(environ["STATE_DIRECTORY"].partition(":")[0])
+    xdg = environ.get("XDG_STATE_HOME", "")
+    if Path(xdg).is_absolute():
+        return Path(xdg) / "feedd"
+    return home(environ) / ".local" / "state" / "feedd"

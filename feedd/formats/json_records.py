@@ -14,7 +14,7 @@ _decode = msgspec.json.Decoder().decode
 _COUNTED = re.compile(STRING + rb"|([\[{,])", re.DOTALL)
 
 
-class _Twice(Exception):  # noqa: N818 a signal, caught below
+class _Twice(Exception):
     """A member name that an object holds twice."""
 
 

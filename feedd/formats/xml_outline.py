@@ -63,9 +63,7 @@ class Outline:
         self._firsts_bytes = 0
         self._levels = 0  # levels open inside the item, itself included
         self._item_start = 0
-        self._skipped = (
-            buffer.offset
-        )  # what of the text expat was not given: white space at the start
+        self._skipped = buffer.offset  # white space at the start, which expat is not given
         self._context: tuple[dict[str, str] | None, bytes] = (None, b"")
         self._parser = self._new_parser()
 
@@ -124,10 +122,8 @@ class Outline:
 
     def context(self) -> bytes:
         """The start tag that declares the namespaces which hold here."""
-        scope = self._frames[
-            -1
-        ].scope  # the dict of its parent, unless the element declares something
-        if self._context[0] is not scope:
+        scope = self._frames[-1].scope
+        if self._context[0] is not scope:  # elements that declare nothing share their parent's
             context = wrapper(scope)
             if len(context) > _MAX_CONTEXT_BYTES:
                 raise FormatError(

@@ -32,7 +32,7 @@ _HINTS = {
 }
 
 
-class _TooDeep(Exception):  # noqa: N818 a signal, caught below
+class _TooDeep(Exception):
     """An element lies deeper than allowed."""
 
 

@@ -1,0 +1,75 @@
+"""The keys at the top of the main configuration file, and how each is read and checked.
+
+To add a key: one row in `MAIN_KEYS`, its field in `settings.Settings`, its row in `docs/configuration.md`, and its
+cases in `tests/test_settings.py`.
+"""
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+from feedd.config_file import Node
+from feedd.config_values import (
+    Key,
+    WrongValueError,
+    address,
+    choice,
+    directory,
+    each,
+    secret,
+    text,
+)
+from feedd.secret import Secret
+
+_DATABASE_EXAMPLE = 'database = "postgresql://feedd@db.example/feedd"'
+_DATABASE_HINT = (
+    'Write database = { env = "FEEDD_DATABASE" }, and put the whole address there:'
+    " postgresql://USER:PASSWORD@HOST/NAME"
+)
+
+
+def read_database(node: Node) -> Secret:
+    """The address of a PostgreSQL database; one with a password stands elsewhere."""
+    if type(node.value) is dict:
+        found = secret(node)
+        if found.is_resolved:
+            _check_database(found.reveal())
+        return found
+    url = str(text(_DATABASE_EXAMPLE)(node))
+    _check_database(url)
+    parts = urlsplit(url)
+    if parts.password or "password" in dict(parse_qsl(parts.query)):
+        raise WrongValueError("holds a password in plain text", _DATABASE_HINT)
+    return Secret(url, "database")
+
+
+def _check_database(url: str) -> None:
+    if url.startswith("sqlite"):
+        raise WrongValueError(
+            "SQLite needs no address", "Leave database out: SQLite lies in the state directory."
+        )
+    try:
+        usable = re.match(r"postgres(ql)?(\+psycopg)?://", url) and urlsplit(url).path.strip("/")
+    except ValueError:
+        usable = None
+    if not usable:
+        raise WrongValueError(
+            "is not the address of a PostgreSQL database", f"Write it so: {_DATABASE_EXAMPLE}"
+        )
+
+
+MAIN_KEYS = (
+    Key("state_dir", "state_dir", directory('state_dir = "/var/lib/feedd"'), "path",
+        "`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/feedd`, else `~/.local/state/feedd`",
+        "where feedd keeps its data"),
+    Key("socket", "socket", directory('socket = "/run/feedd/feedd.sock"'), "path",
+        "`$RUNTIME_DIRECTORY/feedd.sock`, else `feedd.sock` in the state directory",
+        "the unix socket that commands talk to the daemon over"),
+    Key("listen", "listen", address, "HOST:PORT", '"127.0.0.1:8030"',
+        "where the HTTP API listens besides; `\"\"` for nowhere"),
+    Key("file_roots", "file_roots", each(directory('file_roots = ["/srv/feeds"]'), 'file_roots = ["/srv/feeds"]'),
+        "list of paths", "[]", "`file://` feeds are allowed below these directories only"),
+    Key("database", "database", read_database, "address or secret", "(SQLite)",
+        "a PostgreSQL database instead of SQLite in the state directory"),
+    Key("log_level", "log_level", choice("debug", "info", "warning", "error"),
+        "`debug`, `info`, `warning` or `error`", '"info"', "what is logged: this and what is worse"),
+)  # fmt: skip

@@ -1,0 +1,131 @@
+"""JSON in particular: exact values, windows, and the grammar where the decoder is not the judge."""
+
+import io
+import json
+
+import pytest
+
+from feedd.errors import FormatError
+from feedd.formats import FORMATS, json_document
+from feedd.formats.json_syntax import syntax_error
+from feedd.formats.json_windows import Border
+from feedd.model import Layout, Problem
+
+ROOT = Layout(items=("",))
+
+
+def decode(body: bytes, layout: Layout = ROOT) -> list[object]:
+    form = FORMATS["json"]
+    return [
+        record
+        for slices in form.slices(io.BytesIO(body), layout, None)
+        for record in form.decode(slices, layout)
+    ]
+
+
+def test_integers_are_exact_and_floats_are_floats() -> None:
+    big = 2**70 + 1
+    assert decode(b'[{"id": %d, "price": 19.90, "n": -0}]' % big) == [
+        {"id": big, "price": 19.9, "n": 0}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "rule"),
+    [
+        (b'{"a": 1, "a": 1}', "duplicate_member"),
+        (b'{"a":1,"a":1}', "duplicate_member"),
+        (b'{"a":"\\":","a":1}', "duplicate_member"),
+        (b'{"\\u0061":1,"a":1}', "duplicate_member"),
+        (b'{"x": [{"y": {"a"\n: 1, "a": 2}}]}', "duplicate_member"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "number_out_of_range"),
+        (b'{"a": "\\udc00"}', "bad_encoding"),
+        (b'{"\\ud800": 1}', "bad_encoding"),
+    ],
+)
+def test_a_sound_element_without_a_value_is_a_problem(raw: bytes, rule: str) -> None:
+    first, problem, last = decode(b'[{"id": 1}, %b, {"id": 2}]' % raw)
+    assert (first, last) == ({"id": 1}, {"id": 2})
+    assert isinstance(problem, Problem)
+    assert problem.rule == rule
+    assert problem.hint
+    assert problem.value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a": "b\\": c"}',
+        b'{"a" : 1, "b":":"}',
+        b'{"a": {"a": {"a": 1}}}',
+        b'{"a":"x : y\\":"}',
+        b"{}",
+    ],
+)
+def test_names_that_only_look_double_are_fine(raw: bytes) -> None:
+    assert decode(b"[%b]" % raw) == [json.loads(raw)]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"tru", b"01", b"1.", b"-", b"+1", b".5", b"[1,]", b"[,1]", b'{"a":1,}', b'{"a"}', b"{1:2}",
+        b'{"a":1 "b":2}', b"[1 2]", b'"\x01"', b'"\\q"', b'"\\u12"', b"nul", b"1 2", b"[1}", b"]", b'"', b"\xff",
+        b'["\\ud800", tru]', b'["\\ud800"] x', b"[" * 3000, b"[" * 3000 + b"1" + b"]" * 2999, b"[" * 3000 + b"}" * 3000,
+    ],
+)  # fmt: skip
+def test_what_is_malformed_is_found(raw: bytes) -> None:
+    assert syntax_error(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b" 1 ", b"-0.5e+10", b"1e400", b'"\xff"', b'"\\ud800"', b'{"\\udc00": [1, {"a": null}, []], "b": {}}',
+        b"[" * 3000 + b"]" * 3000, b'{"a":' * 3000 + b'"\\ud800"' + b"}" * 3000,
+    ],
+)  # fmt: skip
+def test_what_is_only_unusual_is_well_formed(raw: bytes) -> None:
+    assert syntax_error(raw) is None
+
+
+@pytest.mark.parametrize("items", [("products",), ("data.products", "products"), ("x", "products")])
+def test_the_first_path_that_is_met_is_the_one(items: tuple[str, ...]) -> None:
+    body = b'{"x": {"products": []}, "products": [{"id": 1}], "data": {"products": [{"id": 2}]}}'
+    assert decode(body, Layout(items=items)) == [{"id": 1}]
+
+
+def test_a_guess_does_not_reach_into_records() -> None:
+    body = b'{"goods": [{"id": 1, "images": [{"src": "a"}]}]}'
+    with pytest.raises(FormatError) as caught:
+        decode(body, Layout(items=("products", "*.*")))
+    assert caught.value.code == "no_items_found"
+
+
+def test_nested_objects_that_look_like_records_do_not_mislead_the_windows() -> None:
+    variants = [{"id": n, "title": "v"} for n in range(9)]
+    products = [{"id": n, "title": "p", "variants": variants} for n in range(300)]
+    for separators in ((",", ":"), (", ", ": ")):
+        body = json.dumps(products, separators=separators).encode()
+        for window in (0, 700, 5000):
+            batches = json_document.slices(io.BytesIO(body), ROOT, None, window_bytes=window)
+            raws = [bytes(raw) for batch in batches for raw in batch.raws]
+            assert [json.loads(raw) for raw in raws] == products
+
+
+def test_a_border_is_found_between_alike_elements() -> None:
+    elements = [b'{"id": %d, "in": [{"id": 0}, {"id": 1}], "t": "}, {"}' % n for n in range(5)]
+    border = Border.between(elements[0], b" " + elements[1])
+    assert border is not None
+    data = b", ".join(elements)
+    found = border.cut(data, 0, len(data) - 5)
+    assert found is not None
+    raws, start = found
+    assert [bytes(raw) for raw in raws] == elements[:4]
+    assert data[start:] == b" " + elements[4]
+
+
+@pytest.mark.parametrize("second", [b"5", b"[1]", b'"x"', b" null", b"{}"])
+def test_there_is_no_border_to_learn_where_elements_are_no_objects(second: bytes) -> None:
+    assert Border.between(b'{"a": 1}', second) is None
+    assert Border.between(second[:1] + b"1", b'{"a": 1}') is None

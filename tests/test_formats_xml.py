@@ -1,0 +1,204 @@
+"""XML in particular: which elements are the items, what a context is, and memory."""
+
+import io
+import tracemalloc
+
+import pytest
+
+from feedd.errors import FormatError
+from feedd.formats import FORMATS
+from feedd.formats.xml_windows import Pairing
+from feedd.model import Layout, Problem
+
+XML = FORMATS["xml"]
+GOOGLE = "http://base.google.com/ns/1.0"
+
+
+def raws(body: str, *items: str, configured: bool = False) -> list[str]:
+    layout = Layout(items=items, configured=configured, namespaces={"g": GOOGLE})
+    return [
+        raw.decode()
+        for slices in XML.slices(io.BytesIO(body.encode()), layout, None)
+        for raw in slices.raws
+    ]
+
+
+def contexts(body: str, *items: str) -> list[bytes]:
+    return [s.context for s in XML.slices(io.BytesIO(body.encode()), Layout(items=items), None)]
+
+
+def error(body: str, layout: Layout) -> FormatError:
+    with pytest.raises(FormatError) as caught:
+        list(XML.slices(io.BytesIO(body.encode()), layout, None))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "items", [("rss.channel.item",), ("channel.item",), ("*.*.item",), ("x.y", "rss.*.item", "*.*")]
+)
+def test_a_path_is_matched_from_the_root_or_from_below_it(items: tuple[str, ...]) -> None:
+    body = "<rss><channel><title>T</title><item>1</item><other/><item>2</item></channel></rss>"
+    assert raws(body, *items) == ["<item>1</item>", "<item>2</item>"]
+
+
+@pytest.mark.parametrize("item", ["entry", "p:entry", "g:entry"])
+def test_a_name_matches_whatever_prefix_the_document_uses(item: str) -> None:
+    body = f'<list xmlns:p="{GOOGLE}"><p:entry>1</p:entry></list>'
+    assert raws(body, item) == ["<p:entry>1</p:entry>"]
+
+
+def test_items_in_several_places_are_all_found() -> None:
+    body = "<shop><a><item>1</item></a><b/><a><item>2</item><item/></a></shop>"
+    assert raws(body, "a.item") == ["<item>1</item>", "<item>2</item>", "<item/>"]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("<r><p><id/></p><p><id/></p></r>", ["<p><id/></p>", "<p><id/></p>"]),
+        ('<r><p id="1"/><p id="2"></p></r>', ['<p id="1"/>', '<p id="2"></p>']),
+        ('<r><t lang="a">A</t><t lang="b">B</t><p><id/></p></r>', ["<p><id/></p>"]),
+        ("<r><head><a/></head><p><b/></p><x/><p><c/></p></r>", ["<p><b/></p>", "<p><c/></p>"]),
+        ("<r><t>1</t><t>2</t><p><id/></p></r>", ["<p><id/></p>"]),
+        ("<r>\n</r>", []),
+        ("<r/>", []),
+    ],
+)
+def test_a_guess_takes_the_children_of_the_root_that_repeat(body: str, found: list[str]) -> None:
+    assert raws(body, "rss.channel.item", "feed.entry", "*.*") == found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<rss><channel><title>T</title></channel></rss>",
+        '<feed><link a="1"/><link a="2"/><author><name/></author></feed>',
+    ],
+)
+def test_no_guess_is_made_where_a_named_path_can_fit(body: str) -> None:
+    assert raws(body, "rss.channel.item", "feed.entry", "*.*") == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<r><a>1</a></r>", "<Error>Access denied</Error>", "<r><a><x/></a><b><x/></b></r>"],
+)
+def test_what_does_not_repeat_is_no_feed(body: str) -> None:
+    assert error(body, Layout(items=("*.*",))).code == "no_items_found"
+
+
+def test_a_context_is_the_namespaces_and_nothing_that_changes_daily() -> None:
+    one = (
+        '<r date="1" xmlns:b="B" xmlns="D"><l xmlns:a="A&amp;"><i/></l><l xmlns:a="A2"><i/></l></r>'
+    )
+    other = "<r xmlns='D'  xmlns:b='B' date='2'><l xmlns:a='A&#38;'><i/></l></r>"
+    assert contexts(one, "l.i") == [
+        b'<_ xmlns="D" xmlns:a="A&amp;" xmlns:b="B">',
+        b'<_ xmlns="D" xmlns:a="A2" xmlns:b="B">',
+    ]
+    assert contexts(other, "l.i") == contexts(one, "l.i")[:1]
+
+
+def test_a_default_namespace_can_be_taken_back() -> None:
+    body = b'<r xmlns="D"><l xmlns=""><i><a>1</a></i></l></r>'
+    layout = Layout(items=("l.i",), namespaces={"d": "D"})
+    (slices,) = XML.slices(io.BytesIO(body), layout, None)
+    assert XML.decode(slices, layout) == [{"a": "1"}]
+
+
+def test_attributes_in_namespaces_get_the_canonical_prefix() -> None:
+    body = f'<r xmlns:q="{GOOGLE}" xmlns:o="O"><i q:id="1" o:id="2" id="3" xml:lang="ar"/></r>'
+    layout = Layout(items=("i",), namespaces={"g": GOOGLE})
+    (slices,) = XML.slices(io.BytesIO(body.encode()), layout, None)
+    assert XML.decode(slices, layout) == [
+        {"@g:id": "1", "@o:id": "2", "@id": "3", "@xml:lang": "ar"}
+    ]
+
+
+def test_too_many_nodes_are_a_problem_of_their_record() -> None:
+    body = b"<r><i>%b</i><i><a>1</a></i></r>" % (b"<b/>" * 500)
+    layout = Layout(items=("i",), max_record_nodes=100)
+    (slices,) = XML.slices(io.BytesIO(body), layout, None)
+    first, second = XML.decode(slices, layout)
+    assert isinstance(first, Problem)
+    assert first.rule == "too_many_nodes"
+    assert second == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        ("<r><i><a></b></i></r>", "not_well_formed", "mismatched tag in line 1"),
+        ("<r><i/></r><r/>", "not_well_formed", "junk after document element"),
+        ("<r><i/>\n<i a=1/></r>", "not_well_formed", "line 2"),
+        ('{"id": 1}', "not_well_formed", "Is it JSON?"),
+        ("<r>" + "<a>" * 100, "too_deep", "64 levels"),
+        ("<r><i/><!-- cut", "truncated", "half a file"),
+        ("<r><i><![CDATA[ cut", "truncated", "half a file"),
+        ("<!DOCTYPE r []><r/>", "doctype_forbidden", "doctype = true"),
+        ("<r><j><k/></j><j><k/></j></r>", "no_items_found", '"r.j"'),
+        ('<r xmlns:x="%s"><i/></r>' % ("u" * 70_000), "skeleton_too_large", "namespaces"),
+    ],
+)
+def test_an_error_says_what_is_wrong_and_where(body: str, code: str, says: str) -> None:
+    caught = error(body, Layout(items=("i",)))
+    assert caught.code == code
+    assert says in str(caught)
+
+
+def test_items_are_paired_up_to_what_is_not_plain() -> None:
+    def items(data: bytes) -> list[bytes]:
+        found, end = Pairing(b"item").items(data, 0, len(data))
+        assert data[:end].endswith(found[-1] if found else b"")
+        return found
+
+    plain = [
+        b"<item>1</item>",
+        b"<item a='>'><item_id/></item >",
+        b"<item\n><![CDATA[</item>]]></item>",
+    ]
+    assert items(b"\n".join(plain)) == plain
+    assert items(b"<!-- <item> -->".join(plain)) == plain
+    assert items(plain[0] + b"<item/>" + plain[1]) == plain[:1]
+    assert items(plain[0] + b"<other/>" + plain[1]) == plain[:1]
+    assert items(plain[0] + b" text " + plain[1]) == plain[:1]
+    assert items(plain[0] + b"<item><item></item></item>") == plain[:1]
+    assert items(plain[0] + b"<item><![CDATA[ </item>") == plain[:1]
+    assert items(b"</item>") == []
+
+
+class Endless(io.RawIOBase):
+    """A body that is made as it is read."""
+
+    def __init__(self, head: bytes, part: bytes, times: int, tail: bytes) -> None:
+        self._parts = iter([head, *([part] * times), tail])
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._rest) < size and (part := next(self._parts, b"")):
+            self._rest += part
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "part", "tail"),
+    [
+        ("xml", b"<list>", b"<row><id>1</id><t>%b</t></row>\n" % (b"x" * 900), b"</list>"),
+        ("json", b'[{"id": 0}', b',\n{"id": 1, "t": "%b"}' % (b"x" * 900), b"]"),
+        ("jsonl", b"\n", b'{"id": 1, "t": "%b"}\n' % (b"x" * 900), b""),
+    ],
+)
+def test_memory_does_not_grow_with_the_body(
+    name: str, head: bytes, part: bytes, tail: bytes
+) -> None:
+    body = Endless(head, part, 20_000, tail)
+    tracemalloc.start()
+    try:
+        layout = Layout(items=("row", ""))
+        count = sum(len(s.raws) for s in FORMATS[name].slices(body, layout, None))  # type: ignore[arg-type]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count >= 20_000
+    assert peak < 4_000_000
