@@ -6,10 +6,11 @@ its cases in `tests/test_settings.py`.
 
 import os.path
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from feedd.config_file import Node
+from feedd.config_file import Node, dotted
 from feedd.config_values import (
     Key,
     WrongValueError,
@@ -98,7 +99,7 @@ def outside_roots(url: str, roots: tuple[str, ...]) -> tuple[str, str] | None:
     shown = ", ".join(roots)
     return (
         f"{path} lies outside file_roots ({shown})",
-        f'Move the file below one of them, or add "{folder}" to file_roots.',
+        "Move the file below one of them, or add its directory to file_roots.",
     )
 
 
@@ -159,22 +160,23 @@ def _shown(url: str) -> str:
 
 def _cron(node: Node) -> str:
     expect(node.value, str, 'cron = "*/15 * * * *"')
-    try:
-        parse_cron(node.value)
-    except ValueError as error:
-        message, _, hint = str(error).partition("; ")
-        raise WrongValueError(message, hint) from error
+    _hinted(parse_cron, node.value)
     return str(node.value)
 
 
 def _timezone(node: Node) -> str:
     expect(node.value, str, 'timezone = "Europe/Berlin"')
+    _hinted(find_timezone, node.value)
+    return str(node.value)
+
+
+def _hinted(check: Callable[[str], object], value: str) -> None:
+    """Check a value by a function whose messages are `what is wrong; what to write`."""
     try:
-        find_timezone(node.value)
+        check(value)
     except ValueError as error:
         message, _, hint = str(error).partition("; ")
-        raise WrongValueError(message, hint) from error
-    return str(node.value)
+        raise WrongValueError(message, hint[:1].upper() + hint[1:]) from error
 
 
 def _catalog(node: Node) -> str:
@@ -221,7 +223,7 @@ def _fields(node: Node) -> dict[str, str | tuple[str, ...]]:
         elif type(steps) is not list or not steps or not all(_is_step(step) for step in steps):
             child.problem(
                 "is not a path to where the feed has this field",
-                f'Write the keys that lead to it: {name} = "images.0.src",'
+                f'Write the keys that lead to it: {dotted([name])} = "images.0.src",'
                 ' or ["a.b", "c"] for keys that hold dots',
             )
         else:

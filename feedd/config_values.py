@@ -167,7 +167,10 @@ def share(node: Node) -> float:
             raise WrongValueError(f"{value!r} is not a percentage", hint)
         value = float(match[1]) / 100
     if type(value) not in {int, float} or not 0 <= value <= 1:
-        raise WrongValueError(f"{value!r} is not between 0 and 1", hint)
+        meant = type(value) is int and 1 < value <= 100
+        raise WrongValueError(
+            f"{value!r} is not between 0 and 1", f'Did you mean "{value}%"?' if meant else hint
+        )
     return float(value)
 
 

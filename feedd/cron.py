@@ -88,7 +88,9 @@ def parse_cron(text: str) -> Cron:
     if cron.days is not None and not cron.either:
         longest = max(_MOST_DAYS[month - 1] for month in months)
         if min(cron.days) > longest:
-            raise ValueError(f"{text!r} never comes: these months have at most {longest} days")
+            raise ValueError(
+                f"{text!r} never comes: these months have at most {longest} days; name another day or month"
+            )
     return cron
 
 

@@ -53,14 +53,15 @@ def run(load: Callable[[], Settings], *, on_ready: Callable[[App], None] | None 
     state.prepare(settings.state_dir)
     lock = StateLock(settings.state_dir, "run")
     try:
-        daemon = Daemon(settings)
-        try:
-            daemon.start()
-            if on_ready is not None:
-                on_ready(daemon.app)
-            daemon.serve(load)
-        finally:
-            daemon.stop()
+        with _Signals() as signals:  # from here on none kills feedd halfway
+            daemon = Daemon(settings)
+            try:
+                daemon.start()
+                if on_ready is not None:
+                    on_ready(daemon.app)
+                daemon.serve(load, signals)
+            finally:
+                daemon.stop()
     finally:
         lock.release()
     return 0
@@ -80,6 +81,7 @@ class Daemon:
 
     def start(self) -> None:
         """Clean up after a crash, open the doors, and schedule every feed."""
+        self.workers.start()
         interrupted = self.app.recover()
         self.http.start()
         self._checkpoints.start()
@@ -91,22 +93,19 @@ class Daemon:
             feeds=len(settings.feeds),
             state_dir=str(settings.state_dir),
             socket=str(settings.socket),
-            listen=None if settings.listen is None else "{}:{}".format(*settings.listen),
+            listen=self.http.address(),
             interrupted=interrupted,
         )
 
-    def serve(self, load: Callable[[], Settings]) -> None:
+    def serve(self, load: Callable[[], Settings], signals: "_Signals") -> None:
         """Wait for signals, and obey them."""
-        wakeups = _Signals()
-        with wakeups:
-            while True:
-                for number in wakeups.wait(1.0):
-                    if number == signal.SIGHUP:
-                        self.reload(load)
-                    else:
-                        return
-                if not self.http.alive():
-                    raise UsageError("the HTTP server ended by itself; the log says why")
+        while True:
+            for number in signals.wait(1.0):
+                if number != signal.SIGHUP:
+                    return
+                self.reload(load)
+            if not self.http.alive():
+                raise UsageError("the HTTP server ended by itself; the log says why")
 
     def stop(self) -> None:
         """Stop in order, within ten seconds."""
@@ -212,6 +211,12 @@ class _Http:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise UsageError("the HTTP server did not start; the log says why")
             time.sleep(0.01)
+
+    def address(self) -> str | None:
+        """Where TCP is listened on: the port that was given where 0 was asked for."""
+        if len(self._sockets) == 1:
+            return None
+        return "{}:{}".format(*self._sockets[1].getsockname()[:2])
 
     def alive(self) -> bool:
         return self._thread.is_alive()

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -150,8 +151,10 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
 
 
 def secret_values(settings: Settings) -> list[str]:
-    """Every secret in the settings, for the log to mask."""
+    """Every secret in the settings, for the log to mask; of the database's address its password too."""
     secrets: list[object] = [settings.database]
+    if settings.database is not None and settings.database.is_resolved:
+        secrets.append(Secret(urlsplit(settings.database.reveal()).password))
     for feed in settings.feeds.values():
         secrets += [feed.url, *(value for _, value in feed.headers)]
         if isinstance(feed.auth, Basic):

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -34,6 +35,10 @@ class Workers:
         self._running: set[Any] = set()
         self._lock = threading.Lock()
         self._stopping = False
+
+    def start(self) -> None:
+        """Have the fork server import what children need, before the first of them is needed."""
+        forkserver.ensure_running()
 
     def read_body(self, job: ingest.Job, on_progress: ingest.OnProgress) -> None:
         """Read a body into the catalog in a child process.

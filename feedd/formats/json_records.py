@@ -11,6 +11,7 @@ from feedd.formats.text import excerpt
 from feedd.model import Layout, Problem, Slices
 
 _decode = msgspec.json.Decoder().decode
+_CONTAINERS = (dict, list)
 _COUNTED = re.compile(STRING + rb"|([\[{,])", re.DOTALL)
 
 
@@ -85,7 +86,7 @@ def _measure(value: Any) -> tuple[int, int]:
             if type(container) is dict:
                 members += len(container)
                 container = container.values()  # noqa: PLW2901 both kinds are walked alike from here
-            inner += [each for each in container if type(each) is dict or type(each) is list]
+            inner += [each for each in container if type(each) in _CONTAINERS]
         layer = inner
     return members, depth
 
@@ -96,8 +97,8 @@ def _has_surely(members: int, raw: bytes) -> bool:
     Every member has a `":`, unless white space stands in between; so if there are no more of them than members,
     none was overwritten by another of its name.
     """
-    return raw.count(b'":') == members and not any(
-        gap in raw for gap in (b" :", b"\n:", b"\t:", b"\r:")
+    return raw.count(b'":') == members and not (
+        b" :" in raw or b"\n:" in raw or b"\t:" in raw or b"\r:" in raw
     )
 
 

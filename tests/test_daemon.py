@@ -1,0 +1,244 @@
+"""The daemon as its users have it: a process, its sockets, its signals."""
+
+import http.client
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemons import running, shop, wait_for, write_config
+from servers import FeedServer, feed_server
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    with feed_server() as made:
+        made.bodies["/shop.json"] = body(3)
+        yield made
+
+
+def body(count: int, **fields: Any) -> bytes:
+    return json.dumps([{"id": str(n), "title": "Mug", **fields} for n in range(count)]).encode()
+
+
+def test_a_feed_is_synced_and_its_changes_are_told(server: FeedServer, tmp_path: Path) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server, every="1s")})) as daemon:
+        wait_for(lambda: daemon.ids() == {"0", "1", "2"})
+        server.bodies["/shop.json"] = body(3, price=5)
+        wait_for(lambda: len(daemon.changes(kind="updated")) == 3)
+        assert daemon.changes(kind="updated")[0]["fields"] == {"price": [None, 5]}
+        wait_for(lambda: daemon.feed()["status"] == "unchanged")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((500, {}, b"down"), "http_status"),
+        ((200, {}, b'[{"id":"0","title":"Mug"},{"id":"1"'), "truncated"),
+        ((200, {}, b""), "empty_body"),
+        ((200, {}, b"<!DOCTYPE html><html><body>Log in</body></html>"), "html_page"),
+        ((204, {}, b""), "http_status"),
+        ((302, {"Location": "http://169.254.169.254/"}, b""), "blocked_address"),
+    ],
+)
+def test_a_broken_feed_leaves_the_catalog_and_says_what_is_wrong(
+    server: FeedServer, tmp_path: Path, answer: tuple[int, dict[str, str], bytes], code: str
+) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: len(daemon.ids()) == 3)
+        server.answers["/shop.json"] = answer
+        assert daemon.resync()["error"]["code"] == code
+        assert daemon.feed()["status"] == "failed"
+        assert daemon.feed()["error"]["message"]
+        assert len(daemon.ids()) == 3
+        del server.answers["/shop.json"]
+        assert daemon.resync()["status"] in ("applied", "unchanged")
+        assert daemon.feed()["error"] is None
+
+
+def test_sigterm_stops_it_cleanly_and_a_restart_loses_nothing(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: len(daemon.ids()) == 3)
+        due, changes = daemon.feed()["next_due"], daemon.changes()
+        assert daemon.stop() == 0
+        assert not daemon.socket.exists()
+        daemon.start()
+        assert daemon.changes() == changes
+        assert daemon.feed()["next_due"] == due
+
+
+def test_sigterm_during_a_fetch_does_not_wait_for_it(server: FeedServer, tmp_path: Path) -> None:
+    server.delay.clear()
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: server.requests)
+        before = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - before < 10
+
+
+def test_after_a_kill_the_interrupted_sync_is_told_and_run_again(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    server.delay.clear()
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: server.requests)
+        daemon.stop(signal.SIGKILL)
+        server.delay.set()
+        daemon.start()
+        wait_for(lambda: len(daemon.ids()) == 3)
+        syncs = daemon.get("/api/feed-syncs")["data"]
+        assert [s["attributes"]["status"] for s in syncs] == ["applied", "failed"]
+        assert syncs[1]["attributes"]["error"]["code"] == "interrupted"
+
+
+def test_a_second_daemon_is_refused_and_told_who_holds_the_state(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, {"shop": shop(server)})
+    with running(config) as daemon:
+        second = subprocess.run(
+            [sys.executable, "-m", "feedd", "--config", str(config), "run"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        assert second.returncode == 75
+        assert str(daemon.process.pid) in second.stderr
+        assert daemon.get("/api/feeds")
+
+
+def test_sighup_takes_over_a_new_configuration_and_refuses_a_broken_one(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    server.bodies["/more.json"] = body(5)
+    config = write_config(tmp_path, {"shop": shop(server)})
+    with running(config) as daemon:
+        config.write_text(config.read_text() + "\nnonsense = = 3")
+        daemon.send(signal.SIGHUP)
+        wait_for(lambda: any(line["event"] == "config.refused" for line in daemon.log()))
+        assert daemon.feed()["name"] == "shop"
+        write_config(tmp_path, {"more": shop(server, "/more.json")})
+        daemon.send(signal.SIGHUP)
+        wait_for(lambda: any(line["event"] == "config.reloaded" for line in daemon.log()))
+        wait_for(lambda: daemon.feed("more")["items"] == 5)
+        assert daemon.request("GET", "/api/feeds/shop")[0] == 404
+
+
+def test_what_was_missed_during_a_pause_runs_once(server: FeedServer, tmp_path: Path) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server, every="1s")})) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "unchanged")
+        daemon.send(signal.SIGSTOP)
+        time.sleep(3.5)
+        count = len(server.requests)
+        daemon.send(signal.SIGCONT)
+        time.sleep(0.7)
+        assert len(server.requests) - count <= 2
+
+
+def test_a_resync_during_a_sync_waits_for_it_and_then_runs(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    import threading
+
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: len(daemon.ids()) == 3)
+        server.delay.clear()
+        results: list[dict[str, Any]] = []
+        threads = [
+            threading.Thread(target=lambda: results.append(daemon.resync())) for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(server.requests) == 2)
+        time.sleep(0.3)
+        server.delay.set()
+        for thread in threads:
+            thread.join()
+        assert {r["status"] for r in results} == {"unchanged"}
+        assert (
+            len({r["id"] for r in results}) <= 2
+        )  # one that ran, one for all that asked meanwhile
+
+
+def test_over_tcp_a_private_key_is_needed(server: FeedServer, tmp_path: Path) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server)}, listen="127.0.0.1:0")) as daemon:
+        ready = next(line for line in daemon.log() if line["event"] == "daemon.ready")
+        host, port = ready["listen"].rsplit(":", 1)
+
+        def status(method: str, path: str, key: str | None = None) -> int:
+            connection = http.client.HTTPConnection(host, int(port), timeout=10)
+            headers = {"Authorization": f"Klaviyo-API-Key {key}"} if key else {}
+            connection.request(method, path, headers=headers)
+            found = connection.getresponse().status
+            connection.close()
+            return found
+
+        attributes = {"kind": "private", "name": "site", "scopes": ["read"]}
+        made = daemon.request("POST", "/api/api-keys", {"data": {"attributes": attributes}})[1]
+        key = made["data"]["attributes"]["key"]
+        assert status("GET", "/healthz") == status("GET", "/readyz") == 200
+        assert status("GET", "/api/feeds") == 401
+        assert status("GET", "/api/feeds", "pk_wrong") == 401
+        assert status("GET", "/api/feeds", key) == 200
+        assert status("POST", "/api/feed-syncs", key) == 403
+        assert status("GET", "/api/api-keys", key) == 403
+        prefix = made["data"]["id"]
+        assert daemon.request("DELETE", f"/api/api-keys/{prefix}")[0] == 200
+        assert status("GET", "/api/feeds", key) == 401
+
+
+def test_the_socket_is_for_its_owner_and_group_only(server: FeedServer, tmp_path: Path) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o660
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+def test_no_secret_reaches_the_log(server: FeedServer, tmp_path: Path, monkeypatch: Any) -> None:
+    canary = "canary-5f1d7a"
+    monkeypatch.setenv("SHOP_TOKEN", canary)
+    feed = shop(server, f"/gone.json?token={canary}2", auth={"token": {"env": "SHOP_TOKEN"}})
+    config = write_config(tmp_path, {"shop": feed})
+    with running(config) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "failed")
+        shown = json.dumps(daemon.get("/api/feeds")) + json.dumps(daemon.get("/api/feed-syncs"))
+        daemon.stop()
+        stored = b"".join(p.read_bytes() for p in (tmp_path / "state").glob("*.db*"))
+        assert canary not in daemon.log_path.read_text() + shown
+        assert canary.encode() not in stored
+        assert server.requests[0][1]["Authorization"] == f"Bearer {canary}"
+        assert canary in server.requests[0][0]
+
+
+def test_a_child_that_dies_costs_one_sync(server: FeedServer, tmp_path: Path) -> None:
+    import psutil
+
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: len(daemon.ids()) == 3)
+        big = [{"id": str(n), "title": "Mug", "description": "x" * 500} for n in range(60_000)]
+        server.bodies["/shop.json"] = json.dumps(big).encode()
+        feed = {"data": {"type": "feed", "id": "shop"}}
+        _, started = daemon.request(
+            "POST", "/api/feed-syncs", {"data": {"relationships": {"feed": feed}}}
+        )
+        me = psutil.Process(daemon.process.pid)
+
+        def workers() -> list[psutil.Process]:
+            return [c for c in me.children(recursive=True) if c.num_threads() > 1]
+
+        wait_for(workers)
+        for child in workers():
+            os.kill(child.pid, signal.SIGKILL)
+        path = f"/api/feed-syncs/{started['data']['id']}"
+        wait_for(lambda: daemon.get(path)["data"]["attributes"]["status"] == "failed")
+        assert daemon.get(path)["data"]["attributes"]["error"]["code"] == "crashed"
+        assert len(daemon.ids()) == 3
+        assert daemon.resync()["counts"]["added"] == 60_000 - 3
