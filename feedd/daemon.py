@@ -75,7 +75,7 @@ class Daemon:
         self.app = App(settings, read_body=self.workers.read_body)
         self.dispatcher = Dispatcher(self.app, on_done=self._done)
         self.scheduler = Scheduler(on_tick=self._schedule_all)
-        self.http = _Http(self.app, self.dispatcher, settings)
+        self.http = HttpServer(self.app, self.dispatcher, settings)
         self._stopping = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint, daemon=True)
 
@@ -180,7 +180,7 @@ class Daemon:
             self.app.people.checkpoint()
 
 
-class _Http:
+class HttpServer:
     """uvicorn in a thread of its own, on sockets that feedd has bound."""
 
     def __init__(self, app: App, dispatcher: Dispatcher, settings: Settings) -> None:

@@ -42,7 +42,9 @@ def shop(server: FeedServer, path: str = "/shop.json", **more: Any) -> dict[str,
     return {"url": server.url(path), "allow_private": ["127.0.0.0/8"], "every": "1h"} | more
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
     def __init__(self, path: Path) -> None:
         super().__init__("feedd", timeout=20)
         self._path = path
@@ -79,7 +81,7 @@ class Running:
         return any(line["event"] == "daemon.ready" for line in self.log()[lines:])
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        connection = _UnixConnection(self.socket)
+        connection = UnixConnection(self.socket)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))
             response = connection.getresponse()

@@ -27,7 +27,13 @@ STATUSES: dict[type[FeeddError], tuple[int, str]] = {
     StateInUse: (503, "The state directory is in use."),
     FeedError: (502, "The feed failed."),
 }
-CODE_STATUSES = {"busy": 409, "stream_changed": 410, "forbidden": 403, "not_authenticated": 401}
+CODE_STATUSES: dict[str, tuple[int, str]] = {
+    "not_authenticated": (401, "Authentication is needed."),
+    "forbidden": (403, "Not allowed."),
+    "busy": (409, "Busy."),
+    "stream_changed": (410, "The cursor's history is gone."),
+    "payload_too_large": (413, "The body is too large."),
+}
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -104,7 +110,7 @@ def failure_of(error: FeeddError) -> Response:
         answer for kind in type(error).__mro__ if (answer := STATUSES.get(kind)) is not None
     )
     code = getattr(error, "code", "unavailable")
-    status = CODE_STATUSES.get(code, status)
+    status, title = CODE_STATUSES.get(code, (status, title))
     headers = {"Retry-After": "5"} if status == 503 else {}
     source = getattr(error, "source", None)
     return failure(status, code, title, str(error), source=source, headers=headers)

@@ -1,0 +1,268 @@
+"""The HTTP API, over a real unix socket, on both databases."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from daemons import UnixConnection
+from feeds import item, take_in
+
+from feedd import ingest
+from feedd.api.documents import STATUSES
+from feedd.app import App
+from feedd.daemon import HttpServer
+from feedd.dispatch import Dispatcher
+from feedd.secret import Secret
+from feedd.settings import FeedSettings, Settings
+from feedd.store.feeds import begin_sync
+
+DOCS = Path(__file__).parent.parent / "docs" / "api.md"
+
+
+class Api:
+    """An App behind its API, and a client for it."""
+
+    def __init__(self, place: ingest.Place, folder: Path) -> None:
+        self.folder = folder
+        feeds = {
+            name: FeedSettings(
+                name=name,
+                url=f"https://shop.example/{name}?key=hidden",
+                catalog=catalog,
+                every_s=3600.0,
+                order=n,
+            )
+            for n, (name, catalog) in enumerate(
+                {"shop": "$default", "extra": "$default", "outlet": "outlet"}.items()
+            )
+        }
+        settings = Settings(
+            state_dir=Path(place.state_dir),
+            socket=folder / "api.sock",
+            listen=None,
+            database=Secret(place.url) if place.url else None,
+            feeds=feeds,
+        )
+        self.app = App(settings)
+        self.dispatcher = Dispatcher(self.app)
+        self.http = HttpServer(self.app, self.dispatcher, settings)
+        self.http.start()
+
+    def close(self) -> None:
+        self.dispatcher.stop()
+        self.http.stop()
+        self.app.close()
+
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        connection = UnixConnection(self.folder / "api.sock")
+        try:
+            content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+            connection.request(method, path, content)
+            response = connection.getresponse()
+            text = response.read()
+        finally:
+            connection.close()
+        return response.status, json.loads(text) if text.startswith(b"{") else text
+
+    def get(self, path: str) -> Any:
+        status, document = self.request("GET", path)
+        assert status == 200, document
+        return document
+
+    def refused(self, method: str, path: str, status: int, body: Any = None) -> dict[str, Any]:
+        got, document = self.request(method, path, body)
+        assert got == status, document
+        error: dict[str, Any] = document["errors"][0]
+        assert error["status"] == status
+        assert error["title"]
+        assert error["detail"]
+        return error
+
+    def pages(self, path: str) -> list[Any]:
+        found: list[Any] = []
+        following = path
+        while following:
+            document = self.get(following)
+            found += document["data"]
+            following = document["links"]["next"]
+        return found
+
+    def sync(self, feed: str, records: list[Any]) -> None:
+        take_in(self.app.catalog, self.folder, records, feed=feed)
+
+
+@pytest.fixture
+def api(place: ingest.Place, tmp_path: Path) -> Iterator[Api]:
+    made = Api(place, tmp_path)
+    yield made
+    made.close()
+
+
+def test_feeds_tell_their_state_and_no_secret(api: Api) -> None:
+    api.sync("shop", [item("a"), {"id": "b"}])
+    feeds = api.get("/api/feeds")["data"]
+    assert [feed["id"] for feed in feeds] == ["shop", "extra", "outlet"]
+    shop = feeds[0]["attributes"]
+    assert (shop["status"], shop["items"], shop["rejected"]) == ("applied", 1, 1)
+    assert feeds[1]["attributes"]["status"] == "new"
+    assert "hidden" not in json.dumps(feeds)
+    assert api.get("/api/feeds/shop")["data"] == feeds[0]
+    assert "shop" in api.refused("GET", "/api/feeds/nope", 404)["detail"]
+
+
+def test_items_are_listed_in_pages_and_filtered(api: Api) -> None:
+    api.sync("shop", [item(str(n)) for n in range(5)])
+    api.sync("outlet", [item(str(n)) for n in range(3)])
+    everything = api.pages("/api/catalog-items?page[size]=2")
+    assert len(everything) == 8
+    assert len({resource["id"] for resource in everything}) == 8
+
+    def ids(filter_: str) -> list[str]:
+        found = api.get(f"/api/catalog-items?filter={quote(filter_)}")["data"]
+        return [resource["id"] for resource in found]
+
+    assert ids('equals(feed,"outlet"),equals(id,"2")') == ["$custom:::outlet:::2"]
+    assert ids("any(id,['1','$custom:::$default:::3']),equals(feed,'shop')") == [
+        "$custom:::$default:::1",
+        "$custom:::$default:::3",
+    ]
+    assert len(ids('equals(catalog,"outlet")')) == 3
+    assert ids('equals(catalog,"outlet"),equals(feed,"shop")') == []
+    assert ids("equals(removed,true)") == []
+
+
+@pytest.mark.parametrize("item_id", ["7", "a/b", "ä ö?#&", "::: %2F", "السعر", '"quoted"'])
+def test_one_item_is_found_whatever_its_id(api: Api, item_id: str) -> None:
+    api.sync("shop", [item(item_id.strip(), price=3)])
+    key = f"$custom:::$default:::{item_id}"
+    for path in (quote(key, safe=""), quote(key, safe="/:$")):
+        found = api.get(f"/api/catalog-items/{path}")["data"]
+        assert found["id"] == key
+        assert found["attributes"]["fields"]["price"] == 3
+
+
+def test_of_two_feeds_with_one_id_the_first_configured_is_found(api: Api) -> None:
+    api.sync("extra", [item("1", "Second"), item("2", "Only here")])
+    api.sync("shop", [item("1", "First")])
+    found = api.get("/api/catalog-items/$custom:::$default:::1")["data"]["attributes"]
+    assert (found["feed"], found["fields"]["title"]) == ("shop", "First")
+    found = api.get("/api/catalog-items/$custom:::$default:::2")["data"]["attributes"]
+    assert found["feed"] == "extra"
+    api.refused("GET", "/api/catalog-items/$custom:::outlet:::1", 404)
+
+
+def test_changes_are_paged_both_ways_and_filtered(api: Api) -> None:
+    api.sync("shop", [item(str(n)) for n in range(5)])
+    api.sync("shop", [item(str(n), price=n) for n in range(5)])
+    forwards = api.pages("/api/catalog-changes?page[size]=3")
+    assert [int(change["id"]) for change in forwards] == list(range(1, 11))
+    assert api.pages("/api/catalog-changes?page[size]=4&sort=-seq") == forwards[::-1]
+    later = api.get("/api/catalog-changes?filter=greater-than(seq,8)")
+    assert [change["id"] for change in later["data"]] == ["9", "10"]
+    assert later["meta"]["last_seq"] == 10
+    some = api.pages(
+        '/api/catalog-changes?page[size]=1&filter=equals(kind,"updated"),any(item,["2","4"])'
+    )
+    assert [change["attributes"]["fields"] for change in some] == [
+        {"price": [None, 2]},
+        {"price": [None, 4]},
+    ]
+
+
+def test_a_cursor_of_another_history_is_refused(api: Api) -> None:
+    api.sync("shop", [item(str(n)) for n in range(5)])
+    following = api.get("/api/catalog-changes?page[size]=2")["links"]["next"]
+    with api.app.catalog.transaction() as connection:
+        connection.exec_driver_sql("UPDATE stream SET stream_id = 'restored'")
+    assert api.refused("GET", following, 410)["code"] == "stream_changed"
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/api/catalog-items?filter=equals(price,3)", "equals(id,…)"),
+        ("/api/catalog-items?filter=equals(id", "character"),
+        ("/api/catalog-items?page[size]=0", "page[size]"),
+        ("/api/catalog-items?page[size]=1001", "page[size]"),
+        ("/api/catalog-items?page[cursor]=xyz", "cursor"),
+        ("/api/catalog-items?page[cursor]=%00", "cursor"),
+        ("/api/catalog-changes?sort=price", "seq"),
+        ('/api/catalog-changes?filter=equals(kind,"gone")', "added"),
+        ('/api/catalog-changes?filter=greater-than(seq,"x")', "number"),
+        ('/api/feed-syncs?filter=equals(status,"gone")', "applied"),
+    ],
+)
+def test_a_query_that_cannot_be_used_says_what_can(api: Api, path: str, says: str) -> None:
+    assert says in api.refused("GET", path.replace('"', "%22"), 400)["detail"]
+
+
+def test_a_cursor_belongs_to_its_list(api: Api) -> None:
+    api.sync("shop", [item(str(n)) for n in range(5)])
+    cursor = api.get("/api/catalog-items?page[size]=2")["links"]["next"].partition("cursor%5D=")[2]
+    api.refused("GET", f"/api/catalog-changes?page[cursor]={cursor}", 400)
+
+
+def test_syncs_rejects_and_warnings_are_listed(api: Api) -> None:
+    api.sync("shop", [item("a", price="?"), {"id": "b"}, {"title": "c"}, None])
+    api.sync("shop", [item("a", price="?"), {"id": "b"}, {"title": "c"}, None])
+    syncs = api.pages("/api/feed-syncs?page[size]=1")
+    assert [s["attributes"]["status"] for s in syncs] == ["applied", "applied"]
+    assert syncs[0]["attributes"]["counts"]["rejected"] == 3
+    assert api.get(f"/api/feed-syncs/{syncs[0]['id']}")["data"] == syncs[0]
+    api.refused("GET", "/api/feed-syncs/99", 404)
+    rejects = api.pages("/api/feed-rejects?page[size]=1")
+    assert [r["attributes"]["position"] for r in rejects] == [2, 3, 4]
+    assert [r["attributes"]["item_id"] for r in rejects] == ["b", None, None]
+    assert all(r["attributes"]["problems"][0]["hint"] for r in rejects)
+    warnings = api.get("/api/feed-warnings?filter=equals(feed,%22shop%22)")["data"]
+    assert warnings[0]["attributes"]["warnings"][0]["pointer"] == "/price"
+
+
+def test_a_resync_that_cannot_start_says_so(api: Api) -> None:
+    def body(feed: str, **attributes: Any) -> Any:
+        relationships = {"feed": {"data": {"type": "feed", "id": feed}}}
+        return {"data": {"attributes": attributes, "relationships": relationships}}
+
+    api.refused("POST", "/api/feed-syncs", 404, body("nope"))
+    api.refused("POST", "/api/feed-syncs", 400, body("shop", accept="yes"))
+    api.refused("POST", "/api/feed-syncs", 400, b"{")
+    api.refused("POST", "/api/feed-syncs", 400, b"\xff" * 10)
+    api.refused("POST", "/api/feed-syncs", 400, b"[" * 100_000)
+    api.refused("POST", "/api/feed-syncs", 413, b" " * (6 * 1024 * 1024))
+    begin_sync(api.app.catalog, "shop", trigger="resync", holder="other", now=datetime.now(UTC))
+    assert api.refused("POST", "/api/feed-syncs", 409, body("shop"))["code"] == "busy"
+
+
+def test_what_is_not_there_is_a_document_too(api: Api) -> None:
+    assert api.refused("GET", "/api/nothing", 404)["code"] == "not_found"
+    assert api.refused("DELETE", "/api/feeds", 405)["code"] == "method_not_allowed"
+
+
+def test_the_pages_of_the_api_need_no_other_host(api: Api) -> None:
+    _, page = api.request("GET", "/docs")
+    assert b"https://" not in page
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert name.encode() in page
+        assert api.request("GET", f"/docs/assets/{name}")[0] == 200
+    assert api.get("/openapi.json")["paths"]["/api/feeds"]
+
+
+def test_every_operation_is_documented_and_every_documented_one_is_there(api: Api) -> None:
+    text = DOCS.read_text()
+    for path, operations in api.get("/openapi.json")["paths"].items():
+        for method in operations:
+            written = path.replace(":path", "")
+            assert f"`{method.upper()} {written}`" in text
+    documented = [
+        line for line in text.splitlines() if line.startswith(("| `GET", "| `POST", "| `DELETE"))
+    ]
+    count = sum(len(operations) for operations in api.get("/openapi.json")["paths"].values())
+    assert len(documented) == count
+
+
+def test_every_error_has_a_status() -> None:
+    assert all(400 <= status < 600 for status, _ in STATUSES.values())
