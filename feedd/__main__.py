@@ -1,9 +1,11 @@
-import os, sys, pathlib
+import os
+import pathlib
+import sys
 
 
 def main():
     from feedd import daemon, logs
-    from feedd.errors import StateInUse, FeeddError
+    from feedd.errors import StateInUse
     from feedd.settings import load
 
     logs.configure(sys.stderr)

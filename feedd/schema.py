@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from feedd.coerce import COERCIONS
 from feedd.errors import FeeddError
-from feedd.mapping import FIELD_WORDS, SCHEMA_WORDS, read_fields, sources_of
+from feedd.normalize.mapping import FIELD_WORDS, SCHEMA_WORDS, read_fields, sources_of
+from feedd.normalize.verdict import compiled, pointer
 from feedd.resources import shipped
-from feedd.verdict import compiled, pointer
 
 MAX_SCHEMA_BYTES = 1024 * 1024
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

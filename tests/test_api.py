@@ -16,8 +16,8 @@ from feedd.api.documents import STATUSES
 from feedd.app import App
 from feedd.daemon import HttpServer
 from feedd.dispatch import Dispatcher
-from feedd.secret import Secret
 from feedd.settings import FeedSettings, Settings
+from feedd.settings.secret import Secret
 from feedd.store.feeds import begin_sync
 
 DOCS = Path(__file__).parent.parent / "docs" / "api.md"

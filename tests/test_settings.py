@@ -10,10 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedd.config_feed import FEED_KEYS
-from feedd.config_file import find_config
-from feedd.config_lines import key_lines
-from feedd.config_main import MAIN_KEYS
 from feedd.errors import ConfigError, ConfigProblem
 from feedd.settings import (
     Basic,
@@ -26,6 +22,10 @@ from feedd.settings import (
     restart_needed,
     secret_values,
 )
+from feedd.settings.feed_keys import FEED_KEYS
+from feedd.settings.file import find_config
+from feedd.settings.lines import key_lines
+from feedd.settings.main_keys import MAIN_KEYS
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 URL = 'url = "https://shop.example/feed.xml"\n'
@@ -67,7 +67,7 @@ def feed_of(path: Path, **options: Any) -> FeedSettings:
 
 
 def test_no_configuration_at_all_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("feedd.settings.find_config", lambda *_a, **_k: None)
+    monkeypatch.setattr("feedd.settings.loader.find_config", lambda *_a, **_k: None)
     found = load(environ={"HOME": "/home/ann"}, cwd=tmp_path)
     assert found.config_path is None
     assert found.state_dir == Path("/home/ann/.local/state/feedd")

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from feedd.config_feed import DEFAULT_CATALOG, FEED_KEYS, check_feed_name, outside_roots
-from feedd.config_file import (
+from feedd.errors import ConfigError, ConfigProblem
+from feedd.settings.feed_keys import DEFAULT_CATALOG, FEED_KEYS, check_feed_name, outside_roots
+from feedd.settings.file import (
     ConfigFile,
     Node,
     Place,
@@ -22,23 +23,9 @@ from feedd.config_file import (
     home,
     read_config,
 )
-from feedd.config_main import MAIN_KEYS
-from feedd.config_values import read_keys
-from feedd.errors import ConfigError, ConfigProblem
-from feedd.secret import Secret
-
-__all__ = [
-    "Basic",
-    "Bearer",
-    "FeedSettings",
-    "Secret",
-    "Settings",
-    "changed_feeds",
-    "find_config",
-    "load",
-    "restart_needed",
-    "secret_values",
-]
+from feedd.settings.main_keys import MAIN_KEYS
+from feedd.settings.secret import Secret
+from feedd.settings.values import read_keys
 
 CheckSchema = Callable[[str, Path], str | None]
 
@@ -62,7 +49,7 @@ class Bearer(Struct, frozen=True):
 
 
 class FeedSettings(Struct, frozen=True, kw_only=True):
-    """One feed; what each value means is in `config_feed.FEED_KEYS`. One of `every_s` and `cron` is set.
+    """One feed; what each value means is in `feed_keys.FEED_KEYS`. One of `every_s` and `cron` is set.
 
     `base_dir` is the directory of the file that defines the feed, `order` its position among all.
     """
@@ -95,7 +82,7 @@ EVERY_DEFAULT_S = 3600.0
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything; what each value means is in `config_main.MAIN_KEYS`. `feeds` are in the order of the files."""
+    """Everything; what each value means is in `main_keys.MAIN_KEYS`. `feeds` are in the order of the files."""
 
     config_path: Path | None = None
     state_dir: Path

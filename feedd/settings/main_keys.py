@@ -1,14 +1,15 @@
 """The keys at the top of the main configuration file, and how each is read and checked.
 
-To add a key: one row in `MAIN_KEYS`, its field in `settings.Settings`, its row in `docs/configuration.md`, and its
+To add a key: one row in `MAIN_KEYS`, its field in `loader.Settings`, its row in `docs/configuration.md`, and its
 cases in `tests/test_settings.py`.
 """
 
 import re
 from urllib.parse import parse_qsl, urlsplit
 
-from feedd.config_file import Node
-from feedd.config_values import (
+from feedd.settings.file import Node
+from feedd.settings.secret import Secret
+from feedd.settings.values import (
     Key,
     WrongValueError,
     address,
@@ -18,7 +19,6 @@ from feedd.config_values import (
     secret,
     text,
 )
-from feedd.secret import Secret
 
 _DATABASE_EXAMPLE = 'database = "postgresql://feedd@db.example/feedd"'
 _DATABASE_HINT = (

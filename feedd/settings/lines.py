@@ -7,7 +7,7 @@ strings, comments. In a text that is not, it stops where it no longer understand
 import re
 from contextlib import suppress
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _SPACE = re.compile(r"[ \t]*")
 _GAP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -26,7 +26,7 @@ class _LostError(Exception):
     """The text is not what it should be here."""
 
 
-def key_lines(text: str) -> dict[Path, int]:
+def key_lines(text: str) -> dict[KeyPath, int]:
     """The line, counted from 1, of every table, key and array element, by its path; array elements are numbers."""
     reader = _Reader(text)
     with suppress(_LostError):
@@ -34,7 +34,7 @@ def key_lines(text: str) -> dict[Path, int]:
     return reader.lines
 
 
-def line_of(lines: dict[Path, int], path: Path) -> int | None:
+def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:
     """The line of a path, or of the nearest thing around it that has one."""
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
@@ -44,14 +44,14 @@ def line_of(lines: dict[Path, int], path: Path) -> int | None:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self.lines: dict[Path, int] = {}
+        self.lines: dict[KeyPath, int] = {}
         self._text = text
         self._at = 0
         self._line = 1
-        self._arrays: dict[Path, int] = {}
+        self._arrays: dict[KeyPath, int] = {}
 
     def document(self) -> None:
-        table: Path = ()
+        table: KeyPath = ()
         self._skip(_GAP)
         while self._at < len(self._text):
             if self._text[self._at] == "[":
@@ -60,11 +60,11 @@ class _Reader:
                 self._pair(table, 0)
             self._skip(_GAP)
 
-    def _header(self) -> Path:
+    def _header(self) -> KeyPath:
         line = self._line
         array = self._text.startswith("[[", self._at)
         self._at += 2 if array else 1
-        table: Path = ()
+        table: KeyPath = ()
         for name in self._names():
             table = (*table, name)
             self.lines.setdefault(table, line)
@@ -78,7 +78,7 @@ class _Reader:
         self._expect("]]" if array else "]")
         return table
 
-    def _pair(self, table: Path, depth: int) -> None:
+    def _pair(self, table: KeyPath, depth: int) -> None:
         line = self._line
         path = table
         for name in self._names():
@@ -108,7 +108,7 @@ class _Reader:
         self._skip(_SPACE)
         return name
 
-    def _value(self, path: Path, depth: int) -> None:
+    def _value(self, path: KeyPath, depth: int) -> None:
         if depth > _DEEPEST:
             raise _LostError
         start = self._text[self._at : self._at + 1]
@@ -119,7 +119,7 @@ class _Reader:
         else:
             self._skip(_STRING if start in {'"', "'"} else _SCALAR)
 
-    def _list(self, end: str, path: Path, depth: int) -> None:
+    def _list(self, end: str, path: KeyPath, depth: int) -> None:
         """The elements of an array, or the pairs of an inline table."""
         self._at += 1
         self._skip(_GAP)

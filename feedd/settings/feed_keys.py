@@ -1,6 +1,6 @@
 """The keys of a feed, `[feeds.NAME]`, and how each is read and checked.
 
-To add a key: one row in `FEED_KEYS`, its field in `settings.FeedSettings`, its row in `docs/configuration.md`, and
+To add a key: one row in `FEED_KEYS`, its field in `loader.FeedSettings`, its row in `docs/configuration.md`, and
 its cases in `tests/test_settings.py`.
 """
 
@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from feedd.config_file import Node, dotted
-from feedd.config_values import (
+from feedd.cron import find_timezone, parse_cron
+from feedd.settings.file import Node, dotted
+from feedd.settings.secret import EXAMPLE, Secret
+from feedd.settings.values import (
     Key,
     WrongValueError,
     choice,
@@ -26,8 +28,6 @@ from feedd.config_values import (
     size,
     text,
 )
-from feedd.cron import find_timezone, parse_cron
-from feedd.secret import EXAMPLE, Secret
 
 SCHEMES = ("https", "http", "file")
 NAME_RULE = "a to z, 0 to 9, - and _, at most 64 characters, the first a letter or digit"

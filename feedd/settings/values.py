@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from feedd.config_file import Node, home
-from feedd.secret import EXAMPLE, KINDS, Secret, SecretError, look_up
+from feedd.settings.file import Node, home
+from feedd.settings.secret import EXAMPLE, KINDS, Secret, SecretError, look_up
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BYTES = {

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from feedd import config_lines
 from feedd.errors import ConfigProblem
+from feedd.settings.lines import KeyPath, key_lines, line_of
 
 DROP_INS = "feeds.d"
 
@@ -24,7 +24,7 @@ class ConfigFile(Struct, frozen=True):
 
     path: Path
     data: dict[str, Any]
-    lines: dict[config_lines.Path, int]
+    lines: dict[KeyPath, int]
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Node(NamedTuple):
     """One value of a file, with the path of keys that leads to it."""
 
     value: Any
-    path: config_lines.Path
+    path: KeyPath
     place: Place
 
     def child(self, key: str | int) -> "Node":
@@ -61,7 +61,7 @@ class Node(NamedTuple):
     @property
     def line(self) -> int | None:
         """Where it stands in its file."""
-        return config_lines.line_of(self.place.file.lines, self.path)
+        return line_of(self.place.file.lines, self.path)
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -137,7 +137,7 @@ def read_config(path: Path, problems: list[ConfigProblem]) -> ConfigFile | None:
     try:
         content = _content(path)
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
-        return ConfigFile(path, tomllib.loads(text), config_lines.key_lines(text))
+        return ConfigFile(path, tomllib.loads(text), key_lines(text))
     except _UnreadableError as error:
         problems.append(error.problem)
     except UnicodeDecodeError as error:

@@ -14,12 +14,10 @@ from jsonschema_rs import Draft202012Validator
 
 from feedd.coerce import COERCIONS, MANY, Coercion, Note, Noted, Refused, excerpt
 from feedd.coerce.text import clean
-from feedd.mapping import Fields, Path, Source, parse_path, reach, read_fields
 from feedd.model import Item, Layout, Problem, Reject
-from feedd.names import Names, kept_apart
-from feedd.verdict import compiled, pointer, settle
-
-__all__ = ["NORMALIZER_VERSION", "Path", "Plan", "compile_plan", "parse_path"]
+from feedd.normalize.mapping import Fields, Path, Source, parse_path, reach, read_fields
+from feedd.normalize.names import Names, kept_apart
+from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
 NORMALIZER_VERSION = 1
