@@ -9,49 +9,30 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-
-from msgspec import Struct
+from pathlib import Path
 
 from feedd import __version__, ingest, state
 from feedd.errors import NotFound
 from feedd.fetch import Fetcher, FetchRequest, redact_url
 from feedd.model import (
+    ApiKey,
     CatalogItem,
     Change,
     ChangeKind,
-    ErrorInfo,
+    FeedView,
     OpenReject,
     SyncRecord,
     SyncStatus,
 )
 from feedd.schedule import next_due
+from feedd.schema import SchemaError, load_schema
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
 from feedd.store import keys, read
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import FeedState, break_leases, read_feeds, stream_position
-from feedd.store.migrate import migrate
+from feedd.store.migrate import is_migrated, migrate
 
 USER_AGENT = f"feedd/{__version__}"
-
-
-class FeedView(Struct, frozen=True, kw_only=True):
-    """A configured feed with its stored state. `url` is redacted; `status` is `new` before the first sync."""
-
-    name: str
-    url: str
-    catalog: str
-    schema: str | None
-    enabled: bool
-    status: str
-    items: int
-    rejected: int
-    warnings: int
-    held_removals: int
-    failures: int
-    last_sync: datetime | None
-    last_applied: datetime | None
-    next_due: datetime | None
-    error: ErrorInfo | None
 
 
 class App:
@@ -70,6 +51,7 @@ class App:
         for database in (self.catalog, self.people):
             migrate(database)
         self.holder = state.instance_id(settings.state_dir)
+        self._counted: dict[str, tuple[object, int]] = {}
         self.fetcher = Fetcher(user_agent=USER_AGENT)
         self._read_body = read_body or partial(_read_here, self.catalog)
 
@@ -109,16 +91,11 @@ class App:
         """Every configured feed, in the order of the configuration."""
         states = read_feeds(self.catalog)
         now = datetime.now(UTC)
-        return [
-            self._view(feed, states.get(name, FeedState(name=name)), now)
-            for name, feed in self.settings.feeds.items()
-        ]
+        return [self._view(feed, states, now) for feed in list(self.settings.feeds.values())]
 
     def feed(self, name: str) -> FeedView:
         """One configured feed."""
-        feed = self.feed_settings(name)
-        stored = read_feeds(self.catalog, [name]).get(name, FeedState(name=name))
-        return self._view(feed, stored, datetime.now(UTC))
+        return self._view(self.feed_settings(name), read_feeds(self.catalog), datetime.now(UTC))
 
     def due(self, name: str, now: datetime) -> datetime | None:
         """When a feed is to be synced next; None when it is paused."""
@@ -227,6 +204,7 @@ class App:
         feeds: Sequence[str] | None = None,
         kinds: Sequence[ChangeKind] | None = None,
         items: Sequence[str] | None = None,
+        sync: int | None = None,
         descending: bool = False,
         before: int | None = None,
     ) -> list[Change]:
@@ -238,6 +216,7 @@ class App:
             feeds=feeds,
             kinds=kinds,
             items=items,
+            sync=sync,
             descending=descending,
             before=before,
         )
@@ -250,21 +229,21 @@ class App:
 
     def create_key(
         self, *, kind: str, name: str, scopes: tuple[str, ...] = keys.SCOPES
-    ) -> tuple[keys.ApiKey, str]:
+    ) -> tuple[ApiKey, str]:
         """Make an API key; its text is shown this once."""
         return keys.create_key(
             self.people, kind=kind, name=name, scopes=scopes, now=datetime.now(UTC)
         )
 
-    def list_keys(self) -> list[keys.ApiKey]:
+    def list_keys(self) -> list[ApiKey]:
         """Every API key, revoked ones too."""
         return keys.list_keys(self.people)
 
-    def revoke_key(self, prefix: str) -> keys.ApiKey:
+    def revoke_key(self, prefix: str) -> ApiKey:
         """Make an API key useless. Raises NotFound."""
         return keys.revoke_key(self.people, prefix, datetime.now(UTC))
 
-    def private_key(self, text: str) -> keys.ApiKey | None:
+    def private_key(self, text: str) -> ApiKey | None:
         """The private API key in use with that text."""
         return keys.find_private_key(self.people, text)
 
@@ -272,6 +251,23 @@ class App:
         """One round trip to each database. Raises StoreError."""
         for database in (self.catalog, self.people):
             database.ping()
+
+    def _collisions(self, feed: FeedSettings, states: dict[str, FeedState]) -> int:
+        """Counted anew only when one of the feeds has changed: on large catalogs it takes a second."""
+        names = self.feeds_of(feed.catalog)
+        before = (
+            [n for n in names[: names.index(feed.name)] if n in states]
+            if feed.name in names
+            else []
+        )
+        if not before or feed.name not in states:
+            return 0
+        version = [(name, states[name].last_applied_at) for name in (*before, feed.name)]
+        counted = self._counted.get(feed.name)
+        if counted is None or counted[0] != version:
+            counted = (version, read.count_collisions(self.catalog, feed.name, before))
+            self._counted[feed.name] = counted
+        return counted[1]
 
     def _feed(self, feed: FeedSettings) -> ingest.Feed:
         return ingest.Feed(name=feed.name, request=self._request(feed), reading=reading_of(feed))
@@ -292,10 +288,11 @@ class App:
             file_roots=tuple(str(root) for root in self.settings.file_roots),
         )
 
-    def _view(self, feed: FeedSettings, stored: FeedState, now: datetime) -> FeedView:
+    def _view(self, feed: FeedSettings, states: dict[str, FeedState], now: datetime) -> FeedView:
+        stored = states.get(feed.name, FeedState(name=feed.name))
         return FeedView(
             name=feed.name,
-            url=redact_url(_revealed(feed.url)),
+            url=_shown_url(feed.url),
             catalog=feed.catalog,
             schema=feed.schema,
             enabled=feed.enabled,
@@ -304,6 +301,7 @@ class App:
             rejected=stored.rejected,
             warnings=stored.warnings,
             held_removals=stored.held_removals,
+            collisions=self._collisions(feed, states),
             failures=stored.failures,
             last_sync=stored.last_sync_at,
             last_applied=stored.last_applied_at,
@@ -323,6 +321,29 @@ def build(settings: Settings, *, read_body: ingest.ReadBody | None = None) -> Ap
     """
     state.prepare(settings.state_dir)
     return App(settings, read_body=read_body)
+
+
+def is_current(settings: Settings) -> bool:
+    """Whether the databases of those settings need no upgrade. Raises StoreError."""
+    place = place_of(settings)
+    databases = (
+        place.open_catalog(),
+        open_database("people", state_dir=settings.state_dir, url=place.url),
+    )
+    try:
+        return all(map(is_migrated, databases))
+    finally:
+        for database in databases:
+            database.close()
+
+
+def schema_problem(name_or_path: str, base_dir: Path) -> str | None:
+    """What is wrong with a schema that a configuration names; None when it can be used."""
+    try:
+        load_schema(name_or_path, base_dir=base_dir)
+    except SchemaError as error:
+        return str(error)
+    return None
 
 
 def place_of(settings: Settings) -> ingest.Place:
@@ -363,6 +384,11 @@ def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | Non
         retry_at=stored.retry_at,
         now=now,
     )
+
+
+def _shown_url(url: str | Secret) -> str:
+    """A feed's address as it may be shown: where one that is a secret is kept, without its query otherwise."""
+    return f"({url.reference})" if isinstance(url, Secret) else redact_url(url)
 
 
 def _revealed(value: str | Secret) -> str:

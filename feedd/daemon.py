@@ -38,7 +38,12 @@ SOCKET_MODE = 0o660
 log = logs.get_logger("feedd")
 
 
-def run(load: Callable[[], Settings], *, on_ready: Callable[[App], None] | None = None) -> int:
+def run(
+    load: Callable[[], Settings],
+    *,
+    on_ready: Callable[["Daemon"], None] = lambda _: None,
+    on_stopping: Callable[[], object] = lambda: None,
+) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP loads the configuration again. Gives the exit code.
 
     Call it from the main thread.
@@ -57,10 +62,10 @@ def run(load: Callable[[], Settings], *, on_ready: Callable[[App], None] | None 
             daemon = Daemon(settings)
             try:
                 daemon.start()
-                if on_ready is not None:
-                    on_ready(daemon.app)
+                on_ready(daemon)
                 daemon.serve(load, signals)
             finally:
+                on_stopping()
                 daemon.stop()
     finally:
         lock.release()

@@ -8,7 +8,7 @@ from feedd.app import App
 from feedd.errors import FeeddError, SyncStopped
 from feedd.model import Progress, SyncRecord
 
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 48  # most of them wait for a server; how many read at once is up to the workers
 
 
 class Ticket:
@@ -18,6 +18,7 @@ class Ticket:
         self.feed = feed
         self.trigger = trigger
         self.accept_removals = accept_removals
+        self.begun = False
         self.sync_id: int | None = None
         self.progress: Progress | None = None
         self.record: SyncRecord | None = None
@@ -42,7 +43,7 @@ class Dispatcher:
         """Ask for a sync of a configured feed.
 
         While one is running, a scheduled request is met by it; an asked-for one waits and then runs, since what it
-        is about may have happened after the running one fetched.
+        is about may have happened after the running one fetched. One that has not begun yet meets both.
 
         Raises:
             NotFound: there is no such feed.
@@ -52,20 +53,21 @@ class Dispatcher:
         with self._lock:
             if self._stop.is_set():
                 raise SyncStopped("stopped", "feedd is stopping")
-            running = self._running.get(feed)
-            if running is not None and trigger == "schedule":
-                return running
-            if running is not None:
-                waiting = self._waiting.get(feed)
-                if waiting is None:
-                    waiting = Ticket(feed, trigger, accept_removals=accept_removals)
-                    self._waiting[feed] = waiting
-                waiting.accept_removals |= accept_removals
-                return waiting
-            ticket = Ticket(feed, trigger, accept_removals=accept_removals)
-            self._running[feed] = ticket
-        self._pool.submit(self._run, ticket)
-        return ticket
+            ticket = self._running.get(feed)
+            if ticket is None:
+                ticket = Ticket(feed, trigger, accept_removals=accept_removals)
+                self._running[feed] = ticket
+                self._pool.submit(self._run, ticket)
+                return ticket
+            if trigger == "schedule":
+                return ticket
+            if ticket.begun:
+                ticket = self._waiting.setdefault(
+                    feed, Ticket(feed, trigger, accept_removals=False)
+                )
+            ticket.trigger = trigger
+            ticket.accept_removals |= accept_removals
+            return ticket
 
     def progress_of(self, sync_id: int) -> Progress | None:
         """How far a running sync is."""
@@ -92,6 +94,8 @@ class Dispatcher:
         def progressed(progress: Progress) -> None:
             ticket.progress = progress
 
+        with self._lock:
+            ticket.begun = True
         record: SyncRecord | None = None
         error: BaseException | None = None
         try:

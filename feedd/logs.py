@@ -147,7 +147,7 @@ def _masked_parameter(part: str) -> str:
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: plain values only, nothing secret and nothing that could forge a line."""
-    return {_escaped(str(key)): _redacted(str(key), value) for key, value in event.items()}
+    return {escaped(str(key)): _redacted(str(key), value) for key, value in event.items()}
 
 
 def _redacted(key: str, value: Any, depth: int = 0) -> Any:
@@ -159,17 +159,18 @@ def _redacted(key: str, value: Any, depth: int = 0) -> Any:
         return value if abs(value) < float("inf") else str(value)
     if isinstance(value, Mapping) and depth < _DEEPEST:
         return {
-            _escaped(redact_text(str(k))): _redacted(str(k), v, depth + 1) for k, v in value.items()
+            escaped(redact_text(str(k))): _redacted(str(k), v, depth + 1) for k, v in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
         return [_redacted("", each, depth + 1) for each in value]
     text = redact_text(str(value))
     if key in _MANY_LINES:
-        return "\n".join(_escaped(line) for line in text.splitlines())
-    return _escaped(text)
+        return "\n".join(escaped(line) for line in text.splitlines())
+    return escaped(text)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text without control characters and without what reorders the text around it: `\\x1b` in their place."""
     return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 

@@ -169,3 +169,39 @@ class OpenReject(Struct, frozen=True, kw_only=True):
     item_id: str | None
     problems: tuple[Problem, ...]
     opened_at: datetime
+
+
+class FeedView(Struct, frozen=True, kw_only=True):
+    """A configured feed with its stored state. `url` is redacted; `status` is `new` before the first sync.
+
+    `collisions` counts live items whose id a feed before this one in the same catalog has too: lookups take that one.
+    """
+
+    name: str
+    url: str
+    catalog: str
+    schema: str | None
+    enabled: bool
+    status: str
+    items: int
+    rejected: int
+    warnings: int
+    held_removals: int
+    collisions: int
+    failures: int
+    last_sync: datetime | None
+    last_applied: datetime | None
+    next_due: datetime | None
+    error: ErrorInfo | None
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key without its secret: of a private one only the first characters (`prefix`) can be shown again."""
+
+    id: int
+    name: str
+    kind: str
+    prefix: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    revoked_at: datetime | None = None

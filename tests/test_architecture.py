@@ -40,7 +40,7 @@ OWNERS = {
     "starlette": {"api"},
     "uvicorn": {"daemon"},
     "typer": {"cli"},
-    "rich": {"cli", "demo"},
+    "rich": {"cli"},
     "structlog": {"logs"},
     "jsonschema": {"schema"},
     "jsonschema_rs": {"normalize"},

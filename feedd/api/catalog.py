@@ -19,21 +19,20 @@ _START = "$custom:::"
 
 @router.get("/catalog-items", summary="Items of the catalogs")
 def list_items(app: TheApp, listing: List) -> Response:
-    """Live items, in a stable order; `equals(removed,true)` gives the removed ones."""
+    """Live items, in a stable order; `equals(removed,true)` gives the removed ones, `any(removed,[true,false])` all."""
     conditions = listing.conditions(
         {
             "id": ("equals", "any"),
             "feed": ("equals", "any"),
             "catalog": ("equals",),
-            "removed": ("equals",),
+            "removed": ("equals", "any"),
         }
     )
     position = listing.position("catalog-item")
-    removed = values_of(conditions, "removed")
     rows = app.items(
         feeds=_feeds(app, conditions),
         ids=_item_ids(conditions),
-        removed=bool(removed[0]) if removed else False,
+        removed=_removed(conditions),
         after=0 if position is None else int(position[0]),
         limit=listing.size + 1,
     )
@@ -130,6 +129,16 @@ def _feeds(app: App, conditions: list[Condition]) -> list[str] | None:
 def _item_ids(conditions: list[Condition]) -> list[str] | None:
     ids = texts_of(conditions, "id")
     return None if ids is None else [split_id(item_id)[1] for item_id in ids]
+
+
+def _removed(conditions: list[Condition]) -> bool | None:
+    """Which items: removed ones, live ones, or None for both."""
+    wanted = values_of(conditions, "removed")
+    if wanted is None:
+        return False
+    if not wanted or not all(isinstance(each, bool) for each in wanted):
+        raise FilterError("removed is true or false", hint="Write equals(removed,true).")
+    return None if len(set(wanted)) == 2 else bool(wanted[0])
 
 
 def _kinds(conditions: list[Condition]) -> list[ChangeKind] | None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from fastapi import Response
@@ -48,7 +49,7 @@ class Resource(msgspec.Struct, frozen=True):
             "type": self.type,
             "id": self.id,
             "attributes": self.attributes,
-            "links": {"self": f"/api/{self.type}s/{self.id}"},
+            "links": {"self": f"/api/{self.type}s/{quote(self.id, safe='')}"},
         }
 
 

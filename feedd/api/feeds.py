@@ -10,12 +10,11 @@ from feedd.api.access import TheApp, TheDispatcher
 from feedd.api.body import json_body
 from feedd.api.documents import Resource, one
 from feedd.api.listing import List, texts_of
-from feedd.app import FeedView
 from feedd.errors import UsageError
-from feedd.model import CatalogItem, OpenReject, SyncRecord, SyncStatus
+from feedd.model import CatalogItem, FeedView, OpenReject, SyncRecord, SyncStatus
 
 router = APIRouter(tags=["feeds"])
-START_WITHIN_S = 30.0
+START_WITHIN_S = 5.0
 
 
 class _FeedData(Struct):

@@ -10,7 +10,7 @@ from feedd.api.access import TheApp, local_only
 from feedd.api.body import json_body
 from feedd.api.documents import Resource, one
 from feedd.api.listing import List
-from feedd.store.keys import ApiKey
+from feedd.model import ApiKey
 
 router = APIRouter(tags=["api-keys"], dependencies=[Depends(local_only)])
 

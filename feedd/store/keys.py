@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from feedd.errors import NotFound
+from feedd.model import ApiKey
 from feedd.store.database import Database
 from feedd.store.tables import ApiKeyRow
 
@@ -20,18 +21,6 @@ PRIVATE_START = "pk_"
 _PREFIX_LENGTH = len(PRIVATE_START) + 8
 _PUBLIC_ALPHABET = string.ascii_letters + string.digits
 SCOPES = ("read", "write")
-
-
-class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key without its secret: of a private one only the first characters (`prefix`) can be shown again."""
-
-    id: int
-    name: str
-    kind: str
-    prefix: str
-    scopes: tuple[str, ...]
-    created_at: datetime
-    revoked_at: datetime | None = None
 
 
 def create_key(

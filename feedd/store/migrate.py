@@ -39,6 +39,12 @@ def migrate(database: Database) -> None:
             _upgrade(database, connection)
 
 
+def is_migrated(database: Database) -> bool:
+    """Whether the schema is the newest one already. Raises StoreError."""
+    with database.connect() as connection:
+        return current_revision(connection) == HEADS[database.name]
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision of the schema that is there; None for an empty database."""
     if not inspect(connection).has_table("alembic_version"):

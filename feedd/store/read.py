@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from feedd.errors import NotFound
 from feedd.model import (
@@ -69,6 +69,24 @@ def read_warned_items(
     return [_item(row) for row in _rows(database, query)]
 
 
+def count_collisions(database: Database, feed: str, before: Sequence[str]) -> int:
+    """How many live items of a feed have an id that a live item of one of the feeds before it has."""
+    other, other_feed = ITEMS.alias("other"), FEEDS.alias("other_feed")
+    same_id = (
+        select(other.c.id)
+        .join(other_feed, other_feed.c.id == other.c.feed_id)
+        .where(other_feed.c.name.in_(before), other.c.item_id == ITEMS.c.item_id)
+        .where(other.c.removed_at.is_(None))
+    )
+    query = (
+        select(func.count())
+        .select_from(ITEMS.join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id))
+        .where(FEEDS.c.name == feed, ITEMS.c.removed_at.is_(None), same_id.exists())
+    )
+    with database.connect() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def read_changes(
     database: Database,
     *,
@@ -77,6 +95,7 @@ def read_changes(
     feeds: Sequence[str] | None = None,
     kinds: Sequence[ChangeKind] | None = None,
     items: Sequence[str] | None = None,
+    sync: int | None = None,
     descending: bool = False,
     before: int | None = None,
 ) -> list[Change]:
@@ -101,6 +120,8 @@ def read_changes(
         query = query.where(before > _SEQ, SYNCS.c.first_seq < before)
     if feeds is not None:
         query = query.where(FEEDS.c.name.in_(feeds))
+    if sync is not None:
+        query = query.where(SYNCS.c.id == sync)
     if kinds is not None:
         query = query.where(CHANGES.c.kind.in_([KINDS.index(kind) for kind in kinds]))
     if items is not None:

@@ -1,0 +1,77 @@
+"""Where a command's answers come from: the running daemon, or the state directory itself when there is none."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from feedd.cli.options import Options
+from feedd.cli.remote import Remote
+from feedd.errors import StateInUse
+from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
+
+if TYPE_CHECKING:
+    from feedd.cli.local import Local
+
+STARTING_S = 5.0  # for so long a daemon may hold the state directory and not answer yet
+
+
+class Resync(Protocol):
+    """One resync that was asked for."""
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is, as far as is known."""
+        ...
+
+    def poll(self) -> SyncRecord | None:
+        """Its record once it has ended, None before that. Raises what kept it from running."""
+        ...
+
+
+class Backend(Protocol):
+    """What the commands ask for. Lists are in their order; iterators fetch page by page."""
+
+    def feeds(self) -> list[FeedView]: ...
+    def resync(self, feed: str, *, accept_removals: bool) -> Resync: ...
+    def stream(self) -> tuple[str, int]: ...
+    def changes(self, feed: str | None, *, since: int, limit: int) -> list[Change]: ...
+    def newest_changes(self, feed: str | None, *, limit: int) -> list[Change]: ...
+    def find_item(self, item_id: str, *, feed: str | None) -> CatalogItem: ...
+    def rejects(self, feed: str | None) -> Iterator[OpenReject]: ...
+    def warned_items(self, feed: str | None) -> Iterator[CatalogItem]: ...
+    def create_key(
+        self, *, kind: str, name: str, scopes: tuple[str, ...]
+    ) -> tuple[ApiKey, str]: ...
+    def list_keys(self) -> list[ApiKey]: ...
+    def revoke_key(self, prefix: str) -> ApiKey: ...
+
+
+@contextlib.contextmanager
+def connect(options: Options, *, to_sync: bool = False) -> Iterator[Backend]:
+    """The running daemon; or without one the state directory, which is held while a command syncs.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        StateInUse: something that is no daemon holds the state directory.
+        UsageError: the daemon's socket, or the state directory, is not this user's to use.
+    """
+    remote = Remote(options.settings(with_secrets=False).socket)
+    deadline = time.monotonic() + STARTING_S
+    while not remote.answers():
+        try:
+            with contextlib.closing(_open_local(options, to_sync=to_sync)) as local:
+                yield local
+                return
+        except StateInUse:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)  # a daemon that is just starting, or a command that has just ended
+    yield remote
+
+
+def _open_local(options: Options, *, to_sync: bool) -> "Local":
+    from feedd.cli.local import open_local
+
+    settings = options.checked_settings() if to_sync else options.settings(with_secrets=True)
+    return open_local(settings, to_sync=to_sync)

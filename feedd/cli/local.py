@@ -1,0 +1,133 @@
+"""The commands' work done by this process, on the state directory, when no daemon runs."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from feedd import state
+from feedd.app import App, is_current
+from feedd.cli.backend import Resync
+from feedd.dispatch import Dispatcher, Ticket
+from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
+from feedd.settings import Settings
+
+PAGE = 1_000
+Row = TypeVar("Row")
+
+
+def open_local(settings: Settings, *, to_sync: bool) -> "Local":
+    """The state directory of those settings; held until `close` by one that syncs.
+
+    Who only reads does not hold it, so that a daemon can start meanwhile, unless databases must be upgraded first.
+
+    Raises:
+        StateInUse: another process holds it.
+        UsageError: it is not this user's to use.
+        StoreError: a database cannot be used.
+    """
+    state.prepare(settings.state_dir)
+    lock = None
+    if to_sync or not is_current(settings):
+        lock = state.StateLock(settings.state_dir, "resync" if to_sync else "upgrade")
+    try:
+        app = App(settings)
+        if to_sync:
+            app.recover()
+            return Local(app, lock)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    if lock is not None:
+        lock.release()
+    return Local(app)
+
+
+class LocalResync:
+    """A resync in a thread of this process."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self._ticket = ticket
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is."""
+        return self._ticket.progress
+
+    def poll(self) -> SyncRecord | None:
+        """Its record once it has ended. Raises what kept it from running."""
+        if not self._ticket.done.is_set():
+            return None
+        if self._ticket.error is not None:
+            raise self._ticket.error
+        return self._ticket.record
+
+
+class Local:
+    """A `Backend` over an App of this process."""
+
+    def __init__(self, app: App, lock: state.StateLock | None = None) -> None:
+        self._app = app
+        self._lock = lock
+        self._dispatcher = Dispatcher(app)
+
+    def close(self) -> None:
+        """Stop what is running, and let go of the state directory."""
+        self._dispatcher.stop()
+        self._app.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def feeds(self) -> list[FeedView]:
+        return self._app.feeds()
+
+    def resync(self, feed: str, *, accept_removals: bool) -> Resync:
+        return LocalResync(
+            self._dispatcher.submit(feed, trigger="resync", accept_removals=accept_removals)
+        )
+
+    def stream(self) -> tuple[str, int]:
+        return self._app.stream_position()
+
+    def changes(self, feed: str | None, *, since: int, limit: int) -> list[Change]:
+        return self._app.changes(since=since, limit=limit, feeds=self._feeds(feed))
+
+    def newest_changes(self, feed: str | None, *, limit: int) -> list[Change]:
+        return self._app.changes(limit=limit, feeds=self._feeds(feed), descending=True)[::-1]
+
+    def find_item(self, item_id: str, *, feed: str | None) -> CatalogItem:
+        return self._app.find_item(item_id, feed=feed)
+
+    def rejects(self, feed: str | None) -> Iterator[OpenReject]:
+        feeds = self._feeds(feed)
+        return _pages(
+            lambda last: self._app.rejects(
+                feeds=feeds, after=(last.key, last.position) if last else None, limit=PAGE
+            )
+        )
+
+    def warned_items(self, feed: str | None) -> Iterator[CatalogItem]:
+        feeds = self._feeds(feed) or list(self._app.settings.feeds)
+        return _pages(
+            lambda last: self._app.warned_items(
+                feeds=feeds, after=last.key if last else 0, limit=PAGE
+            )
+        )
+
+    def create_key(self, *, kind: str, name: str, scopes: tuple[str, ...]) -> tuple[ApiKey, str]:
+        return self._app.create_key(kind=kind, name=name, scopes=scopes)
+
+    def list_keys(self) -> list[ApiKey]:
+        return self._app.list_keys()
+
+    def revoke_key(self, prefix: str) -> ApiKey:
+        return self._app.revoke_key(prefix)
+
+    def _feeds(self, feed: str | None) -> list[str] | None:
+        return None if feed is None else [self._app.feed_settings(feed).name]
+
+
+def _pages(page_after: Callable[[Row | None], list[Row]]) -> Iterator[Row]:
+    last: Row | None = None
+    while page := page_after(last):
+        yield from page
+        last = page[-1]

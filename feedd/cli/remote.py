@@ -1,0 +1,238 @@
+"""The running daemon, asked over its unix socket: HTTP by the standard library, so that a command starts quickly."""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from feedd.errors import FeedError, NotFound, StoreError, UsageError
+from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
+
+PAGE = 1_000
+TIMEOUT_S = 60.0
+Row = TypeVar("Row")
+
+
+class _SyncAttributes(SyncRecord, frozen=True, kw_only=True):
+    progress: Progress | None = None
+
+
+class _KeyAttributes(ApiKey, frozen=True, kw_only=True):
+    key: str
+
+
+class _Resource(Struct, frozen=True):
+    attributes: msgspec.Raw
+
+
+class _Links(Struct, frozen=True):
+    next: str | None = None
+
+
+class _Page(Struct, frozen=True):
+    data: list[_Resource]
+    links: _Links
+    meta: dict[str, Any] = {}
+
+
+class _One(Struct, frozen=True):
+    data: _Resource
+
+
+class _ApiError(Struct, frozen=True):
+    code: str = "error"
+    detail: str = ""
+
+
+class _Errors(Struct, frozen=True):
+    errors: list[_ApiError]
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("feedd", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(TIMEOUT_S)
+        self.sock.connect(str(self._path))
+
+
+class Remote:
+    """A `Backend` over the daemon that listens on a socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def answers(self) -> bool:
+        """Whether a daemon is there.
+
+        Raises:
+            UsageError: this user may not talk to it.
+        """
+        try:
+            self._request("GET", "/healthz")
+        except _NobodyThereError:
+            return False
+        return True
+
+    def feeds(self) -> list[FeedView]:
+        return list(self._rows("/api/feeds", FeedView))
+
+    def resync(self, feed: str, *, accept_removals: bool) -> "RemoteResync":
+        return RemoteResync(self, feed, accept_removals=accept_removals)
+
+    def stream(self) -> tuple[str, int]:
+        meta = self._page("/api/catalog-changes?page%5Bsize%5D=1").meta
+        return str(meta["stream_id"]), int(meta["last_seq"])
+
+    def changes(self, feed: str | None, *, since: int, limit: int) -> list[Change]:
+        path = _list("catalog-changes", self._feed(feed), f"greater-than(seq,{since})", size=limit)
+        return _decoded(self._page(path).data, Change)
+
+    def newest_changes(self, feed: str | None, *, limit: int) -> list[Change]:
+        path = _list("catalog-changes", self._feed(feed), size=limit) + "&sort=-seq"
+        return _decoded(self._page(path).data, Change)[::-1]
+
+    def find_item(self, item_id: str, *, feed: str | None) -> CatalogItem:
+        if feed is None:
+            return self.one("GET", f"/api/catalog-items/{quote(item_id, safe='')}", CatalogItem)
+        wanted = (self._feed(feed), f"equals(id,{_quoted(item_id)})", "any(removed,[true,false])")
+        found = list(self._rows(_list("catalog-items", *wanted), CatalogItem))
+        if not found:
+            raise NotFound(f"there is no item {item_id!r} in {feed}")
+        return found[0]
+
+    def rejects(self, feed: str | None) -> Iterator[OpenReject]:
+        return self._rows(_list("feed-rejects", self._feed(feed)), OpenReject)
+
+    def warned_items(self, feed: str | None) -> Iterator[CatalogItem]:
+        return self._rows(_list("feed-warnings", self._feed(feed)), CatalogItem)
+
+    def create_key(self, *, kind: str, name: str, scopes: tuple[str, ...]) -> tuple[ApiKey, str]:
+        attributes = {"kind": kind, "name": name} | ({"scopes": scopes} if scopes else {})
+        body = {"data": {"type": "api-key", "attributes": attributes}}
+        made = self.one("POST", "/api/api-keys", _KeyAttributes, body)
+        return made, made.key
+
+    def list_keys(self) -> list[ApiKey]:
+        return list(self._rows("/api/api-keys", ApiKey))
+
+    def revoke_key(self, prefix: str) -> ApiKey:
+        return self.one("DELETE", f"/api/api-keys/{quote(prefix, safe='')}", ApiKey)
+
+    def one(self, method: str, path: str, kind: type[Row], body: Any = None) -> Row:
+        """The attributes of the one resource that is the answer. Raises what the daemon answered instead."""
+        document = msgspec.json.decode(self._request(method, path, body), type=_One)
+        return msgspec.json.decode(document.data.attributes, type=kind)
+
+    def _feed(self, name: str | None) -> str:
+        """The condition that asks for one feed; the daemon is asked first whether there is one."""
+        if name is None:
+            return ""
+        self.one("GET", f"/api/feeds/{quote(name, safe='')}", FeedView)
+        return f"equals(feed,{_quoted(name)})"
+
+    def _rows(self, path: str, kind: type[Row]) -> Iterator[Row]:
+        following: str | None = path
+        while following is not None:
+            page = self._page(following)
+            yield from _decoded(page.data, kind)
+            following = page.links.next
+
+    def _page(self, path: str) -> _Page:
+        return msgspec.json.decode(self._request("GET", path), type=_Page)
+
+    def _request(self, method: str, path: str, body: Any = None) -> bytes:
+        connection = _Connection(self._path)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            content = response.read()
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+            raise _NobodyThereError("no daemon answers") from error
+        except PermissionError as error:
+            raise UsageError(
+                f"you may not talk to the daemon at {self._path}",
+                code="forbidden",
+                hint="Run the command as the user who runs feedd, or as a member of the socket's group.",
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise StoreError(f"the daemon at {self._path} broke off its answer: {error}") from error
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise _error_of(response.status, content)
+        return content
+
+
+class RemoteResync:
+    """A resync by the daemon; asked for again while the feed's running sync has to end first."""
+
+    def __init__(self, remote: Remote, feed: str, *, accept_removals: bool) -> None:
+        self._remote = remote
+        self._body = {
+            "data": {
+                "type": "feed-sync",
+                "attributes": {"accept_removals": accept_removals},
+                "relationships": {"feed": {"data": {"type": "feed", "id": feed}}},
+            }
+        }
+        self._sync_id: int | None = None
+        self.progress: Progress | None = None
+
+    def poll(self) -> SyncRecord | None:
+        """Its record once it has ended. Raises what kept it from running."""
+        try:
+            if self._sync_id is None:
+                found = self._remote.one("POST", "/api/feed-syncs", _SyncAttributes, self._body)
+                self._sync_id = found.id
+            else:
+                path = f"/api/feed-syncs/{self._sync_id}"
+                found = self._remote.one("GET", path, _SyncAttributes)
+        except UsageError as error:
+            if error.code == "busy":
+                return None
+            raise
+        self.progress = found.progress
+        return None if found.finished_at is None else found
+
+
+class _NobodyThereError(StoreError):
+    """Nothing listens on the socket."""
+
+
+def _list(resource: str, *conditions: str, size: int = PAGE) -> str:
+    query = {"page[size]": str(min(size, PAGE))}
+    wanted = ",".join(condition for condition in conditions if condition)
+    return f"/api/{resource}?{urlencode(query | ({'filter': wanted} if wanted else {}))}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _decoded(resources: list[_Resource], kind: type[Row]) -> list[Row]:
+    return [msgspec.json.decode(resource.attributes, type=kind) for resource in resources]
+
+
+def _error_of(status: int, content: bytes) -> Exception:
+    try:
+        error = msgspec.json.decode(content, type=_Errors).errors[0]
+    except (msgspec.MsgspecError, IndexError):
+        error = _ApiError(detail=f"the daemon answered {status}")
+    if status == 404:
+        return NotFound(error.detail)
+    if status == 502:
+        return FeedError(error.code, error.detail)
+    if status >= 500:
+        return StoreError(error.detail)
+    return UsageError(error.detail, code=error.code)

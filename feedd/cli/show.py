@@ -1,0 +1,126 @@
+"""How answers look: tables and lines for people, JSON lines for programs. Owns Rich, with `progress`.
+
+Feeds are hostile: whatever comes out of one goes through `plain`, or a title could move the cursor.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from feedd.logs import escaped
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_WIDE = 10_000  # where no terminal sets a width, nothing is cut off
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+STYLES = {
+    "applied": "green",
+    "unchanged": "green",
+    "held": "yellow",
+    "failed": "red",
+    "running": "cyan",
+    "new": "dim",
+    "paused": "dim",
+    "added": "green",
+    "updated": "yellow",
+    "removed": "red",
+    "restored": "cyan",
+}
+
+
+@cache
+def console(*, stderr: bool = False) -> "Console":
+    """The terminal, or the file in its place."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(
+        stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else _WIDE
+    )
+
+
+def say(*parts: "str | Text", stderr: bool = False) -> None:
+    """Print a line."""
+    console(stderr=stderr).print(*parts, soft_wrap=True)
+
+
+def emit(value: Any) -> None:
+    """Print a value as one line of JSON, at once: whoever reads a pipe waits for it."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows under headings; a heading that begins with `>` stands to the right."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(
+            column.removeprefix(">"),
+            justify="right" if column.startswith(">") else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*[text(cell) for cell in row])
+    console().print(made)
+
+
+def text(value: Any, style: str | None = None) -> "Text":
+    """A cell: coloured where it is a status or a kind of change, and safe to print."""
+    from rich.text import Text
+
+    shown = plain(value)
+    return Text(shown, style=STYLES.get(shown.strip(), "") if style is None else style)
+
+
+def plain(value: Any) -> str:
+    """A value as text that no terminal takes for a command; nothing for None, JSON for lists and objects."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return clock(value)
+    if isinstance(value, str):
+        return escaped(value)
+    return escaped(msgspec.json.encode(value).decode())
+
+
+def clock(moment: datetime) -> str:
+    """A moment in the time zone of the machine, to the second."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago a moment was."""
+    if moment is None:
+        return "never"
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    return f"{_length(seconds)} ago" if seconds >= 1 else "just now"
+
+
+def until(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long until a moment."""
+    if moment is None:
+        return "never"
+    seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    return f"in {_length(seconds)}" if seconds >= 1 else "now"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where that is due."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _length(seconds: float) -> str:
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "0 s"

@@ -1,0 +1,105 @@
+"""The command that does: resync."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from feedd.cli.backend import Backend, Resync, connect
+from feedd.cli.options import AsJson, options_of
+from feedd.cli.progress import Bars
+from feedd.cli.show import emit, plain, say, text
+from feedd.cli.wording import counts_text, error_text, held_text, resync_object
+from feedd.errors import FeedError, UsageError
+from feedd.model import Counts, SyncRecord, SyncStatus
+
+POLL_EVERY_S = 0.05
+MOST_POLL_EVERY_S = 0.5
+
+
+def resync(
+    context: typer.Context,
+    feeds: Annotated[list[str] | None, typer.Argument(metavar="[FEED]...")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every feed that is enabled.")] = False,
+    accept_removals: Annotated[
+        bool, typer.Option("--accept-removals", help="Agree to the removals that are held.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sync feeds now, and tell what it did."""
+    if bool(feeds) == everything:
+        raise UsageError(
+            "name the feeds to sync, or give --all", hint="`feedd feeds` shows their names."
+        )
+    with connect(options_of(context), to_sync=True) as backend:
+        names = _named(backend, feeds)
+        running = {name: backend.resync(name, accept_removals=accept_removals) for name in names}
+        failed = _follow(running, as_json=as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _named(backend: Backend, feeds: list[str] | None) -> list[str]:
+    """The feeds that were asked for, each once; nothing starts when one of them does not exist."""
+    known = {feed.name: feed for feed in backend.feeds()}
+    if not feeds:
+        return [name for name, feed in known.items() if feed.enabled]
+    for name in feeds:
+        if name not in known:
+            raise UsageError(
+                f"there is no feed {name!r}",
+                hint=f"Configured feeds: {', '.join(known) or 'none'}.",
+            )
+    return list(dict.fromkeys(feeds))
+
+
+def _follow(running: dict[str, Resync], *, as_json: bool) -> bool:
+    """Show every resync's progress and end; gives whether one failed."""
+    failed = False
+    wait_s = POLL_EVERY_S
+    with Bars() as bars:
+        while running:
+            for name, resync in list(running.items()):
+                record = _polled(name, resync)
+                if record is None:
+                    bars.show(name, resync.progress)
+                    continue
+                del running[name]
+                bars.remove(name)
+                failed = failed or record.status == SyncStatus.FAILED
+                _show(record, as_json=as_json)
+            if running:
+                time.sleep(wait_s)
+                wait_s = min(wait_s * 1.2, MOST_POLL_EVERY_S)
+    return failed
+
+
+def _polled(name: str, resync: Resync) -> SyncRecord | None:
+    try:
+        return resync.poll()
+    except FeedError as error:
+        raise FeedError(error.code, f"{name}: {error.message}", hint=error.hint) from error
+
+
+def _show(record: SyncRecord, *, as_json: bool) -> None:
+    if as_json:
+        emit(resync_object(record))
+        return
+    counts = record.counts or Counts()
+    took = f"{record.duration_s or 0:.1f} s"
+    if record.status == SyncStatus.FAILED:
+        say(
+            text(record.feed),
+            text(str(record.status)),
+            f" {took}  {plain(error_text(record.error))}",
+        )
+        say("  The catalog stands as it was.")
+        return
+    say(text(record.feed), text(str(record.status)), f" {took}  {counts_text(counts)}")
+    if counts.held_removals:
+        say(f"  {held_text(record.feed, counts.held_removals)}")
+    if record.error is not None:
+        say(f"  {plain(error_text(record.error))}")
+    if counts.rejected:
+        say(f"  See what could not be used, and why: feedd rejects {record.feed}")

@@ -1,0 +1,165 @@
+"""What commands say: the JSON objects that programs read, and the sentences that people do."""
+
+from typing import Any
+
+from feedd.cli.show import plain
+from feedd.model import (
+    CatalogItem,
+    Change,
+    Counts,
+    ErrorInfo,
+    FeedView,
+    OpenReject,
+    Problem,
+    SyncRecord,
+)
+
+
+def resync_object(record: SyncRecord) -> dict[str, Any]:
+    """A sync's outcome, for programs."""
+    counts = record.counts or Counts()
+    return {
+        "feed": record.feed,
+        "status": record.status,
+        "added": counts.added,
+        "updated": counts.updated,
+        "removed": counts.removed,
+        "restored": counts.restored,
+        "unchanged": counts.unchanged,
+        "rejected": counts.rejected,
+        "warnings": counts.warnings,
+        "duplicates": counts.duplicates,
+        "held_removals": counts.held_removals,
+        "duration_s": None if record.duration_s is None else round(record.duration_s, 3),
+        "error": error_text(record.error),
+    }
+
+
+def feed_object(feed: FeedView) -> dict[str, Any]:
+    """A feed's state, for programs."""
+    return {
+        "feed": feed.name,
+        "status": feed.status,
+        "items": feed.items,
+        "last_sync": feed.last_sync,
+        "last_applied": feed.last_applied,
+        "next_due": feed.next_due,
+        "error": error_text(feed.error),
+        "held_removals": feed.held_removals,
+        "warnings": feed.warnings,
+    }
+
+
+def change_object(change: Change) -> dict[str, Any]:
+    """A change, for programs."""
+    return {
+        "seq": change.seq,
+        "feed": change.feed,
+        "item": change.item,
+        "kind": change.kind,
+        "fields": change.fields,
+        "sync": change.sync,
+        "at": change.at,
+    }
+
+
+def item_object(item: CatalogItem) -> dict[str, Any]:
+    """An item, for programs."""
+    return {
+        "feed": item.feed,
+        "id": item.id,
+        "item": item.fields,
+        "removed_at": item.removed_at,
+        "changed_at": item.changed_at,
+    }
+
+
+def reject_object(reject: OpenReject) -> dict[str, Any]:
+    """A reject with its most telling problem, for programs; further problems are named in the hint."""
+    first, *others = reject.problems
+    return {
+        "feed": reject.feed,
+        "sync": reject.sync,
+        "item": reject.item_id,
+        "position": reject.position,
+        **problem_object(first, others),
+    }
+
+
+def warning_objects(item: CatalogItem) -> list[dict[str, Any]]:
+    """An item's warnings, in the shape of rejects, for programs."""
+    return [
+        {"feed": item.feed, "sync": None, "item": item.id, "position": None, **problem_object(each)}
+        for each in item.warnings
+    ]
+
+
+def problem_object(problem: Problem, others: list[Problem] | None = None) -> dict[str, Any]:
+    """A problem; `others` of the same record are told at the end of its hint."""
+    also = "; ".join(f"{each.pointer or 'the record'}: {each.rule}" for each in others or [])
+    return {
+        "pointer": problem.pointer,
+        "rule": problem.rule,
+        "value": problem.value,
+        "hint": f"{problem.hint} Also {also}.".lstrip() if also else problem.hint,
+    }
+
+
+def error_text(error: ErrorInfo | None) -> str | None:
+    """An error as one line: what is wrong, and what to do."""
+    if error is None:
+        return None
+    return f"{error.message}. {error.hint}" if error.hint else error.message
+
+
+def counts_text(counts: Counts) -> str:
+    """What a sync did, the zeros left out."""
+    done = (
+        (counts.added, "+{:,} added"),
+        (counts.updated, "~{:,} updated"),
+        (counts.removed, "-{:,} removed"),
+        (counts.restored, "+{:,} restored"),
+        (counts.unchanged, "{:,} unchanged"),
+        (counts.duplicates, "{:,} repeated"),
+        (counts.rejected, "{:,} rejected"),
+        (counts.warnings, "{:,} warnings"),
+    )
+    return "  ".join(form.format(number) for number, form in done if number) or "no items"
+
+
+def feed_notes(feed: FeedView) -> list[str]:
+    """What somebody should know of a feed beyond its row, and what to type."""
+    notes = []
+    if feed.error is not None:
+        times = f" ({feed.failures} times in a row)" if feed.failures > 1 else ""
+        notes.append(f"{error_text(feed.error)}{times}")
+    if feed.held_removals:
+        notes.append(held_text(feed.name, feed.held_removals))
+    if feed.collisions:
+        notes.append(
+            f"{feed.collisions:,} of its items are hidden: a feed before it in catalog {feed.catalog}"
+            " has the same ids"
+        )
+    return notes
+
+
+def held_text(feed: str, count: int) -> str:
+    """That removals are held, and how to accept them."""
+    items = "1 item is" if count == 1 else f"{count:,} items are"
+    return (
+        f"{items} missing from the feed and were kept, since so many at once are more often a fault."
+        f" If they are really gone: feedd resync {feed} --accept-removals"
+    )
+
+
+def fields_text(change: Change) -> str:
+    """The fields of a change, old -> new."""
+    return ", ".join(
+        f"{plain(name)} {_shown(old)} -> {_shown(new)}"
+        for name, (old, new) in change.fields.items()
+    )
+
+
+def _shown(value: Any) -> str:
+    shown = plain(value) or "(none)"
+    return shown if len(shown) <= 60 else shown[:59] + "…"

@@ -1,0 +1,142 @@
+"""The demo on the terminal: what to type in a second one, then syncs and changes as they come."""
+
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from feedd import daemon, logs
+from feedd.cli.options import Options
+from feedd.cli.reading import show_change
+from feedd.cli.show import plain, say, text
+from feedd.cli.wording import counts_text, error_text, held_text
+from feedd.demo.shop import PRODUCTS, TICK_S, Shop, ShopServer
+from feedd.model import Counts, SyncRecord
+
+LOOK_EVERY_S = 0.2
+MOST_CHANGES = 6
+EVERY_S = 3
+
+_CONFIG = """\
+# The demo's configuration: two feeds of one small shop.
+state_dir = "state"
+listen = "127.0.0.1:0"
+log_level = "warning"
+
+[feeds.shop]
+url = "{address}/products.json"
+every = "{every}s"
+allow_private = ["127.0.0.0/8"]
+
+[feeds.google]
+url = "{address}/google.xml"
+schema = "google-product"
+catalog = "google"
+every = "{every}s"
+allow_private = ["127.0.0.0/8"]
+"""
+
+
+def run_demo(seconds: float | None = None) -> int:
+    """Run until Ctrl-C, or for some seconds; leaves nothing behind. Gives the exit code."""
+    logs.configure(sys.stderr, "warning")
+    with tempfile.TemporaryDirectory(prefix="feedd-demo-") as folder:
+        server = ShopServer(Shop())
+        server.start()
+        config = Path(folder) / "feedd.toml"
+        config.write_text(_CONFIG.format(address=server.address, every=EVERY_S))
+        watch: list[Watch] = []
+
+        def on_ready(running: daemon.Daemon) -> None:
+            _introduce(config, server.address, running.http.address())
+            watch.append(Watch(running))
+            watch[0].start()
+
+        timer = threading.Timer(seconds or 0, os.kill, (os.getpid(), signal.SIGINT))
+        timer.daemon = True
+        if seconds is not None:
+            timer.start()
+        try:
+            code = daemon.run(
+                Options(config, Path(folder) / "state").checked_settings,
+                on_ready=on_ready,
+                on_stopping=lambda: [each.stop() for each in watch],
+            )
+        finally:
+            timer.cancel()
+            server.stop()
+    say(
+        "\nThe demo has ended; what it stored is deleted. Your own feeds: see README.md, Your first feed."
+    )
+    return code
+
+
+def _introduce(config: Path, shop: str, listen: str | None) -> None:
+    program = sys.argv[0] if Path(sys.argv[0]).name == "feedd" else f"{sys.executable} -m feedd"
+    feedd = shlex.quote(program) if " " not in program or Path(program).exists() else program
+    say(
+        f"A small shop of {PRODUCTS} products changes every {TICK_S:g} s; feedd takes in its two feeds, JSON and"
+    )
+    say(
+        "Google Merchant XML, and says what changed. Ctrl-C ends it. In a second terminal, in this directory:"
+    )
+    say("")
+    for command, meaning in (
+        (f"export FEEDD_CONFIG={shlex.quote(str(config))}", ""),
+        (f"{feedd} feeds", "how the feeds are doing"),
+        (f"{feedd} resync shop", "now, not in 3 seconds"),
+        (f"{feedd} changes shop --follow", "what changes, as it changes"),
+        (f"{feedd} item J-1001", "one item"),
+        (f"{feedd} rejects", "what could not be used, and why"),
+        (f"curl -X POST {shop}/break", "the shop loses most products: see what feedd does (/mend)"),
+    ):
+        say(f"    {command:<40}", text(f"  # {meaning}" if meaning else "", style="dim"))
+    say("")
+    say(f"The HTTP API is described at http://{listen}/docs")
+    say("")
+
+
+class Watch:
+    """Shows each sync and its changes once it has ended."""
+
+    def __init__(self, running: daemon.Daemon) -> None:
+        self._app = running.app
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._shown_sync = 0
+        self._shown_seq = 0
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_S):
+            for record in reversed(self._app.syncs(limit=50)):
+                if record.id <= self._shown_sync:
+                    continue
+                if record.finished_at is None:
+                    break  # those after it are shown when it has ended: in order
+                self._show(record)
+                self._shown_sync = record.id
+
+    def _show(self, record: SyncRecord) -> None:
+        counts = record.counts or Counts()
+        took = f"{(record.duration_s or 0) * 1000:,.0f} ms"
+        told = plain(error_text(record.error)) if record.error else counts_text(counts)
+        say(text(f"{record.feed:<8}"), text(f"{record.status:<10}"), f"{took:>8}  {told}")
+        if counts.held_removals:
+            say(f"         {held_text(record.feed, counts.held_removals)}")
+        changes = counts.added + counts.updated + counts.removed + counts.restored
+        for change in self._app.changes(sync=record.id, limit=MOST_CHANGES):
+            show_change(change, as_json=False)
+        if changes > MOST_CHANGES:
+            say(text(f"         … and {changes - MOST_CHANGES:,} more", style="dim"))
