@@ -11,7 +11,7 @@ PACKAGE = Path(feedd.__file__).parent
 
 # from the top down; a module may import from its own floor and from those below
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("__main__", "demo"),
+    ("__main__",),
     ("cli",),
     ("daemon",),
     ("api",),

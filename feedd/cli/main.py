@@ -127,7 +127,7 @@ def demo(
     ] = None,
 ) -> None:
     """Show what feedd does: the real daemon and a small shop whose prices change while you watch."""
-    from feedd.demo import run_demo
+    from feedd.cli.demo import run_demo
 
     raise typer.Exit(run_demo(seconds))
 

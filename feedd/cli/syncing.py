@@ -19,7 +19,7 @@ MOST_POLL_EVERY_S = 0.5
 
 def resync(
     context: typer.Context,
-    feeds: Annotated[list[str] | None, typer.Argument(metavar="[FEED]...")] = None,
+    feeds: Annotated[list[str] | None, typer.Argument(help="The feeds to sync.")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Every feed that is enabled.")] = False,
     accept_removals: Annotated[

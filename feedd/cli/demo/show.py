@@ -13,7 +13,7 @@ from feedd.cli.options import Options
 from feedd.cli.reading import show_change
 from feedd.cli.show import plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text
-from feedd.demo.shop import PRODUCTS, TICK_S, Shop, ShopServer
+from feedd.cli.demo.shop import PRODUCTS, TICK_S, Shop, ShopServer
 from feedd.model import Counts, SyncRecord
 
 LOOK_EVERY_S = 0.2
@@ -55,6 +55,10 @@ def run_demo(seconds: float | None = None) -> int:
             watch.append(Watch(running))
             watch[0].start()
 
+        def stop_watching() -> None:
+            for each in watch:
+                each.stop()
+
         timer = threading.Timer(seconds or 0, os.kill, (os.getpid(), signal.SIGINT))
         timer.daemon = True
         if seconds is not None:
@@ -63,7 +67,7 @@ def run_demo(seconds: float | None = None) -> int:
             code = daemon.run(
                 Options(config, Path(folder) / "state").checked_settings,
                 on_ready=on_ready,
-                on_stopping=lambda: [each.stop() for each in watch],
+                on_stopping=stop_watching,
             )
         finally:
             timer.cancel()
@@ -75,25 +79,27 @@ def run_demo(seconds: float | None = None) -> int:
 
 
 def _introduce(config: Path, shop: str, listen: str | None) -> None:
-    program = sys.argv[0] if Path(sys.argv[0]).name == "feedd" else f"{sys.executable} -m feedd"
-    feedd = shlex.quote(program) if " " not in program or Path(program).exists() else program
-    say(
-        f"A small shop of {PRODUCTS} products changes every {TICK_S:g} s; feedd takes in its two feeds, JSON and"
-    )
-    say(
-        "Google Merchant XML, and says what changed. Ctrl-C ends it. In a second terminal, in this directory:"
-    )
-    say("")
-    for command, meaning in (
-        (f"export FEEDD_CONFIG={shlex.quote(str(config))}", ""),
+    typed = sys.argv[0]
+    is_program = Path(typed).name == "feedd"
+    feedd = shlex.quote(typed) if is_program else f"{shlex.quote(sys.executable)} -m feedd"
+    lines = (
         (f"{feedd} feeds", "how the feeds are doing"),
-        (f"{feedd} resync shop", "now, not in 3 seconds"),
+        (f"{feedd} resync shop", f"now, not in {EVERY_S} seconds"),
         (f"{feedd} changes shop --follow", "what changes, as it changes"),
         (f"{feedd} item J-1001", "one item"),
         (f"{feedd} rejects", "what could not be used, and why"),
-        (f"curl -X POST {shop}/break", "the shop loses most products: see what feedd does (/mend)"),
-    ):
-        say(f"    {command:<40}", text(f"  # {meaning}" if meaning else "", style="dim"))
+        (f"curl -X POST {shop}/break", "the feeds lose most products: nothing is deleted"),
+        (f"curl -X POST {shop}/mend", "and they are whole again"),
+    )
+    width = max(len(command) for command, _ in lines)
+    say(f"A small shop of {PRODUCTS} products changes every {TICK_S:g} s. feedd takes in its two")
+    say("feeds, JSON and Google Merchant XML, and says what changed. Ctrl-C ends it.")
+    say("")
+    say("In a second terminal, in this directory:")
+    say("")
+    say(f"    export FEEDD_CONFIG={shlex.quote(str(config))}")
+    for command, meaning in lines:
+        say(f"    {command:<{width}}", text(f"  # {meaning}", style="dim"))
     say("")
     say(f"The HTTP API is described at http://{listen}/docs")
     say("")
