@@ -36,6 +36,8 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         ("available", "in_stock"),
         ("https://schema.org/InStock", "in_stock"),
         ("http://schema.org/PreOrder", "preorder"),
+        ("schema.org/InStock", "in_stock"),
+        ({"@code": "1"}, None),
         ("https://schema.org/BackOrder/", "backorder"),
         ("outofstock", "out_of_stock"),
         ("Out of stock.", "out_of_stock"),
@@ -106,6 +108,10 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         ("2014-09-30 13:34:08 -0500", "2014-09-30T18:34:08Z"),
         ("2014-09-30 13:34:08 UTC", "2014-09-30T13:34:08Z"),
         ("2014-09-30T13:34Z", "2014-09-30T13:34:00Z"),
+        ("20140930T133408Z", "2014-09-30T13:34:08Z"),
+        ("Tue, 30 Sep 2014 13:34:08 EST", "2014-09-30T18:34:08Z"),
+        ("Tue, 30 Sep 2014 13:34:08 PDT", "2014-09-30T20:34:08Z"),
+        ("0000-00-00 00:00:00", None),
         ("20140930", "2014-09-30T00:00:00Z"),
         ("Tue, 30 Sep 2014 13:34:08 GMT", "2014-09-30T13:34:08Z"),
         ("Tue, 30 Sep 2014 13:34:08 +0200", "2014-09-30T11:34:08Z"),
@@ -143,6 +149,8 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         (True, "!id_not_text"),
         ({"x": 1}, "!id_not_text"),
         ({}, "!id_empty"),
+        ({"@xsi:nil": "true"}, "!id_empty"),
+        ({"#text": "5", "part": "6"}, "!id_not_text"),
         ("  ", "!id_empty"),
         ("a\x00b", "!id_control_characters"),
         ("a\nb", "!id_control_characters"),
@@ -189,6 +197,8 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         (42.0, "42"),
         (4.5, "4.5"),
         ({"@lang": "en", "#text": "Boot"}, "Boot"),
+        ({"@lang": "en"}, None),
+        ({"#text": "Boot", "b": "red"}, "!not_text"),
         ("\ud800", "\N{REPLACEMENT CHARACTER}"),
         (" \x00 ", None),
         (True, "!not_text"),
@@ -239,6 +249,9 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         ("EUR 5 USD", "!price_not_understood"),
         ("5 pcs", "!price_not_understood"),
         ({"value": {"x": 1}}, "!price_not_understood"),
+        ({"value": None, "currency": "EUR"}, None),
+        ({"@currency": "EUR"}, None),
+        ({"min": 1}, "!price_not_understood"),
         ([1], "!price_not_understood"),
     ],
     "strings": [
@@ -256,6 +269,7 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         ("a  b\x00", "a  b"),
         ("   ", None),
         (7, "7"),
+        ({"#text": "after", "p": "lost"}, "!not_text"),
         (["a"], "!not_text"),
     ],
     "url": [
@@ -269,6 +283,9 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         ("images/a b.webp", "images/a%20b.webp"),
         ({"@href": "https://shop.example/"}, "https://shop.example/"),
         ({"src": "https://shop.example/a.jpg"}, "https://shop.example/a.jpg"),
+        ({"@src": "https://shop.example/a.jpg"}, "https://shop.example/a.jpg"),
+        ({"@rel": "alternate", "@href": "https://shop.example/"}, "https://shop.example/"),
+        ({"@rel": "self", "@href": "https://shop.example/feed"}, None),
         ("", None),
         ("java\nscript:alert(1)", "!url_scheme"),
         ("ftp://shop.example/", "!url_scheme"),
@@ -287,6 +304,10 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         ("https://a.example/1,2.jpg", ["https://a.example/1,2.jpg"]),
         (["https://a.example/1", None, "", "https://a.example/1"], ["https://a.example/1"]),
         ([{"url": "https://a.example/1"}, "javascript:x"], ["https://a.example/1"]),
+        (
+            ["https://a.example/1,https://a.example/2", "https://a.example/3"],
+            ["https://a.example/1", "https://a.example/2", "https://a.example/3"],
+        ),
         ([], None),
     ],
 }
@@ -319,6 +340,10 @@ PRICES = [
     ("$.99", 0.99, ""),
     ("12.- CHF", 12, "CHF"),
     ("EUR 12,–", 12, "EUR"),
+    ("1.299,- kr", 1299, ""),
+    ("1.299,-", 1299, None),
+    ("SEK 1 299:-", 1299, "SEK"),
+    ("５,０００円", 5000, "JPY"),
     ("100 руб.", 100, "RUB"),
     ("₫1.299.000", 1299000, "VND"),
     ("0 EGP", 0, "EGP"),
@@ -416,6 +441,7 @@ def test_every_coercion_has_rows_here_and_a_line_in_the_docs() -> None:
 def test_an_excerpt_is_short_and_printable() -> None:
     assert excerpt("x" * 500) == "x" * 119 + "…"
     assert excerpt("a\x00\ud800") == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+    assert excerpt({"b": 1.0, "a": 1e3}) == "{a: 1000.0, b: 1.0}"
     assert excerpt({"a": [1, None, True], "b": {"c": {}}}) == "{a: [1, null, true], b: {c: {…}}}"
     assert excerpt(10**5000) == "a int"
 

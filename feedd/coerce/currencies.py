@@ -41,6 +41,7 @@ _WORDS = {
     "ILS": '₪ nis ש"ח ש״ח שח',
     "INR": "₹",
     "JOD": "د.أ د.ا",
+    "JPY": "円",
     "KES": "ksh kshs ksh/=",
     "KHR": "៛",
     "KRW": "₩ 원",

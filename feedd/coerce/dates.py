@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from feedd.coerce.outcome import Note, Noted, Refused, scalar_text
+from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing, scalar_text
 
 _FIRST_UNIX_S, _LAST_UNIX_S = (
     10**8,
@@ -20,7 +20,8 @@ _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _TIME = (
     r"(?:,?\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?\s*(?P<half>[AaPp][Mm])?)?"
 )
-_ZONE = r"(?:\s*(?P<zone>Z|UTC|UT|GMT|[+-]\d{2}:?\d{2}))?"
+_ZONE = r"(?:\s*(?P<zone>Z|UTC|UT|GMT|[ECMP][SD]T|[+-]\d{2}:?\d{2}))?"
+_AMERICAN_HOURS = {"E": -5, "C": -6, "M": -7, "P": -8}  # RFC 2822, 4.3; one more in summer
 _SPELLINGS = tuple(
     re.compile(date + _TIME + _ZONE, re.ASCII)
     for date in (
@@ -34,6 +35,8 @@ _SPELLINGS = tuple(
 _SLASHES = re.compile(
     r"(?P<first>\d{1,2})/(?P<second_part>\d{1,2})/(?P<year>\d{4}|\d{2})" + _TIME + _ZONE, re.ASCII
 )
+_ISO_BASIC = re.compile(r"(?:19|20)\d{6}(?:T\d{4,6}.*)?", re.ASCII)
+_ZERO = "0000-00-00"  # how MySQL writes that there is none
 _ISO_TAIL = re.compile(r"\s+(?=[+-]\d{2}:?\d{2}$)|\s*(?:UTC|GMT|UT)$")
 _UNIX = re.compile(r"(\d{9,10}|\d{12,13})(\.\d{1,9})?", re.ASCII)
 
@@ -49,9 +52,9 @@ def date(value: Any) -> Any:
         return _REFUSED
     found = scalar_text(value)
     if found is None:
-        return None if value == {} else _REFUSED
+        return None if holds_nothing(value) else _REFUSED
     found = found.strip()
-    if not found:
+    if not found or found.startswith(_ZERO):
         return None
     try:
         moment, notes = _moment(found)
@@ -80,7 +83,7 @@ def _moment(found: str) -> tuple[datetime, tuple[Note, ...]]:
                 else _MONTHS.get(parts["name"][:3].lower(), 0)
             )
             return _built(match, int(parts["year"]), month, int(parts["day"])), ()
-    if found.isdecimal() and len(found) == 8 and found[:2] in ("19", "20"):
+    if _ISO_BASIC.fullmatch(found):
         return _in_utc(datetime.fromisoformat(found)), ()
     raise ValueError(found)
 
@@ -119,8 +122,10 @@ def _built(match: re.Match[str], year: int, month: int, day: int) -> datetime:
 
 
 def _zone(found: str | None) -> timezone:
-    if found is None or found[0] not in "+-":
+    if found is None or found in ("Z", "UTC", "UT", "GMT"):
         return UTC
+    if found[0] in _AMERICAN_HOURS:
+        return timezone(timedelta(hours=_AMERICAN_HOURS[found[0]] + (found[1] == "D")))
     digits = found[1:].replace(":", "")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     return timezone(-offset if found[0] == "-" else offset)

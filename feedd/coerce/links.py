@@ -4,14 +4,14 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from feedd.coerce.outcome import Note, Noted, Refused
+from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BREAKS = re.compile("[\x00-\x1f\x7f]")
 _AMPERSAND = re.compile("&(?:amp;)+")
 _UNSAFE = re.compile(r'[\s"<>\ud800-\udfff]')
 _NEXT_LINK = re.compile(r"[\s,;|]+(?=https?://)")
-_LINK_KEYS = ("#text", "@href", "href", "@url", "url", "src")
+_LINK_KEYS = ("#text", "@href", "href", "@url", "url", "@src", "src")
 
 _NOT_A_LINK = Refused(
     "url_not_text", "Write one web address, such as https://shop.example/red-shoe."
@@ -34,7 +34,7 @@ def url(value: Any) -> Any:
     """
     found = value if type(value) is str else _inside(value)
     if found is None:
-        return None if value == {} else _NOT_A_LINK
+        return None if holds_nothing(value) else _NOT_A_LINK
     if found.isprintable() and " " not in found and '"' not in found and "&amp;" not in found:
         if (
             found.startswith("https://")
@@ -49,29 +49,30 @@ def url(value: Any) -> Any:
 
 
 def urls(value: Any) -> Any:
-    """A list of web addresses; one text is split only where each part begins with http:// or https://."""
-    if type(value) is str:
-        value = _NEXT_LINK.split(value.strip())
-    elif type(value) is not list:
-        value = [value]
+    """A list of web addresses; a text with several is split only before http:// or https://."""
+    values = value if type(value) is list else [value]
     found: list[str] = []
     notes: list[Note] = []
-    for index, each in enumerate(value):
-        result = None if each is None else url(each)
-        if type(result) is Refused:
-            notes.append(Note(result.rule, result.hint, index, each))
-        elif type(result) is Noted:
-            found.append(result.value)
-            notes += [Note(note.rule, note.hint, index, each) for note in result.notes]
-        elif result is not None:
-            found.append(result)
+    for index, given in enumerate(values):
+        for each in _NEXT_LINK.split(given.strip()) if type(given) is str else [given]:
+            result = None if each is None else url(each)
+            if type(result) is Refused:
+                notes.append(Note(result.rule, result.hint, index, each))
+            elif type(result) is Noted:
+                found.append(result.value)
+                notes += [Note(note.rule, note.hint, index, each) for note in result.notes]
+            elif result is not None:
+                found.append(result)
     distinct = list(dict.fromkeys(found)) or None
     return Noted(distinct, tuple(notes)) if notes else distinct
 
 
 def _inside(value: Any) -> str | None:
+    """The address in an object or an element; an Atom link of another kind than the page (RFC 4287, 4.2.7.2) is blank."""
     if type(value) is not dict:
         return None
+    if value.get("@rel", "alternate") != "alternate":
+        return ""
     return next((value[key] for key in _LINK_KEYS if type(value.get(key)) is str), None)
 
 

@@ -12,13 +12,15 @@ from feedd.coerce.numerals import (
     read_numeral,
     tidy_number,
 )
-from feedd.coerce.outcome import Noted, Refused, scalar_text
+from feedd.coerce.outcome import Noted, Refused, holds_nothing, scalar_text
 
 _MAX_AMOUNT = 10**15
 
 # What most feeds write, such as `19.99 USD`; the rest takes the slower way below.
 _PLAIN = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,2})?)(?: ([A-Z]{3}))?")
 _AROUND = re.compile(r"([^0-9]*)([0-9](?:[0-9\s.,']*[0-9])?)([^0-9]*)")
+_DASH = re.compile(r"^\s*[.,:]?\s*[-–—]+")
+_WHOLE = re.compile(r"\s*[.,:]\s*[-–—]")  # `12,-`, `12.–` and `12:-` are whole amounts
 _BETWEEN = re.compile(r"[0-9][^0-9]*(?:[-–—~]|\bto\b)[^0-9]*[0-9]")
 
 _NOT_A_PRICE = Refused(
@@ -59,7 +61,7 @@ def currency(value: Any) -> Any:
     """A currency as its ISO 4217 code, from a code, a symbol or a word that only one currency has."""
     found = scalar_text(value)
     if found is None:
-        return None if value == {} else _UNKNOWN
+        return None if holds_nothing(value) else _UNKNOWN
     if found in ISO_CODES:
         return found
     found = found.strip()
@@ -78,10 +80,11 @@ def _amount(value: float) -> Any:
 
 def _structured(value: dict[Any, Any]) -> Any:
     """A price that an API or an XML element writes as an amount with the currency beside it."""
-    if not value:
-        return None
     inner = next((value[key] for key in _AMOUNT_KEYS if value.get(key) is not None), None)
-    if inner is None or type(inner) is dict:
+    if inner is None:
+        blank = holds_nothing(value) or any(key in value for key in _AMOUNT_KEYS)
+        return None if blank else _NOT_A_PRICE
+    if type(inner) is dict:
         return _NOT_A_PRICE
     result = price(inner)
     code = next((currency(value[key]) for key in _CURRENCY_KEYS if value.get(key)), None)
@@ -106,8 +109,13 @@ def _written(value: str) -> Any:
     code = _code(before, after)
     if code is None:
         return _NOT_A_PRICE
-    beside = before.strip() or after.strip(" .,-–—")
-    numeral = _numeral(re.sub(r"\s", " ", digits), code, beside)
+    beside = before.strip() or after.strip(" .,:-–—")
+    digits = re.sub(r"\s", " ", digits)
+    if _WHOLE.match(after):
+        numeral = read_numeral(digits, lone_dot_groups=True)
+        numeral = numeral and Numeral(numeral.digits)
+    else:
+        numeral = _numeral(digits, code, beside)
     if numeral is None:
         return _NOT_A_PRICE
     return _priced(numeral, code if beside else None, minus)
@@ -125,8 +133,7 @@ def _sign(before: str, digits: str) -> tuple[str, str, bool]:
 
 def _code(before: str, after: str) -> str | None:
     """The currency that the words around a number name: `""` for none or one that is shared, None for other words."""
-    # `12,-` and `12.–` are whole amounts.
-    tail = re.sub(r"^\s*[.,]?\s*[-–—]+", "", after).strip().strip(",")
+    tail = _DASH.sub("", after).strip().strip(",")
     codes = [_side(side) for side in (before, tail.strip()) if side.strip(".")]
     if None in codes:
         return None

@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from feedd.coerce.outcome import Note, Noted, Refused, scalar_text
+from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing, scalar_text
 
 MAX_NUMERAL_LENGTH = 100
 
@@ -150,7 +150,7 @@ def _read(value: Any) -> tuple[str, bool] | Refused | None:
         return _NOT_A_NUMBER
     found = scalar_text(value)
     if found is None:
-        return None if value == {} else _NOT_A_NUMBER
+        return None if holds_nothing(value) else _NOT_A_NUMBER
     found = ascii_digits(found).strip()
     if not found:
         return None

@@ -32,13 +32,14 @@ class Noted(Struct, frozen=True):
 
 
 def scalar_text(value: Any) -> str | None:
-    """The text of a scalar: a string as it is, a number in decimal, an XML element's own text; None for the rest."""
+    """The text of a scalar: a string as it is, a number in decimal, the text of an XML element without children; None
+    for the rest."""
     kind = type(value)
     if kind is str:
         return str(value)
     if kind is dict:
         inner = value.get("#text")
-        return inner if type(inner) is str else None
+        return inner if type(inner) is str and _attributes_only(value, "#text") else None
     if kind is float:
         return _float_text(value)
     if kind is int:
@@ -47,6 +48,15 @@ def scalar_text(value: Any) -> str | None:
         except ValueError:  # Python refuses to write out integers of more than 4300 digits
             return None
     return None
+
+
+def holds_nothing(value: Any) -> bool:
+    """Whether a value is an empty object, or an XML element that has attributes and nothing else."""
+    return type(value) is dict and _attributes_only(value)
+
+
+def _attributes_only(value: dict[Any, Any], besides: str = "") -> bool:
+    return all(key == besides or str(key).startswith("@") for key in value)
 
 
 def _float_text(value: float) -> str | None:
@@ -69,8 +79,11 @@ def _show(value: Any, depth: int) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
         return value[: EXCERPT_LENGTH + 1]
+    if isinstance(value, float):
+        return repr(value)
     if isinstance(value, dict):
-        inner = (f"{_show(k, 0)}: {_show(v, depth - 1)}" for k, v in list(value.items())[:8])
+        members = sorted(value.items(), key=lambda member: str(member[0]))[:8]
+        inner = (f"{_show(k, 0)}: {_show(v, depth - 1)}" for k, v in members)
         return "{" + ", ".join(inner) + "}" if depth else "{…}"
     if isinstance(value, list):
         return "[" + ", ".join(_show(v, depth - 1) for v in value[:8]) + "]" if depth else "[…]"

@@ -5,7 +5,7 @@ from html import unescape
 from html.entities import html5
 from typing import Any
 
-from feedd.coerce.outcome import Note, Noted, Refused, scalar_text
+from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing, scalar_text
 
 MAX_ID_LENGTH = 255
 _MAX_UNESCAPES = 8
@@ -18,6 +18,9 @@ _SEPARATED = re.compile("[>›»]")
 _PATH_SEPARATOR = re.compile(r"\s*[>›»]\s*")
 
 NOT_TEXT = Refused("not_text", "Write plain text here, not a nested structure.")
+_NOT_TEXT_OR_HTML = Refused(
+    "not_text", "Write text here, not a nested structure; in XML, escape HTML or put it in CDATA."
+)
 _ID_NOT_TEXT = Refused(
     "id_not_text",
     "Write the id as text or as a whole number; a number with a decimal point, true/false or a nested structure "
@@ -66,7 +69,7 @@ def line(value: Any) -> Any:
     """One line of text: references resolved, white space collapsed, control characters removed."""
     found = value if type(value) is str else scalar_text(value)
     if found is None:
-        return None if value == {} else NOT_TEXT
+        return None if holds_nothing(value) else NOT_TEXT
     if not found.isprintable() or "&" in found:
         found = unescaped(clean(found), keep_markup=False)
     elif "  " not in found and found[:1] != " " and found[-1:] != " ":
@@ -78,7 +81,7 @@ def text(value: Any) -> Any:
     """Text of any length, HTML included: line breaks kept as LF, ends trimmed, markup untouched."""
     found = value if type(value) is str else scalar_text(value)
     if found is None:
-        return None if value == {} else NOT_TEXT
+        return None if holds_nothing(value) else _NOT_TEXT_OR_HTML
     if "&" in found:
         found = unescaped(clean(found), keep_markup=True)
     if not found.isprintable():
@@ -93,9 +96,9 @@ def item_id(value: Any) -> Any:
             return _ID_TOO_LONG
         found = str(value)
     else:
-        raw = value.get("#text") if type(value) is dict else value
+        raw = scalar_text(value) if type(value) is dict else value
         if type(raw) is not str:
-            return _ID_EMPTY if value in ({}, []) else _ID_NOT_TEXT
+            return _ID_EMPTY if value == [] or holds_nothing(value) else _ID_NOT_TEXT
         found = raw.strip()
     if not found:
         return _ID_EMPTY

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from feedd.coerce.outcome import Refused, scalar_text
+from feedd.coerce.outcome import Refused, holds_nothing, scalar_text
 
+_SCHEMA_ORG = re.compile(r"(?:https?://)?(?:www\.)?schema\.org/", re.IGNORECASE)
 _SQUEEZE = re.compile(r"[\s_\-./]+")
 
 # What a feed may write, in lower case and squeezed, under what it means.
@@ -75,10 +76,10 @@ def _looked_up(value: Any, table: dict[str, Any], refused: Refused) -> Any:
         return table.get("true" if value else "false", refused)
     found = scalar_text(value)
     if found is None:
-        return None if value == {} else refused
+        return None if holds_nothing(value) else refused
     found = found.strip()
     if not found:
         return None
-    if found.lower().startswith(("http://schema.org/", "https://schema.org/")):
+    if _SCHEMA_ORG.match(found):
         found = found.rstrip("/").rpartition("/")[2]
     return table.get(_SQUEEZE.sub("", found.lower()), refused)

@@ -57,6 +57,7 @@ class Outline:
         self._canonical = {uri: prefix for prefix, uri in layout.namespaces.items()}
         self._paths = ItemPaths(layout)
         self._frames: list[_Frame] = []
+        self._root_name = ""
         self._root_is_empty = False
         self._maybe: _Frame | None = None
         self._firsts: dict[tuple[str, ...], tuple[bytes, bytes]] = {}
@@ -191,6 +192,8 @@ class Outline:
             scope = {**scope, **declarations(tag)}
         if frames:
             frames[-1].has_elements = True
+        else:
+            self._root_name = name
         frames.append(
             _Frame(self._names(name, scope), scope, start, has_attributes=bool(attributes))
         )
@@ -335,5 +338,7 @@ class Outline:
         if self.seen:
             hint = f"Set `items` to one of the repeated elements that are there: {self.seen}."
         return FormatError(
-            "no_items_found", f"there is no element at {looked or 'any known place'}", hint=hint
+            "no_items_found",
+            f"there is no element at {looked or 'any known place'}; the body is a <{self._root_name}>",
+            hint=hint,
         )

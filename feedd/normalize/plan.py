@@ -17,10 +17,10 @@ from feedd.coerce.text import clean
 from feedd.model import Item, Layout, Problem, Reject
 from feedd.normalize.mapping import Fields, Path, Source, parse_path, reach, read_fields
 from feedd.normalize.names import Names, kept_apart
-from feedd.normalize.verdict import compiled, pointer, settle
+from feedd.normalize.verdict import compiled, gathered, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
-NORMALIZER_VERSION = 1
+NORMALIZER_VERSION = 2
 
 _BLANK_TYPES = frozenset({str, dict, list, type(None)})
 _IDENTITY = ("id", "title")
@@ -342,18 +342,18 @@ def _plain(result: Any) -> Any:
 
 def _heard(draft: _Draft, step: _Step, noted: Noted, raw: Any) -> Any:
     """The value of a noted one, its notes made warnings and its currency remembered."""
-    for note in noted.notes:
-        place, value = (
-            (step.pointer, raw)
-            if note.index is None
-            else (f"{step.pointer}/{note.index}", note.value)
-        )
-        draft.warnings.append(
-            Problem(pointer=place, rule=note.rule, value=excerpt(value), hint=note.hint)
-        )
+    if noted.notes:
+        draft.warnings += gathered([_warning(step, note, raw) for note in noted.notes])
     if noted.currency is not None:
         draft.currencies[step.name] = noted.currency
     return noted.value
+
+
+def _warning(step: _Step, note: Note, raw: Any) -> Problem:
+    place, value = step.pointer, raw
+    if note.index is not None:
+        place, value = f"{place}/{note.index}", note.value
+    return Problem(pointer=place, rule=note.rule, value=excerpt(value), hint=note.hint)
 
 
 def _settle_images(draft: _Draft) -> None:
@@ -375,4 +375,5 @@ def _settle_images(draft: _Draft) -> None:
 
 
 def _repeated(others: int) -> str:
-    return f"The first value is used and {others} more are not; write this field once."
+    unused = "1 other is" if others == 1 else f"{others} others are"
+    return f"The first value is used and {unused} not; write this field once."

@@ -6,6 +6,7 @@ cannot be mended by dropping makes the record a reject.
 
 from typing import Any
 
+import msgspec
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from feedd.coerce import excerpt
@@ -62,6 +63,21 @@ def settle(
     )
 
 
+def gathered(problems: list[Problem]) -> list[Problem]:
+    """The problems, those of one kind in one list as the first of them, whose hint counts the others."""
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        place, _, step = problem.pointer.rpartition("/")
+        where = place if place and step.isdecimal() else problem.pointer
+        alike.setdefault((where, problem.rule, problem.hint), []).append(problem)
+    return [
+        msgspec.structs.replace(first, hint=f"{first.hint} ({len(others)} more in this list.)")
+        if others
+        else first
+        for first, *others in alike.values()
+    ]
+
+
 def pointer(*steps: str | int) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
@@ -88,18 +104,20 @@ def _droppable(error: ValidationError) -> bool:
 def _drop(errors: list[ValidationError], fields: dict[str, Any], warnings: list[Problem]) -> None:
     elements: set[tuple[str, int]] = set()
     names: set[str] = set()
+    problems: list[Problem] = []
     for error in errors:
         path = _path(error)
         if len(path) > 1 and isinstance(path[1], int):
             place = (str(path[0]), path[1])
             if place not in elements:
-                warnings.append(_problem(error, fields, path[:2]))
+                problems.append(_problem(error, fields, path[:2]))
             elements.add(place)
             continue
         for name in map(str, path[:1] or _unexpected(error)):
             if name not in names:
-                warnings.append(_problem(error, fields, [name]))
+                problems.append(_problem(error, fields, [name]))
             names.add(name)
+    warnings += gathered(problems)
     for name, index in sorted(elements, reverse=True):
         fields[name] = fields[name][:index] + fields[name][index + 1 :]
     names |= {name for name, _ in elements if not fields[name]}
