@@ -1,6 +1,7 @@
 """Fetches feeds: HTTP and HTTPS with every limit in force, and files below the configured roots."""
 
 from feedd.fetch.fetcher import Fetcher
-from feedd.fetch.request import Fetched, FetchRequest, redact_url
+from feedd.fetch.request import Fetched, FetchRequest
+from feedd.logs import redact_url
 
 __all__ = ["FetchRequest", "Fetched", "Fetcher", "redact_url"]

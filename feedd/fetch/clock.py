@@ -7,6 +7,7 @@ from collections.abc import Callable
 from feedd.errors import FetchError
 
 Monotonic = Callable[[], float]
+STEP_S = 0.25  # a stop is noticed within this
 
 
 class Deadline:
@@ -54,23 +55,39 @@ class Deadline:
             self._window_start, self._window_bytes = now, 0
 
     def remaining(self) -> float:
-        """Seconds that the next wait may take. Raises FetchError (`timeout`, `stopped`)."""
-        if self._stop is not None and self._stop.is_set():
-            raise FetchError("stopped", "feedd was stopped while it fetched this feed")
-        now = self._monotonic()
-        left = self._until - now
+        """Seconds that the next wait on the server may take. Raises FetchError (`timeout`, `too_slow`, `stopped`)."""
+        self.check()
         if self._window_start is not None:
-            left = min(left, self._window_start + self._rate_s + 0.05 - now)
-            if left <= 0:
-                self.received(0)
-                left = self._rate_s
-        if left <= 0 or now >= self._end:
+            self.received(0)
+        left = self._until - self._monotonic()
+        if left <= 0:
             raise timed_out()
+        if self._window_start is not None:
+            left = min(left, self._window_start + self._rate_s - self._monotonic())
         return max(left, 0.001)
+
+    def step(self) -> float:
+        """`remaining`, but short, so that a wait in steps notices a stop."""
+        return min(self.remaining(), STEP_S)
+
+    def check(self) -> None:
+        """Raise FetchError (`timeout`, `stopped`) if there is no time left over all.
+
+        It is asked where feedd itself works or waits: the server is not to blame for that time.
+        """
+        if self._stop is not None and self._stop.is_set():
+            raise stopped()
+        if self.left() <= 0:
+            raise timed_out()
 
     def left(self) -> float:
         """Seconds that are left over all."""
         return self._end - self._monotonic()
+
+
+def stopped() -> FetchError:
+    """The error for a fetch that the daemon ended."""
+    return FetchError("stopped", "feedd was stopped while it fetched this feed")
 
 
 def timed_out() -> FetchError:

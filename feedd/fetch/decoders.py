@@ -1,4 +1,4 @@
-"""Bounded decoders for Content-Encoding: no input makes them give more than a piece at a time.
+"""Bounded decoders for Content-Encoding: whatever the input, they give it in pieces of at most 16 MiB.
 
 httpx's own decoders expand each chunk whole: 809 bytes of brotli become a gigabyte in memory.
 """
@@ -63,10 +63,11 @@ def _inflate(chunks: Iterable[bytes], bits: int, name: str, *, members: bool) ->
     decoder = zlib.decompressobj(bits)
     for chunk in chunks:
         data = chunk
-        while data:
+        while True:
             if decoder.eof:
-                if not members:
-                    return
+                data = data.lstrip(b"\0") if members else b""  # padding between or after members
+                if not data:
+                    break
                 decoder = zlib.decompressobj(bits)
             try:
                 piece = decoder.decompress(data, PIECE)
@@ -75,28 +76,26 @@ def _inflate(chunks: Iterable[bytes], bits: int, name: str, *, members: bool) ->
             data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
             if piece:
                 yield piece
-            if decoder.eof and not data.strip(b"\0"):
-                data = b""  # padding between or after members
-    while not decoder.eof:
-        piece = decoder.decompress(b"", PIECE)
-        if not piece:
-            raise _cut_short(name)
-        yield piece
+            elif not data:
+                break
+    if not decoder.eof:
+        raise _cut_short(name)
 
 
 def _brotli(chunks: Iterable[bytes]) -> Iterator[bytes]:
     decoder = brotli.Decompressor()
     for chunk in chunks:
         data = chunk
-        while data or not decoder.can_accept_more_data():
+        while True:
             try:
                 piece = decoder.process(data, output_buffer_limit=PIECE)
             except brotli.error as error:
                 raise _bad("br") from error
-            data = b""
             if piece:
                 yield piece
-            elif decoder.is_finished():
+            data = b""
+            # it may hold output back though it says that it takes more input: only an empty piece is the end
+            if not piece or decoder.is_finished():
                 break
     if not decoder.is_finished():
         raise _cut_short("br")

@@ -5,7 +5,10 @@ so the check stands where the connection is made, and covers every hop.
 """
 
 import contextlib
+import errno
 import ipaddress
+import os
+import select
 import socket
 import ssl
 import threading
@@ -19,6 +22,7 @@ from feedd.fetch.addresses import refusal
 from feedd.fetch.clock import Deadline
 
 Resolve = Callable[[str, int], list[str]]
+CONNECT_S = 10.0  # for each address of a name; then the next one has its turn
 _CHUNK = 64 * 1024
 
 
@@ -53,15 +57,10 @@ class GuardedBackend(httpcore.NetworkBackend):
         last: OSError | None = None
         for address in addresses:
             try:
-                connected = socket.create_connection(
-                    (address, port), min(self._deadline.remaining(), 10.0)
-                )
+                return _Stream(_connected(address, port, self._deadline), self._deadline)
             except OSError as error:
                 last = error
-                continue
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return _Stream(connected, self._deadline)
-        raise httpcore.ConnectError(str(last)) from last
+        raise httpcore.ConnectError(_reason(last)) from last
 
     def connect_unix_socket(
         self,
@@ -82,24 +81,24 @@ class _Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         while True:
-            self._socket.settimeout(min(self._deadline.remaining(), 1.0))  # to notice a stop
+            self._socket.settimeout(self._deadline.step())
             try:
                 return self._socket.recv(max_bytes)
-            except (TimeoutError, ssl.SSLWantReadError):
+            except TimeoutError:
                 continue
             except OSError as error:
-                raise httpcore.ReadError(str(error)) from error
+                raise httpcore.ReadError(_reason(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         view = memoryview(buffer)
         while view:
-            self._socket.settimeout(self._deadline.remaining())
+            self._socket.settimeout(self._deadline.step())
             try:
                 view = view[self._socket.send(view[:_CHUNK]) :]
-            except TimeoutError as error:
-                raise httpcore.WriteTimeout(str(error)) from error
+            except TimeoutError:
+                continue
             except OSError as error:
-                raise httpcore.WriteError(str(error)) from error
+                raise httpcore.WriteError(_reason(error)) from error
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -111,13 +110,31 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        self._socket.settimeout(self._deadline.remaining())
         try:
-            secured = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
-        except OSError as error:
+            secured = ssl_context.wrap_socket(
+                self._socket, server_hostname=server_hostname, do_handshake_on_connect=False
+            )
+        except (OSError, ValueError) as error:  # ValueError: no name that TLS could ask for
             self.close()
             raise httpcore.ConnectError(str(error)) from error
-        return _Stream(secured, self._deadline)
+        stream = _Stream(secured, self._deadline)
+        try:
+            stream.shake_hands(secured)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def shake_hands(self, secured: ssl.SSLSocket) -> None:
+        """The TLS handshake, in steps."""
+        while True:
+            secured.settimeout(self._deadline.step())
+            try:
+                return secured.do_handshake()
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise httpcore.ConnectError(_reason(error)) from error
 
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object" and isinstance(self._socket, ssl.SSLSocket):
@@ -140,6 +157,38 @@ def resolve_name(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def _connected(address: str, port: int, deadline: Deadline) -> socket.socket:
+    """A connection to one address, waited for in steps."""
+    family, kind, protocol, _, place = socket.getaddrinfo(
+        address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+    )[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setblocking(False)
+        error = made.connect_ex(place)
+        poll = select.poll()
+        poll.register(made, select.POLLOUT)
+        waited = 0.0
+        while error == errno.EINPROGRESS:
+            step = deadline.step()
+            if poll.poll(step * 1000):
+                error = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            elif waited >= CONNECT_S:
+                error = errno.ETIMEDOUT
+            waited += step
+        if error:
+            raise OSError(error, os.strerror(error))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _reason(error: OSError | None) -> str:
+    return "it has no address" if error is None else error.strerror or str(error)
+
+
 def _within(deadline: Deadline, resolve: Callable[[], list[str]]) -> list[str]:
     """What `resolve` gives, if it does in time: the system's resolver takes no timeout."""
     results: list[list[str] | BaseException] = []
@@ -153,7 +202,7 @@ def _within(deadline: Deadline, resolve: Callable[[], list[str]]) -> list[str]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     while thread.is_alive():
-        thread.join(min(deadline.remaining(), 1.0))
+        thread.join(deadline.step())
     result = results[0]
     if isinstance(result, BaseException):
         raise result

@@ -7,18 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from feedd.errors import FetchError
-from feedd.fetch.clock import Deadline, Monotonic
+from feedd.fetch.clock import STEP_S, Deadline, Monotonic, stopped
 from feedd.fetch.dial import Resolve
 from feedd.fetch.files import fetch_file
-from feedd.fetch.http import OnProgress, fetch_http
-from feedd.fetch.request import Fetched, FetchRequest
+from feedd.fetch.http import checked, fetch_http
+from feedd.fetch.request import Fetched, FetchRequest, OnProgress
 
 PATIENCE_S = 10.0  # a Retry-After up to this is waited for here, a longer one by the scheduler
 _AGAIN = frozenset({"connect", "cut_short", "timeout", "dns"})
-_AGAIN_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
 class Fetcher:
@@ -48,7 +46,7 @@ class Fetcher:
         request: FetchRequest,
         spool_dir: Path,
         *,
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress = lambda _done, _total: None,
         stop: threading.Event | None = None,
     ) -> Fetched:
         """The feed's body on disk, or the word that it has not changed.
@@ -63,20 +61,20 @@ class Fetcher:
             stop=stop,
             monotonic=self._monotonic,
         )
-        scheme = urlsplit(request.url).scheme
-        if scheme == "file":
-            return fetch_file(request, deadline)
+        if request.url.partition(":")[0].lower() == "file":
+            return fetch_file(request, spool_dir, deadline, on_progress=on_progress)
+        host = checked(request.url).host
         attempt = 1
         while True:
             try:
-                with self._turn(request.url, deadline):
+                with self._turn(host, deadline):
                     deadline.begin_attempt()
                     return fetch_http(
                         request,
                         spool_dir,
                         deadline,
                         user_agent=self._user_agent,
-                        on_progress=on_progress or (lambda _done, _total: None),
+                        on_progress=on_progress,
                         resolve=self._resolve,
                         verify=self._verify,
                     )
@@ -88,13 +86,12 @@ class Fetcher:
             attempt += 1
 
     @contextmanager
-    def _turn(self, url: str, deadline: Deadline) -> Iterator[None]:
+    def _turn(self, host: str, deadline: Deadline) -> Iterator[None]:
         """A place among the few that fetch from a host at once."""
-        host = urlsplit(url).hostname or ""
         with self._lock:
             places = self._hosts.setdefault(host, threading.BoundedSemaphore(self._per_host))
-        while not places.acquire(timeout=0.25):
-            deadline.remaining()
+        while not places.acquire(timeout=STEP_S):
+            deadline.check()
         try:
             yield
         finally:
@@ -104,7 +101,7 @@ class Fetcher:
         if self._sleep is not None:
             self._sleep(seconds)
         elif (stop or threading.Event()).wait(seconds):
-            raise FetchError("stopped", "feedd was stopped while it fetched this feed")
+            raise stopped()
 
 
 def _pause(error: FetchError, attempt: int) -> float | None:
@@ -113,10 +110,10 @@ def _pause(error: FetchError, attempt: int) -> float | None:
     Exponential backoff with full jitter, or what the server asks for if that is short.
     """
     if error.code == "http_status":
-        if error.status not in _AGAIN_STATUSES:
-            return None
         if error.retry_after_s is not None:
             return error.retry_after_s if error.retry_after_s <= PATIENCE_S else None
+        if error.status is None or error.status < 500:
+            return None
     elif error.code not in _AGAIN:
         return None
     return random.uniform(0.25, 0.5 * 2**attempt)  # noqa: S311 spreads load, guards nothing

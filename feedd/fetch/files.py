@@ -1,56 +1,87 @@
 """file:// feeds: regular files below the configured roots, reached without following a link out of them."""
 
 import errno
-import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from feedd.errors import FetchError
 from feedd.fetch.clock import Deadline
-from feedd.fetch.request import Fetched, FetchRequest
-from feedd.fetch.spool import too_large
+from feedd.fetch.request import Fetched, FetchRequest, OnProgress
+from feedd.fetch.spool import spool, too_large
 
 _CHUNK = 1024 * 1024
 
 
-def fetch_file(request: FetchRequest, deadline: Deadline) -> Fetched:
-    """The file, read once for its digest; it stays where it is (`owned` is false).
+def fetch_file(
+    request: FetchRequest, folder: Path, deadline: Deadline, *, on_progress: OnProgress
+) -> Fetched:
+    """A copy of the file in `folder`: what was checked is what is read later, whatever becomes of the file.
 
     Raises:
-        FetchError: (`file_refused`, `file_missing`, `file_changed`, `too_large`, …)
+        FetchError: (`file_refused`, `file_missing`, `file_changed`, `too_large`, `disk_full`, …)
     """
     path = _path_of(request.url)
     root = _root_of(path, request.file_roots)
     descriptor = _open_below(root, path)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise _refused(f"{path} is not a regular file")
-        if before.st_size > request.max_bytes:
+    try:
+        size = os.fstat(descriptor).st_size
+        if size > request.max_bytes:
             raise too_large(request.max_bytes)
-        digest = hashlib.sha256()
-        size = 0
-        while chunk := file.read(_CHUNK):
-            deadline.remaining()
-            digest.update(chunk)
-            size += len(chunk)
-        after = os.fstat(descriptor)
-    if (before.st_size, before.st_mtime_ns) != (
-        after.st_size,
-        after.st_mtime_ns,
-    ) or size != after.st_size:
+
+        def on_bytes(done: int) -> None:
+            deadline.check()
+            on_progress(done, size)
+
+        body = spool(
+            _unchanged(descriptor, path), folder, max_bytes=request.max_bytes, on_bytes=on_bytes
+        )
+    finally:
+        os.close(descriptor)
+    return Fetched(
+        status=200,
+        path=body.path,
+        owned=True,
+        digest=body.digest,
+        size=body.size,
+        final_url=request.url,
+    )
+
+
+def _unchanged(descriptor: int, path: Path) -> Iterator[bytes]:
+    """The file's bytes. Raises FetchError in the end if they were written to meanwhile."""
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        raise _refused(f"{path} is not a regular file")
+    size = 0
+    while chunk := _read(descriptor, path):
+        size += len(chunk)
+        if size > before.st_size:
+            break
+        yield chunk
+    after = os.fstat(descriptor)
+    if (size, before.st_mtime_ns) != (before.st_size, after.st_mtime_ns):
         raise FetchError(
             "file_changed",
             f"{path} was written while it was read",
             hint="Write the feed to another name and rename it into place.",
         )
-    return Fetched(status=200, path=path, digest=digest.digest(), size=size, final_url=request.url)
+
+
+def _read(descriptor: int, path: Path) -> bytes:
+    try:
+        return os.read(descriptor, _CHUNK)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _path_of(url: str) -> Path:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise _refused("the file:// URL cannot be read") from error
     if parts.netloc not in ("", "localhost"):
         raise _refused("a file:// URL names no other host")
     text = unquote(parts.path)
@@ -92,14 +123,18 @@ def _open_below(root: Path, path: Path) -> int:
             raise FetchError(
                 "file_missing", f"there is no file {path}", hint="Check the path in the URL."
             ) from error
-        raise FetchError(
-            "file_refused",
-            f"{path} cannot be read: {error.strerror}",
-            hint="feedd's user needs to read it, and to enter the folders above it.",
-        ) from error
+        raise _unreadable(path, error) from error
     finally:
         if directory >= 0:
             os.close(directory)
+
+
+def _unreadable(path: Path, error: OSError) -> FetchError:
+    return FetchError(
+        "file_refused",
+        f"{path} cannot be read: {error.strerror}",
+        hint="feedd's user needs to read it, and to enter the folders above it.",
+    )
 
 
 def _refused(message: str) -> FetchError:

@@ -1,12 +1,15 @@
 """One HTTP fetch: redirects by hand, every hop through the guarded dialler, the body decoded within limits."""
 
+import contextlib
+import functools
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import certifi
 import httpcore
@@ -16,12 +19,12 @@ from feedd.errors import FetchError
 from feedd.fetch.clock import Deadline, timed_out
 from feedd.fetch.decoders import ACCEPT_ENCODING, decoded
 from feedd.fetch.dial import GuardedBackend, Resolve
-from feedd.fetch.request import Fetched, FetchRequest, redact_url
+from feedd.fetch.request import Fetched, FetchRequest, OnProgress
 from feedd.fetch.spool import spool
 
 MAX_REDIRECTS = 5
 MAX_HEADER_SECONDS = 7 * 86_400
-OnProgress = Callable[[int, int | None], None]
+_URL_HINT = "Check it for spaces, for `/`, `?` or `#` in a password, and for the port."
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HINTS = {
     400: "The server did not like the request; check the URL and the headers of this feed.",
@@ -48,14 +51,16 @@ def fetch_http(
     Raises:
         FetchError: see its code.
     """
-    url = _checked(request.url, None, request)
-    seen = {url}
-    with _client(request, deadline, resolve, verify) as client:
+    start = checked(request.url)
+    url, seen = start, {start}
+    with _transport(request, deadline, resolve, verify or _public_authorities()) as transport:
         for _ in range(MAX_REDIRECTS + 1):
-            with _answer(client, url, request, user_agent) as response:
-                if response.status_code not in _REDIRECTS:
-                    return _taken(response, url, request, folder, deadline, on_progress)
-                url = _checked(urljoin(url, response.headers.get("location", "")), url, request)
+            own = _origin(url) == _origin(start)  # nobody else is shown what belongs to the shop
+            with _answer(transport, url, request, user_agent, own=own) as response:
+                location = response.headers.get("location")
+                if response.status_code not in _REDIRECTS or not location:
+                    return _taken(response, url, request, folder, deadline, on_progress, own=own)
+                url = _next(location, url, start)
             if url in seen:
                 break
             seen.add(url)
@@ -66,143 +71,188 @@ def fetch_http(
     )
 
 
-def _checked(url: str, previous: str | None, request: FetchRequest) -> str:
-    """A URL that may be asked for, after `previous` where it is a redirect."""
+def checked(url: str) -> httpx.URL:
+    """An http or https URL that may be asked for, without its user and password.
+
+    Raises:
+        FetchError: (`bad_url`); it does not show the URL, whose password may be what is wrong with it.
+    """
     try:
         parsed = httpx.URL(url)
-        port = parsed.port
-    except httpx.InvalidURL as error:
+    except httpx.InvalidURL:
         raise FetchError(
-            "bad_url", f"{redact_url(url)} is not a URL: {error}", hint="Check the URL."
-        ) from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+            "bad_url", "the URL of this feed cannot be read", hint=_URL_HINT
+        ) from None  # the cause shows a part of it
+    scheme_ok, port_ok = parsed.scheme in ("http", "https"), (parsed.port or 0) < 65536
+    if not (scheme_ok and port_ok and parsed.host):
         raise FetchError(
-            "redirect_refused" if previous else "bad_url",
-            f"{redact_url(url)} is not an http or https URL with a host",
-            hint="Check the URL.",
+            "bad_url",
+            "the URL of this feed is not http or https with a host and a possible port",
+            hint=_URL_HINT,
         )
-    if previous is None:
-        return url
-    if urlsplit(previous).scheme == "https" and parsed.scheme == "http":
+    return parsed.copy_with(userinfo=b"")
+
+
+def _next(location: str, url: httpx.URL, start: httpx.URL) -> httpx.URL:
+    """Where a redirect from `url` leads, if it may be followed."""
+    try:
+        parsed = checked(urljoin(str(url), location))
+    except (FetchError, ValueError) as error:
+        raise FetchError(
+            "redirect_refused",
+            f"{url.host} redirects to what is not an http or https URL",
+            hint="Put the final URL into the configuration.",
+        ) from error
+    if url.scheme == "https" and parsed.scheme == "http":
         raise FetchError(
             "redirect_refused",
             f"the server redirects from https to http, to {parsed.host}",
             hint="Put the final URL into the configuration if that is what you want.",
         )
-    if port not in (None, 80, 443, httpx.URL(request.url).port):
+    if parsed.port not in (None, 80, 443, start.port):
         raise FetchError(
             "redirect_refused",
-            f"the server redirects to port {port} of {parsed.host}",
+            f"the server redirects to port {parsed.port} of {parsed.host}",
             hint="Only ports 80, 443 and the configured URL's are followed.",
         )
-    return url
+    return parsed
 
 
-@contextmanager
-def _client(
-    request: FetchRequest,
-    deadline: Deadline,
-    resolve: Resolve | None,
-    verify: ssl.SSLContext | None,
-) -> Iterator[httpx.Client]:
-    context = verify or ssl.create_default_context(cafile=certifi.where())
-    transport = httpx.HTTPTransport(verify=context, trust_env=False)
-    transport._pool = httpcore.ConnectionPool(
-        ssl_context=context,
-        network_backend=GuardedBackend(deadline, request.allow_private, resolve),
-        max_connections=1,
-    )
-    with httpx.Client(
-        transport=transport,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=None,  # noqa: S113 the deadline is in the dialler's streams, where nothing outlasts it
-    ) as client:
-        yield client
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
-@contextmanager
+@functools.cache
+def _public_authorities() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+@contextlib.contextmanager
+def _transport(
+    request: FetchRequest, deadline: Deadline, resolve: Resolve | None, verify: ssl.SSLContext
+) -> Iterator[httpx.HTTPTransport]:
+    """A way to send requests with none of a client's own ideas: no cookies, redirects, proxies or netrc.
+
+    It has no timeouts: the deadline is in the dialler's streams, where nothing outlasts it.
+    """
+    with httpx.HTTPTransport(verify=verify, trust_env=False) as transport:
+        transport._pool = httpcore.ConnectionPool(
+            ssl_context=verify,
+            network_backend=GuardedBackend(deadline, request.allow_private, resolve),
+            max_connections=1,
+        )
+        yield transport
+
+
+@contextlib.contextmanager
 def _answer(
-    client: httpx.Client, url: str, request: FetchRequest, user_agent: str
+    transport: httpx.HTTPTransport,
+    url: httpx.URL,
+    request: FetchRequest,
+    user_agent: str,
+    *,
+    own: bool,
 ) -> Iterator[httpx.Response]:
-    headers = {
-        "User-Agent": user_agent,
-        "Accept": "application/json, application/xml, text/xml, application/x-ndjson, */*;q=0.5",
-        "Accept-Encoding": ACCEPT_ENCODING,
-    }
-    auth: httpx.Auth | None = None
-    if _origin(url) == _origin(request.url):  # nobody else is shown what belongs to the shop
-        headers.update(request.headers)
-        if isinstance(request.auth, tuple):
-            auth = httpx.BasicAuth(*request.auth)
-        elif request.auth is not None:
-            headers["Authorization"] = f"Bearer {request.auth}"
+    with _translated(url.host):
+        asked = httpx.Request("GET", url, headers=_headers(request, user_agent, own=own))
+        response = transport.handle_request(asked)
+        response.request = asked
+        with contextlib.closing(response):
+            yield response
+
+
+def _headers(request: FetchRequest, user_agent: str, *, own: bool) -> httpx.Headers:
+    headers = httpx.Headers(
+        {
+            "User-Agent": user_agent,
+            "Accept": "application/json, application/xml, text/xml, application/x-ndjson, */*;q=0.5",
+            "Accept-Encoding": ACCEPT_ENCODING,
+        }
+    )
+    if not own:
+        return headers
+    headers.update(request.headers)
+    auth = request.auth or _userinfo(httpx.URL(request.url))
+    if isinstance(auth, tuple):
+        headers["Authorization"] = f"Basic {b64encode(':'.join(auth).encode()).decode()}"
+    elif auth is not None:
+        headers["Authorization"] = f"Bearer {auth}"
     if request.etag is not None:
         headers["If-None-Match"] = request.etag
     if request.last_modified is not None:
         headers["If-Modified-Since"] = request.last_modified
-    client.cookies.clear()
-    with _translated(url), client.stream("GET", url, headers=headers, auth=auth) as response:
-        yield response
+    return headers
 
 
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    host = urlsplit(url).hostname
+def _userinfo(url: httpx.URL) -> tuple[str, str] | None:
+    return (url.username, url.password) if url.userinfo else None
+
+
+@contextlib.contextmanager
+def _translated(host: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.TimeoutException, httpcore.TimeoutException) as error:
+    except httpx.TimeoutException as error:
         raise timed_out() from error
-    except (httpx.ConnectError, httpcore.ConnectError) as error:
-        if _is_tls(error):
-            raise FetchError(
-                "tls",
-                f"no secure connection to {host}: {error}",
-                hint="The server's certificate is not valid for this URL, or has expired.",
-            ) from error
-        raise FetchError(
-            "connect", f"no connection to {host}: {error}", hint="Check that the server is up."
-        ) from error
-    except (
-        httpx.RemoteProtocolError,
-        httpx.ReadError,
-        httpcore.RemoteProtocolError,
-        httpcore.ReadError,
-    ) as error:
+    except httpx.ConnectError as error:
+        raise _not_connected(host, error) from error
+    except (httpx.RemoteProtocolError, httpx.ReadError) as error:
+        # cut before the server's own bytes, which are long or repeat a secret
+        reason = str(error).partition(": bytearray(")[0][:200]
         raise FetchError(
             "cut_short",
-            f"{host} broke off its answer: {error}",
+            f"{host} gave no whole answer: {reason}",
             hint="Nothing was changed; it is tried again.",
         ) from error
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+    except (httpx.LocalProtocolError, UnicodeError):
         raise FetchError(
-            "connect", f"{host} cannot be fetched from: {error}", hint="Check the URL."
+            "bad_header",
+            "a header of this feed cannot be sent",
+            hint="Check `headers` and `auth` for line breaks and for letters that are not ASCII.",
+        ) from None  # the cause shows the header
+    except httpx.HTTPError as error:
+        raise FetchError(
+            "connect",
+            f"{host} cannot be fetched from ({type(error).__name__})",
+            hint="Check the URL.",
         ) from error
 
 
-def _is_tls(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _not_connected(host: str, error: BaseException) -> FetchError:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return FetchError(
+            "connect", f"no connection to {host}: {error}", hint="Check that the server is up."
+        )
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = "The server's certificate is not valid for this URL, or has expired."
+    else:
+        hint = "The server does not speak TLS as it should; check scheme and port of the URL."
+    return FetchError("tls", f"no secure connection to {host}: {error}", hint=hint)
 
 
 def _taken(
     response: httpx.Response,
-    url: str,
+    url: httpx.URL,
     request: FetchRequest,
     folder: Path,
     deadline: Deadline,
     on_progress: OnProgress,
+    *,
+    own: bool,
 ) -> Fetched:
-    if response.status_code == 304 and request.conditional:
+    # validators of another origin are not kept: they would be sent to this feed's own
+    etag = _validator(response, "etag") if own else None
+    last_modified = _validator(response, "last-modified") if own else None
+    if response.status_code == 304 and own and request.conditional:
         return Fetched(
             status=304,
             max_age_s=_max_age(response),
-            final_url=url,
-            etag=_validator(response, "etag"),
-            last_modified=_validator(response, "last-modified"),
+            final_url=str(url),
+            etag=etag,
+            last_modified=last_modified,
         )
     if response.status_code != 200:
         raise _refusal(response)
@@ -215,11 +265,12 @@ def _taken(
             deadline.received(len(chunk))
             yield chunk
 
+    def on_bytes(size: int) -> None:
+        deadline.check()
+        on_progress(size, None if encoding else expected)
+
     body = spool(
-        decoded(arriving(), encoding),
-        folder,
-        max_bytes=request.max_bytes,
-        on_bytes=lambda size: on_progress(size, None if encoding else expected),
+        decoded(arriving(), encoding), folder, max_bytes=request.max_bytes, on_bytes=on_bytes
     )
     kind, charset = _content_type(response)
     return Fetched(
@@ -231,9 +282,9 @@ def _taken(
         content_type=kind,
         charset=charset,
         max_age_s=_max_age(response),
-        final_url=url,
-        etag=_validator(response, "etag"),
-        last_modified=_validator(response, "last-modified"),
+        final_url=str(url),
+        etag=etag,
+        last_modified=last_modified,
     )
 
 
@@ -274,36 +325,38 @@ def _content_type(response: httpx.Response) -> tuple[str | None, str | None]:
     header = Message()
     header["Content-Type"] = response.headers.get("content-type", "")
     kind = header.get_content_type() if response.headers.get("content-type") else None
-    return kind, header.get_content_charset()
+    return kind, header.get_content_charset() or None
 
 
 def _max_age(response: httpx.Response) -> float | None:
     """For how long the answer is fresh (RFC 9111, 4.2), in seconds."""
+    directives = {}
     for directive in response.headers.get("cache-control", "").lower().split(","):
         name, _, value = directive.strip().partition("=")
-        value = value.strip('"')
-        if name in ("no-store", "no-cache"):
-            return None
-        if name == "max-age" and value.isdecimal():
-            age = response.headers.get("age", "0")
-            fresh = int(value[:9]) - (int(age[:9]) if age.isdecimal() else 0)
-            return float(min(max(fresh, 0), MAX_HEADER_SECONDS))
-    return None
+        directives[name.strip()] = value.strip(' "')
+    value = directives.get("max-age", "")
+    if "no-store" in directives or "no-cache" in directives or not value.isdecimal():
+        return None
+    age = response.headers.get("age", "0")
+    fresh = int(value[:9]) - (int(age[:9]) if age.isdecimal() else 0)
+    return float(min(max(fresh, 0), MAX_HEADER_SECONDS))
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Retry-After (RFC 9110, 10.2.3) in seconds from now."""
+    """Retry-After (RFC 9110, 10.2.3) in seconds from now, by the server's clock where it tells the time."""
     value = response.headers.get("retry-after", "").strip()
     if value.isdecimal():
         return float(min(int(value[:9]), MAX_HEADER_SECONDS))
-    try:
-        when = parsedate_to_datetime(value)
-        now = parsedate_to_datetime(response.headers["date"])
-        return float(min(max((when - now).total_seconds(), 0.0), MAX_HEADER_SECONDS))
-    except (ValueError, TypeError, KeyError):
+    when = _http_date(value)
+    if when is None:
         return None
+    now = _http_date(response.headers.get("date", "")) or datetime.now(UTC)
+    return min(max((when - now).total_seconds(), 0.0), float(MAX_HEADER_SECONDS))
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parsed = httpx.URL(url)
-    return parsed.scheme, parsed.host, parsed.port
+def _http_date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)  # asctime's form names no zone

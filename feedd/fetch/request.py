@@ -1,11 +1,13 @@
 """What is asked of the fetcher, and what it gives."""
 
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
 GIB = 2**30
+# told of the bytes that have come, and of how many if that is known
+OnProgress = Callable[[int, int | None], None]
 
 
 class FetchRequest(Struct, frozen=True, kw_only=True):
@@ -53,15 +55,3 @@ class Fetched(Struct, frozen=True, kw_only=True):
     charset: str | None = None
     max_age_s: float | None = None
     final_url: str = ""
-
-
-def redact_url(url: str) -> str:
-    """The URL as it may be shown: without user and password, with every query value masked."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "(not a URL)"
-    names = [(name, "***") for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    query = urlencode(names, safe="*") if names else ("***" if parts.query else "")
-    return urlunsplit((parts.scheme, host, parts.path, query, ""))

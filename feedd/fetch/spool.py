@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,9 +34,10 @@ def spool(
     digest = hashlib.sha256()
     size = 0
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix="body-", delete=False) as file:
-            path = Path(file.name)
-            try:
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix="body-")
+        path = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
                 for piece in pieces:
                     size += len(piece)
                     if size > max_bytes:
@@ -43,10 +45,9 @@ def spool(
                     digest.update(piece)
                     file.write(piece)
                     on_bytes(size)
-                file.flush()
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
