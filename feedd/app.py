@@ -383,6 +383,7 @@ def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | Non
         max_age_until=stored.max_age_until,
         retry_at=stored.retry_at,
         now=now,
+        failures=stored.failures,
     )
 
 

@@ -137,6 +137,10 @@ class Daemon:
         for name in removed:
             self.scheduler.remove(name)
         self._schedule_all()
+        now = datetime.now(UTC)
+        for name in added | changed:  # who mends a feed wants to see it, not wait for its next turn
+            if settings.feeds[name].enabled:
+                self.scheduler.set(name, now, self._sync)
         log.info(
             logs.CONFIG_RELOADED,
             added=sorted(added),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Scheduler", "check_cron", "next_due"]
 
 TICK_S = 30.0
+RETRY_FIRST = timedelta(minutes=1)
 
 # A stored time this far ahead of now means that the clock was set back, not that two clocks differ a little.
 CLOCK_SET_BACK = timedelta(seconds=60)
@@ -37,11 +38,13 @@ def next_due(
     max_age_until: datetime | None,
     retry_at: datetime | None,
     now: datetime,
+    failures: int = 0,
 ) -> datetime:
     """When a feed is to be synced next: never before `now`, and `now` itself when it is overdue.
 
     `every_s` or `cron` sets the pace. A server's max-age (`max_age_until`) delays by one interval at most, its
-    Retry-After (`retry_at`) as long as it asks. Jitter is added, a different one each time, the same for the same
+    Retry-After (`retry_at`) as long as it asks. After `failures` in a row the next try comes within a minute, then two,
+    then four, as long as that is sooner. Jitter is added, a different one each time, the same for the same
     state. A feed that was never synced is due at once, or spread over `jitter_s`.
     """
     if last_started is None:
@@ -57,6 +60,8 @@ def next_due(
         due = _next_fire(cron or "@hourly", timezone, last_started)
         if max_age_until is not None and max_age_until > due:
             due = _next_fire(cron or "@hourly", timezone, due)
+    if failures:
+        due = min(due, last_started + RETRY_FIRST * 2 ** min(failures - 1, 20))
     due += timedelta(seconds=jitter_s * _fraction(feed_name, str(last_started.timestamp())))
     if retry_at is not None:
         due = max(due, retry_at)

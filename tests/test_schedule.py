@@ -79,6 +79,21 @@ def test_retry_after_delays_as_long_as_it_asks():
     assert due(retry_at=NOW + minutes(300)) == NOW + minutes(300)
 
 
+@pytest.mark.parametrize(
+    ("failures", "due_min"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 15), (90, 15)]
+)
+def test_a_feed_that_failed_is_tried_again_soon_and_then_less_soon(failures: int, due_min: int):
+    assert due(failures=failures, last_started=NOW) == NOW + minutes(due_min)
+
+
+def test_a_failed_cron_feed_is_tried_before_its_next_time():
+    assert due(every_s=None, cron="0 6 * * *", failures=1, last_started=NOW) == NOW + minutes(1)
+
+
+def test_retry_after_counts_more_than_trying_again_soon():
+    assert due(failures=1, last_started=NOW, retry_at=NOW + minutes(40)) == NOW + minutes(40)
+
+
 def test_a_clock_that_was_set_back_costs_no_day():
     assert due(last_started=NOW + timedelta(days=1), retry_at=NOW + timedelta(days=2)) == NOW
     assert due(last_started=NOW + timedelta(seconds=5)) == NOW + timedelta(seconds=905)

@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 
 from feedd import daemon, logs
+from feedd.cli.demo.shop import PRODUCTS, TICK_S, Shop, ShopServer
 from feedd.cli.options import Options
 from feedd.cli.reading import show_change
 from feedd.cli.show import plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text
-from feedd.cli.demo.shop import PRODUCTS, TICK_S, Shop, ShopServer
 from feedd.model import Counts, SyncRecord
 
 LOOK_EVERY_S = 0.2

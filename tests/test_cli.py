@@ -1,0 +1,457 @@
+"""The command line as people type it: real processes, with a running daemon and without one."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemons import Running, running, shop, wait_for, write_config
+from servers import FeedServer, feed_server
+
+from feedd.cli.main import EXIT_CODES, exit_code
+from feedd.errors import ConfigError, FeeddError, FormatError, NotFound, StateInUse
+
+DOCS = Path(__file__).parent.parent / "docs" / "cli.md"
+RESYNC = [
+    "feed", "status", "added", "updated", "removed", "restored", "unchanged",
+    "rejected", "warnings", "duplicates", "held_removals", "duration_s", "error",
+]  # fmt: skip
+FEEDS = [
+    "feed", "status", "items", "last_sync", "last_applied", "next_due", "error", "held_removals", "warnings",
+]  # fmt: skip
+
+
+class Shell:
+    """Types feedd commands on one configuration."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self.env = os.environ | {"NO_COLOR": "1", "PYTHONWARNINGS": "error"}
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "feedd", "--config", str(self.config), *words]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words), capture_output=True, text=True, timeout=60, env=self.env
+        )
+
+    def __call__(self, *words: str) -> str:
+        """The output of a command that succeeds."""
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def lines(self, *words: str) -> list[Any]:
+        return [json.loads(line) for line in self(*words, "--json").splitlines()]
+
+    def failing(self, code: int, *words: str) -> str:
+        done = self.run(*words)
+        assert done.returncode == code, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        return done.stderr + done.stdout
+
+
+def body(*records: dict[str, Any]) -> bytes:
+    return json.dumps([{"title": "Mug"} | record for record in records]).encode()
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    with feed_server() as made:
+        made.bodies["/shop.json"] = body(
+            {"id": "a", "price": "9.50 EUR"}, {"id": "b"}, {"price": 3}
+        )
+        yield made
+
+
+@pytest.fixture(params=["daemon", "alone"])
+def shell(request: pytest.FixtureRequest, server: FeedServer, tmp_path: Path) -> Iterator[Shell]:
+    """A shell beside a running daemon, or with none: the commands say the same."""
+    feeds = {"shop": shop(server), "outlet": shop(server, "/outlet.json", enabled=False)}
+    made = Shell(write_config(tmp_path, feeds))
+    if request.param == "alone":
+        made("resync", "shop")
+        yield made
+        return
+    with running(made.config) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        yield made
+
+
+def test_a_new_users_walk(shell: Shell, server: FeedServer) -> None:
+    server.bodies["/shop.json"] = body({"id": "a", "price": "8.50 EUR"}, {"id": "c"})
+    assert "shop applied" in shell("resync", "shop")
+    assert "price 9.5 -> 8.5" in shell("changes", "shop")
+    assert "removed" in shell("changes")
+    assert "8.5" in shell("item", "a")
+    assert "applied" in shell("feeds")
+    for broken, says in (
+        ((500, {}, b"down"), "the server answered 500"),
+        ((200, {}, b'[{"id": "a", "title": "Mug"}, {"id'), "cut short"),
+        ((200, {}, b""), "empty body"),
+        ((200, {}, b"<!doctype html><html><title>Log in</title></html>"), "web page"),
+    ):
+        server.answers["/shop.json"] = broken
+        assert says in shell.failing(1, "resync", "shop")
+        assert says in shell("feeds")
+        assert "8.5" in shell("item", "a")
+    del server.answers["/shop.json"]
+    assert "shop unchanged" in shell("resync", "shop")
+    assert "500" not in shell("feeds")
+
+
+def test_json_is_what_the_documentation_says(shell: Shell) -> None:
+    (outcome,) = shell.lines("resync", "shop")
+    assert list(outcome) == RESYNC
+    assert (outcome["status"], outcome["unchanged"], outcome["rejected"]) == ("unchanged", 2, 1)
+    feeds = shell.lines("feeds")
+    assert [list(feed) for feed in feeds] == [FEEDS, FEEDS]
+    assert [(feed["feed"], feed["items"]) for feed in feeds] == [("shop", 2), ("outlet", 0)]
+    assert feeds[1]["next_due"] is None
+    changes = shell.lines("changes")
+    assert [change["seq"] for change in changes] == [1, 2]
+    assert changes[0] == {
+        "seq": 1,
+        "feed": "shop",
+        "item": "a",
+        "kind": "added",
+        "fields": {},
+        "sync": 1,
+        "at": changes[0]["at"],
+    }
+    (found,) = shell.lines("item", "a")
+    assert found == {
+        "feed": "shop",
+        "id": "a",
+        "item": {"currency": "EUR", "id": "a", "price": 9.5, "title": "Mug"},
+        "removed_at": None,
+        "changed_at": changes[0]["at"],
+    }
+    (reject,) = shell.lines("rejects", "shop")
+    assert list(reject) == ["feed", "sync", "item", "position", "pointer", "rule", "value", "hint"]
+    assert (reject["position"], reject["rule"], reject["item"]) == (3, "id_missing", None)
+    documented = DOCS.read_text()
+    for line in (outcome, feeds[0], changes[0], found, reject):
+        for name in line:
+            assert f'"{name}"' in documented, f"docs/cli.md does not name {name}"
+
+
+def test_a_failed_resync_says_so_to_programs(shell: Shell, server: FeedServer) -> None:
+    server.answers["/shop.json"] = (500, {}, b"down")
+    done = shell.run("resync", "shop", "--json")
+    outcome = json.loads(done.stdout)
+    assert (done.returncode, outcome["status"]) == (1, "failed")
+    assert "500" in outcome["error"]
+    assert "500" in shell.lines("feeds")[0]["error"]
+
+
+def test_held_removals_wait_for_a_person(shell: Shell, server: FeedServer) -> None:
+    server.bodies["/shop.json"] = body(*({"id": str(n)} for n in range(20)))
+    shell("resync", "shop", "--accept-removals")
+    shell("resync", "shop", "--accept-removals")
+    server.bodies["/shop.json"] = body(*({"id": str(n)} for n in range(5)))
+    assert "resync shop --accept-removals" in shell("resync", "shop")
+    assert "15 items are missing" in shell("feeds")
+    assert shell.lines("feeds")[0]["held_removals"] == 15
+    (outcome,) = shell.lines("resync", "shop", "--accept-removals")
+    assert (outcome["status"], outcome["removed"]) == ("applied", 15)
+    assert "missing" not in shell("feeds")
+    assert "removed" in shell("item", "19")
+
+
+def test_changes_can_be_read_from_a_place_on(shell: Shell, server: FeedServer) -> None:
+    for price in range(1, 4):
+        server.bodies["/shop.json"] = body(*({"id": str(n), "price": price} for n in range(700)))
+        shell("resync", "shop")
+    everything = shell.lines("changes", "--since", "0")
+    assert [change["seq"] for change in everything] == list(range(1, len(everything) + 1))
+    assert len(everything) > 2_000
+    assert shell.lines("changes", "--since", "1000", "--limit", "1500") == everything[1000:2500]
+    assert shell.lines("changes", "--limit", "3") == everything[-3:]
+    assert len(shell.lines("changes", "shop")) == 50
+    assert shell.lines("changes", "outlet") == []
+
+
+def test_warnings_and_every_problem_of_a_reject_are_told(shell: Shell, server: FeedServer) -> None:
+    server.bodies["/shop.json"] = json.dumps(
+        [{"id": "w", "title": "Mug", "price": "a lot"}, {"price": 4}]
+    ).encode()
+    shell("resync", "shop")
+    (warning,) = shell.lines("rejects", "shop", "--warnings")
+    assert (warning["item"], warning["pointer"], warning["value"]) == ("w", "/price", "a lot")
+    (reject,) = shell.lines("rejects")
+    assert "/title" in reject["hint"]
+    assert "a lot" in shell("rejects", "--warnings")
+    assert "id_missing" in shell("rejects")
+
+
+def test_what_is_not_there_is_told_with_what_is(shell: Shell) -> None:
+    assert "Configured feeds: shop, outlet" in shell.failing(2, "resync", "shpo")
+    assert "Configured feeds" in shell.failing(2, "changes", "shpo")
+    assert "Configured feeds" in shell.failing(2, "rejects", "shpo")
+    assert "no item 'zzz'" in shell.failing(2, "item", "zzz")
+    assert "no item 'zzz'" in shell.failing(2, "item", "zzz", "--feed", "shop")
+    assert "--all" in shell.failing(2, "resync")
+    assert "--all" in shell.failing(2, "resync", "shop", "--all")
+    shell.failing(2, "changes", "--since", "-1")
+    shell.failing(2, "nonsense")
+    assert [line["feed"] for line in shell.lines("resync", "--all")] == ["shop"]
+
+
+def test_keys_are_made_listed_and_revoked(shell: Shell) -> None:
+    (made,) = shell.lines("key", "create", "--private", "--name", "site")
+    assert list(made) == ["key", "name", "kind", "scopes"]
+    assert made["key"].startswith("pk_")
+    assert (made["name"], made["kind"], made["scopes"]) == ("site", "private", ["read", "write"])
+    (public,) = shell.lines("key", "create", "--public", "--name", "page")
+    assert re.fullmatch(r"[A-Za-z0-9]{6}", public["key"])
+    (reading,) = shell.lines("key", "create", "--private", "--read-only", "--name", "report")
+    assert reading["scopes"] == ["read"]
+    assert made["key"] not in shell("key", "list")
+    assert "site" in shell("key", "list")
+    shell("key", "revoke", made["key"][:11])
+    assert [bool(key["revoked_at"]) for key in shell.lines("key", "list")] == [True, False, False]
+    assert "no key in use" in shell.failing(2, "key", "revoke", made["key"][:11])
+    assert "--public" in shell.failing(2, "key", "create", "--name", "both")
+
+
+def test_an_id_may_hold_any_sign(shell: Shell, server: FeedServer) -> None:
+    ids = ['a"b\\c', "ü/x?y#z&w", "a, b)", "$custom", "כד-1"]
+    server.bodies["/shop.json"] = body(*({"id": each} for each in ids), {"id": "a"}, {"id": "b"})
+    shell("resync", "shop")
+    for each in ids:
+        assert shell.lines("item", each)[0]["id"] == each
+        assert shell.lines("item", each, "--feed", "shop")[0]["id"] == each
+
+
+def test_nothing_in_a_feed_commands_the_terminal(shell: Shell, server: FeedServer) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe [red]x[/red]"
+    server.bodies["/shop.json"] = body(
+        {"id": "e", "title": evil, "price": f"\x1b[2J{evil}", "\x1b[31mkey": 1},
+        {"id": "x\x1b[31m", "title": evil},
+    )
+    shell("resync", "shop", "--accept-removals")
+    for words in (["changes"], ["item", "e"], ["rejects", "--warnings"], ["rejects"]):
+        shown = shell.run(*words).stdout
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+    assert "[red]x[/red]" in shell("item", "e")
+
+
+def test_following_shows_changes_over_a_restart_of_the_daemon(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    with running(shell.config) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        with _following(shell, "--since", "0") as seen:
+            wait_for(lambda: len(seen()) == 2)
+            daemon.stop()
+            daemon.start()
+            server.bodies["/shop.json"] = body({"id": "a", "price": "1 EUR"}, {"id": "b"})
+            shell("resync", "shop")
+            wait_for(lambda: len(seen()) == 3)
+            assert seen()[-1]["fields"] == {"price": [9.5, 1]}
+
+
+@contextlib.contextmanager
+def _following(shell: Shell, *words: str) -> Iterator[Any]:
+    path = shell.config.parent / "followed.jsonl"
+    with path.open("w") as out:
+        process = subprocess.Popen(
+            shell.command("changes", "--follow", "--json", *words), stdout=out, env=shell.env
+        )
+    try:
+        yield lambda: [json.loads(line) for line in path.read_text().splitlines()]
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) in (0, 130)
+
+
+def test_following_needs_no_daemon(server: FeedServer, tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    with _following(shell) as seen:
+        time.sleep(1)
+        shell("resync", "shop")
+        wait_for(lambda: len(seen()) == 2)
+
+
+def test_check_names_every_problem_with_its_line(tmp_path: Path) -> None:
+    config = tmp_path / "feedd.toml"
+    config.write_text(
+        '[feeds.shop]\nurl = "shop.example/x"\nevry = "15m"\nschema = "googel-product"\n'
+    )
+    shell = Shell(config)
+    told = shell.failing(2, "check")
+    for place, hint in ((":2:", "https://"), (":3:", "every"), (":4:", "google-product")):
+        assert any(place in line for line in told.splitlines()), told
+        assert hint in told
+    assert "3 problems" in told
+    for command in ("run", "feeds", "resync"):
+        assert ":3:" in shell.failing(2, command, *(["shop"] if command == "resync" else []))
+    config.write_text('[feeds.shop]\nurl = "https://shop.example/x"\n')
+    assert "1 feed, no problems" in shell("check")
+
+
+def test_secrets_are_needed_only_where_they_are_used(server: FeedServer, tmp_path: Path) -> None:
+    feed = shop(server, auth={"token": {"env": "FEEDD_TEST_TOKEN"}})
+    shell = Shell(write_config(tmp_path, {"shop": feed}))
+    assert "FEEDD_TEST_TOKEN is not set" in shell.failing(2, "check")
+    os.environ["FEEDD_TEST_TOKEN"] = "secret-canary"
+    try:
+        with running(shell.config) as daemon:
+            wait_for(lambda: daemon.feed()["status"] == "applied")
+            del os.environ["FEEDD_TEST_TOKEN"]
+            assert shell.lines("feeds")[0]["items"] == 2  # the shell has not the service's secrets
+            assert shell.lines("resync", "shop")[0]["status"] == "unchanged"
+    finally:
+        os.environ.pop("FEEDD_TEST_TOKEN", None)
+
+
+def test_a_held_state_directory_is_told_with_its_holder(server: FeedServer, tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}, socket=str(tmp_path / "a.sock")))
+    daemon = subprocess.Popen(shell.command("run"), stderr=subprocess.DEVNULL, env=shell.env)
+    try:
+        wait_for((tmp_path / "a.sock").exists)
+        told = shell.failing(75, "run")
+        assert f"process {daemon.pid}" in told
+        os.environ["FEEDD_STATE_DIR"] = str(tmp_path / "state")
+        other = Shell(tmp_path / "other.toml")
+        other.config.write_text(
+            shell.config.read_text().replace("a.sock", "b.sock")  # looks for the daemon elsewhere
+        )
+        assert f"process {daemon.pid}" in other.failing(75, "resync", "shop")
+        assert other.lines("feeds")[0]["feed"] == "shop"  # reading holds nothing
+    finally:
+        os.environ.pop("FEEDD_STATE_DIR", None)
+        daemon.terminate()
+        daemon.wait(15)
+
+
+def test_a_closed_pipe_ends_quietly(shell: Shell) -> None:
+    command = subprocess.list2cmdline(shell.command("changes", "--since", "0"))
+    done = subprocess.run(
+        f"{command} | head -n 1", shell=True, capture_output=True, text=True, env=shell.env
+    )
+    assert "1" in done.stdout
+    assert done.stderr == ""
+
+
+def test_every_error_has_an_exit_code() -> None:
+    assert exit_code(ConfigError([])) == 2
+    assert exit_code(NotFound("x")) == 2
+    assert exit_code(FormatError("x", "y")) == 1
+    assert exit_code(StateInUse("x", "y")) == 75
+    assert {
+        kind for kind in FeeddError.__subclasses__() if kind.__module__ == "feedd.errors"
+    } == set(EXIT_CODES)
+
+
+def test_help_names_every_command_and_the_documentation_describes_it() -> None:
+    program = Shell(Path("/nowhere"))
+    told = subprocess.run(
+        [sys.executable, "-m", "feedd", "--help"], capture_output=True, text=True, env=program.env
+    ).stdout
+    documented = DOCS.read_text()
+    commands = re.findall(r"^│ ([a-z]+) ", told, re.MULTILINE)
+    assert {"run", "demo", "check", "feeds", "resync", "changes", "item", "rejects", "key"} == set(
+        commands
+    )
+    for command in (*commands, "key create", "key list", "key revoke"):
+        assert f"feedd {command}" in documented
+        options = subprocess.run(
+            [sys.executable, "-m", "feedd", *command.split(), "--help"],
+            capture_output=True,
+            text=True,
+            env=program.env,
+        ).stdout
+        for option in re.findall(r"^│ \*? *(--[a-z-]+)", options, re.MULTILINE):
+            assert option in documented, f"docs/cli.md does not name {option} of {command}"
+
+
+def test_the_demo_shows_syncs_and_changes_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    """In a terminal of 100 columns, as people see it."""
+    env = os.environ | {"TMPDIR": str(tmp_path), "TERM": "xterm-256color"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(sys.executable, [sys.executable, "-m", "feedd", "demo"], env)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    shown = b""
+    deadline = time.monotonic() + 40
+    while b"price" not in shown and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 65536)
+    os.kill(pid, signal.SIGINT)
+    while True:
+        try:
+            more = os.read(terminal, 65536)
+        except OSError:  # Linux's way to say that the other side has closed
+            break
+        if not more:
+            break
+        shown += more
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    text = shown.decode()
+    for expected in ("second terminal", "applied", "+150 added", "price", "->", "has ended"):
+        assert expected in text
+    assert "Traceback" not in text
+    assert "[3" in text  # there is colour
+    assert not list(tmp_path.iterdir()), "the demo left something behind"
+
+
+def test_a_long_resync_shows_its_progress(server: FeedServer, tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    server.bodies["/shop.json"] = body(
+        *({"id": str(n), "description": "x" * 400} for n in range(40_000))
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = shell.command("resync", "shop")
+        os.execvpe(command[0], command, os.environ | {"TERM": "xterm-256color"})
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    shown = b""
+    with contextlib.suppress(OSError):
+        while more := os.read(terminal, 65536):
+            shown += more
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert b"records" in shown
+    assert b"+40,000 added" in shown
+
+
+def test_resync_beside_a_running_one_waits_for_its_turn(server: FeedServer, tmp_path: Path) -> None:
+    config = write_config(tmp_path, {"shop": shop(server)})
+    with running(config) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        _resync_while_one_runs(daemon, Shell(config), server)
+
+
+def _resync_while_one_runs(daemon: Running, shell: Shell, server: FeedServer) -> None:
+    server.delay.clear()
+    first = subprocess.Popen(shell.command("resync", "shop", "--json"), stdout=subprocess.PIPE)
+    wait_for(lambda: len(server.requests) == 2)
+    second = subprocess.Popen(shell.command("resync", "shop", "--json"), stdout=subprocess.PIPE)
+    time.sleep(6.5)  # longer than the daemon lets a request wait for its turn
+    server.delay.set()
+    for process in (first, second):
+        out, _ = process.communicate(timeout=30)
+        assert json.loads(out)["status"] == "unchanged"
+    assert len(server.requests) == 3
+    assert len(daemon.get("/api/feed-syncs")["data"]) == 3
