@@ -201,7 +201,6 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             max_removed=reading.max_removed,
             shown=stage.held() if job.accept_removals else None,
         )
-        finished = datetime.now(UTC)
         commit_sync(
             stage,
             job.lease,
@@ -211,8 +210,8 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             known=known,
             body=job.body,
             error=_nothing_usable(outcome, reconciler.records),
-            now=finished,
-            duration_s=(finished - job.lease.started_at).total_seconds(),
+            now=datetime.now(UTC),
+            elapsed_s=lambda: (datetime.now(UTC) - job.lease.started_at).total_seconds(),
         )
     catalog.checkpoint()
 

@@ -124,7 +124,9 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 @functools.cache
 def _public_authorities() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=certifi.where())
+    context = ssl.create_default_context()  # the machine's own, and what SSL_CERT_FILE names
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 @contextlib.contextmanager

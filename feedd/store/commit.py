@@ -1,5 +1,6 @@
 """The end of a sync: everything that it found, in one transaction, or nothing."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -97,9 +98,9 @@ def commit_sync(
     body: Body,
     error: ErrorInfo | None,
     now: datetime,
-    duration_s: float,
+    elapsed_s: Callable[[], float],
 ) -> Ending:
-    """Store a sync whose body was read to the end; gives how it ended.
+    """Store a sync whose body was read to the end; gives how it ended. `elapsed_s` is asked at the last moment.
 
     Raises:
         SyncStopped: the lease was lost; nothing was stored.
@@ -151,7 +152,7 @@ def commit_sync(
             status=status,
             counts=counts,
             finished_at=now,
-            duration_s=duration_s,
+            duration_s=elapsed_s(),
             size_bytes=body.size_bytes,
             error=error,
         )
