@@ -36,11 +36,13 @@ class StateLock:
 def prepare(state_dir: Path) -> None:
     """Make the state directory where it is missing, and become its owner.
 
-    Root drops to the owner, so that no file of root's is left where the service cannot write it.
+    Root drops to the owner, so that no file of root's is left where the service cannot write it. What is made from now
+    on is for its owner alone.
 
     Raises:
         UsageError: it belongs to somebody else, or cannot be made.
     """
+    os.umask(0o077)
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = state_dir.stat()

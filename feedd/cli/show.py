@@ -58,11 +58,12 @@ def emit(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under headings; a heading that begins with `>` stands to the right."""
+    """Print rows under headings; a heading that begins with `>` stands to the right. No lines in a pipe."""
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    lines = box.SIMPLE_HEAD if console().is_terminal else None
+    made = Table(box=lines, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(
             column.removeprefix(">"),

@@ -1,0 +1,128 @@
+"""The wired application: what the doors ask of it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from feeds import item, take_in
+from servers import FeedServer, feed_server
+
+from feedd import ingest
+from feedd.app import App, is_current, schema_problem
+from feedd.errors import NotFound
+from feedd.settings import FeedSettings, Secret, Settings
+
+
+def app_of(place: ingest.Place, tmp_path: Path, **catalogs: str) -> App:
+    feeds = {
+        name: FeedSettings(
+            name=name, url=f"https://shop.example/{name}", every_s=60.0, catalog=catalog
+        )
+        for name, catalog in catalogs.items()
+    }
+    return App(
+        Settings(
+            state_dir=Path(place.state_dir),
+            socket=tmp_path / "s",
+            database=Secret(place.url) if place.url else None,
+            feeds=feeds,
+        )
+    )
+
+
+def test_items_hidden_by_a_feed_before_theirs_are_counted(
+    place: ingest.Place, tmp_path: Path
+) -> None:
+    app = app_of(place, tmp_path, first="all", second="all", third="other")
+    same = [item("a"), item("b"), item("c")]
+    for feed in ("first", "second", "third"):
+        take_in(app.catalog, tmp_path, same, feed=feed)
+    assert {view.name: view.collisions for view in app.feeds()} == {
+        "first": 0,
+        "second": 3,
+        "third": 0,
+    }
+    take_in(app.catalog, tmp_path, [item("a"), item("x")], feed="first")
+    assert app.feed("second").collisions == 1
+    assert app.find_item("a").feed == "first"
+    assert app.find_item("b").feed == "second"  # live there, removed in the first
+    assert app.find_item("a", feed="third").feed == "third"
+    with pytest.raises(NotFound):
+        app.find_item("zzz")
+    app.close()
+
+
+def test_an_address_that_is_a_secret_is_not_shown(place: ingest.Place, tmp_path: Path) -> None:
+    secret = Secret("https://shop.example/canary-4711/feed?token=canary", "env SHOP_URL")
+    feeds = {"shop": FeedSettings(name="shop", url=secret, every_s=60.0)}
+    app = App(Settings(state_dir=Path(place.state_dir), socket=tmp_path / "s", feeds=feeds))
+    assert app.feed("shop").url == "(env SHOP_URL)"
+    app.close()
+
+
+def test_databases_are_current_once_they_are_made(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    settings = Settings(state_dir=tmp_path / "state", socket=tmp_path / "s")
+    assert not is_current(settings)
+    App(settings).close()
+    assert is_current(settings)
+
+
+def test_a_schema_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    assert schema_problem("item", tmp_path) is None
+    assert "Did you mean google-product?" in str(schema_problem("google-products", tmp_path))
+
+
+def test_a_restart_forgets_a_dead_sync_and_its_files(place: ingest.Place, tmp_path: Path) -> None:
+    app = app_of(place, tmp_path, shop="all")
+    from datetime import UTC, datetime
+
+    from feedd.store.feeds import begin_sync
+
+    begin_sync(app.catalog, "shop", trigger="resync", holder=app.holder, now=datetime.now(UTC))
+    (app.spool_dir / "body-left").write_text("x")
+    assert app.recover() == ["shop"]
+    assert not list(app.spool_dir.iterdir())
+    assert [record.status for record in app.syncs()] == ["failed"]
+    app.close()
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    with feed_server() as made:
+        yield made
+
+
+def test_a_changed_configuration_reads_an_unchanged_body_again(
+    server: FeedServer, place: ingest.Place, tmp_path: Path
+) -> None:
+    server.bodies["/shop"] = json.dumps([{"id": "a", "title": "Mug", "cost": 5}]).encode()
+    feed = FeedSettings(
+        name="shop", url=server.url("/shop"), every_s=60.0, allow_private=("127.0.0.0/8",)
+    )
+    settings = Settings(
+        state_dir=Path(place.state_dir),
+        socket=tmp_path / "s",
+        database=Secret(place.url) if place.url else None,
+        feeds={"shop": feed},
+    )
+    app = App(settings)
+    assert app.sync("shop", trigger="resync").status == "applied"
+    assert app.sync("shop", trigger="resync").status == "unchanged"
+    assert "If-None-Match" in server.requests[-1][1]
+    mapped = FeedSettings(
+        name="shop",
+        url=feed.url,
+        every_s=60.0,
+        allow_private=feed.allow_private,
+        fields={"price": "cost"},
+    )
+    app.reload(
+        Settings(state_dir=settings.state_dir, socket=settings.socket, feeds={"shop": mapped})
+    )
+    record = app.sync("shop", trigger="resync")
+    assert (record.status, record.counts and record.counts.updated) == ("applied", 1)
+    assert "If-None-Match" not in server.requests[-1][1]
+    assert app.find_item("a").fields["price"] == 5
+    app.close()

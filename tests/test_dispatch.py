@@ -1,0 +1,144 @@
+"""Syncs that are asked for: one a feed at a time, merged where one will do, never lost."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers import FeedServer, feed_server
+
+from feedd.app import App, build
+from feedd.dispatch import Dispatcher, Ticket
+from feedd.errors import NotFound, SyncStopped
+from feedd.settings import FeedSettings, Settings
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    with feed_server() as made:
+        for name in ("one", "two"):
+            made.bodies[f"/{name}"] = json.dumps([{"id": "a", "title": "Mug"}]).encode()
+        yield made
+
+
+@pytest.fixture
+def app(server: FeedServer, tmp_path: Path) -> Iterator[App]:
+    feeds = {
+        name: FeedSettings(
+            name=name, url=server.url(f"/{name}"), every_s=60.0, allow_private=("127.0.0.0/8",)
+        )
+        for name in ("one", "two")
+    }
+    made = build(Settings(state_dir=tmp_path / "state", socket=tmp_path / "s", feeds=feeds))
+    yield made
+    made.close()
+
+
+def ended(ticket: Ticket) -> str:
+    assert ticket.done.wait(20)
+    assert ticket.error is None
+    assert ticket.record is not None
+    return str(ticket.record.status)
+
+
+def begun(ticket: Ticket) -> Ticket:
+    assert ticket.started.wait(20)
+    return ticket
+
+
+def test_a_sync_is_run_and_told_of(app: App) -> None:
+    done: list[str] = []
+    dispatcher = Dispatcher(app, on_done=lambda ticket: done.append(ticket.feed))
+    assert ended(dispatcher.submit("one", trigger="resync")) == "applied"
+    dispatcher.stop()
+    assert done == ["one"]
+
+
+def test_a_scheduled_sync_is_met_by_the_one_that_runs(app: App, server: FeedServer) -> None:
+    server.delay.clear()
+    dispatcher = Dispatcher(app)
+    running = begun(dispatcher.submit("one", trigger="resync"))
+    assert dispatcher.submit("one", trigger="schedule") is running
+    server.delay.set()
+    ended(running)
+    dispatcher.stop()
+    assert len(server.requests) == 1
+
+
+def test_one_that_was_asked_for_runs_after_the_one_that_runs(app: App, server: FeedServer) -> None:
+    server.delay.clear()
+    dispatcher = Dispatcher(app)
+    running = begun(dispatcher.submit("one", trigger="schedule"))
+    second = dispatcher.submit("one", trigger="resync")
+    third = dispatcher.submit("one", trigger="resync", accept_removals=True)
+    assert second is third is not running
+    assert second.accept_removals
+    server.delay.set()
+    assert ended(running) == "applied"
+    assert ended(second) == "unchanged"
+    dispatcher.stop()
+    assert len(server.requests) == 2
+
+
+def test_a_slow_feed_does_not_delay_another(app: App, server: FeedServer) -> None:
+    server.delay.clear()
+    dispatcher = Dispatcher(app)
+    slow = begun(dispatcher.submit("one", trigger="schedule"))
+    other = begun(dispatcher.submit("two", trigger="schedule"))
+    assert not slow.done.is_set()
+    server.delay.set()
+    assert ended(other) == ended(slow) == "applied"
+    dispatcher.stop()
+
+
+def test_stopping_ends_what_runs_and_what_waits(app: App, server: FeedServer) -> None:
+    server.delay.clear()
+    dispatcher = Dispatcher(app)
+    running = begun(dispatcher.submit("one", trigger="schedule"))
+    waiting = dispatcher.submit("one", trigger="resync")
+    dispatcher.stop()
+    assert isinstance(waiting.error, SyncStopped)
+    assert running.record is not None
+    assert running.record.error is not None
+    assert running.record.error.code == "stopped"
+    with pytest.raises(SyncStopped):
+        dispatcher.submit("two", trigger="resync")
+    server.delay.set()
+
+
+def test_a_feed_that_is_not_there_is_refused_at_once(app: App) -> None:
+    dispatcher = Dispatcher(app)
+    with pytest.raises(NotFound, match="Configured feeds: one, two"):
+        dispatcher.submit("three", trigger="resync")
+    dispatcher.stop()
+
+
+def test_a_bug_ends_its_sync_and_no_other(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: object) -> None:
+        raise ZeroDivisionError
+
+    dispatcher = Dispatcher(app)
+    with monkeypatch.context() as patched:
+        patched.setattr(app, "_read_body", broken)
+        ticket = dispatcher.submit("one", trigger="resync")
+        assert ticket.done.wait(20)
+    assert isinstance(ticket.error, ZeroDivisionError)
+    assert app.feed("one").error is not None
+    assert ended(dispatcher.submit("one", trigger="resync")) == "applied"
+    dispatcher.stop()
+
+
+def test_many_who_ask_at_once_are_all_answered(app: App) -> None:
+    dispatcher = Dispatcher(app)
+    tickets: list[Ticket] = []
+    threads = [
+        threading.Thread(target=lambda: tickets.append(dispatcher.submit("one", trigger="resync")))
+        for _ in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {ended(ticket) for ticket in tickets} <= {"applied", "unchanged"}
+    dispatcher.stop()
