@@ -154,7 +154,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(document: dict[str, Any], where: str) -> None:
-    if document.get("$schema", DIALECT).rstrip("#") != DIALECT:
+    if document.get("$schema", DIALECT) not in (DIALECT, f"{DIALECT}#"):
         raise SchemaError(
             f"{where}#/$schema", "not the draft that feedd reads", f'Write "$schema": "{DIALECT}".'
         )
@@ -184,7 +184,7 @@ def _check_words(place: _Place, where: str) -> None:
                 or f"Known are {', '.join(sorted(SCHEMA_WORDS | FIELD_WORDS))}."
             )
             raise SchemaError(at, f"unknown annotation {word}", hint)
-    for word, wrong in (("x-source", _wrong_source), ("x-coerce", _wrong_coercion), ("x-items", _wrong_names),
+    for word, wrong in (("x-source", _wrong_source), ("x-coerce", _wrong_coercion), ("x-items", _wrong_items),
                         ("x-recommended", _wrong_names), ("x-namespaces", _wrong_namespaces)):  # fmt: skip
         if word in place.schema and (hint := wrong(place.schema[word])):
             raise SchemaError(
@@ -194,7 +194,7 @@ def _check_words(place: _Place, where: str) -> None:
 
 def _wrong_source(value: Any) -> str:
     try:
-        if value and sources_of({"x-source": value}, ""):
+        if value and isinstance(value, str | list) and sources_of({"x-source": value}, ""):
             return ""
     except (ValueError, TypeError):
         pass
@@ -208,6 +208,12 @@ def _wrong_coercion(value: Any) -> str:
         _did_you_mean(str(value), sorted(COERCIONS))
         or f"Write one of: {', '.join(sorted(COERCIONS))}."
     )
+
+
+def _wrong_items(value: Any) -> str:
+    if not _wrong_names(value) and all(path == "" or all(path.split(".")) for path in value):
+        return ""
+    return 'Write a list of dotted paths, such as ["rss.channel.item", "products"].'
 
 
 def _wrong_names(value: Any) -> str:

@@ -254,7 +254,7 @@ class Plan:
         if len({name for name, _, _ in kept}) < len(kept):
             kept = kept_apart(kept)
         refused: list[Problem] = []
-        for name, _, value in kept:
+        for name, key, value in kept:
             result = _keep(self._names.tree(value))
             if type(result) is Refused:
                 refused.append(
@@ -265,7 +265,7 @@ class Plan:
                         hint=result.hint,
                     )
                 )
-            elif result is not None:
+            elif key not in self._alternatives or result or type(result) not in _BLANK_TYPES:
                 draft.fields[name] = result
         draft.warnings += sorted(refused, key=lambda problem: problem.pointer)
 
