@@ -1,6 +1,7 @@
 """Coercions: a table of what each makes of what, and the laws that hold for all."""
 
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -245,6 +246,8 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         ("call us", "!price_not_understood"),
         ("from 10", "!price_not_understood"),
         ("1,2,3", "!price_not_understood"),
+        ("1.'00", "!price_not_understood"),
+        ("1. 00 EUR", "!price_not_understood"),
         ("10 20", "!price_not_understood"),
         ("EUR 5 USD", "!price_not_understood"),
         ("5 pcs", "!price_not_understood"),
@@ -436,6 +439,14 @@ def test_every_coercion_has_rows_here_and_a_line_in_the_docs() -> None:
     for name in COERCIONS:
         assert f"\n| `{name}` |" in table, name
     assert set(COERCIONS) >= MANY
+
+
+@pytest.mark.parametrize("name", COERCIONS)
+def test_a_long_text_takes_no_more_than_its_length(name: str) -> None:
+    started = perf_counter()
+    for part in (" ", ",", "&", "&amp;", " >", "1", ".", "-", "<", "http://", "https://a,", "\n"):
+        COERCIONS[name](f"a{part * 100_000}b")
+    assert perf_counter() - started < 10
 
 
 def test_an_excerpt_is_short_and_printable() -> None:

@@ -10,7 +10,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BREAKS = re.compile("[\x00-\x1f\x7f]")
 _AMPERSAND = re.compile("&(?:amp;)+")
 _UNSAFE = re.compile(r'[\s"<>\ud800-\udfff]')
-_NEXT_LINK = re.compile(r"[\s,;|]+(?=https?://)")
+# A run of separators is only tried from its start, or a long one would cost its square.
+_NEXT_LINK = re.compile(r"(?<![\s,;|])[\s,;|]++(?=https?://)")
 _LINK_KEYS = ("#text", "@href", "href", "@url", "url", "@src", "src")
 
 _NOT_A_LINK = Refused(

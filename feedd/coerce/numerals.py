@@ -64,7 +64,7 @@ def read_numeral(value: str, *, lone_dot_groups: bool = False) -> Numeral | None
     if dots + commas > 1:
         return _joined(value, "")
     head, fraction = value.split(decimal)
-    if len(fraction) == 3 and head.isdecimal() and len(head) <= 3 and head[0] != "0":
+    if len(fraction) == 3 and f"{head}{fraction}".isdecimal() and len(head) <= 3 and head[0] != "0":
         grouped = decimal == "," or lone_dot_groups
         return Numeral(head + fraction if grouped else f"{head}.{fraction}", decimal == ".")
     return _joined(head, fraction)
