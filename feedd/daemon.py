@@ -27,7 +27,7 @@ from feedd.dispatch import Dispatcher, Ticket
 from feedd.errors import ConfigError, FeeddError, StoreError, SyncStopped, UsageError
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, restart_needed
-from feedd.state import StateLock
+from feedd.state import StateLock, socket_address
 from feedd.workers import Workers
 
 STOP_WITHIN_S = 8
@@ -277,7 +277,8 @@ def _bind_unix(path: Path) -> socket.socket:
     old_mask = os.umask(0o777 & ~SOCKET_MODE)  # the mode holds from bind on, not from a later chmod
     try:
         path.unlink(missing_ok=True)
-        listener.bind(str(path))
+        with socket_address(path) as address:
+            listener.bind(address)
         listener.listen(128)
     except OSError as error:
         listener.close()

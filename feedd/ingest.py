@@ -183,6 +183,7 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             known=known,
             config_digest=config_digest(plan, reading) + name.encode(),
             decode=lambda slices: form.decode(slices, layout),
+            salvage=lambda raw, context: form.salvage(raw, context, layout),
             normalize=plan.normalize,
             stage=stage,
             next_item=next_item,
@@ -211,9 +212,13 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             body=job.body,
             error=_nothing_usable(outcome, reconciler.records),
             now=datetime.now(UTC),
-            elapsed_s=lambda: (datetime.now(UTC) - job.lease.started_at).total_seconds(),
+            elapsed_s=lambda: _seconds_since(job.lease.started_at),
         )
     catalog.checkpoint()
+
+
+def _seconds_since(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()
 
 
 def _nothing_usable(outcome: Outcome, records: int) -> ErrorInfo | None:

@@ -5,6 +5,7 @@ compared with what is stored. The rules for ids that come more than once: the fi
 wins; one that says the same is counted as a duplicate; one that says something else is a reject.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from feedd.model import ChangeKind, Counts, Item, Problem, Reject, Slices
 
 MIN_HELD_REMOVALS = 5
 FLUSH_ROWS = 2_000
+MAX_SALVAGED = 1024 * 1024
 _encode = msgspec.json.encode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -107,6 +109,7 @@ class Reconciler:
         known: Known,
         config_digest: bytes,
         decode: Callable[[Slices], list[dict[str, Any] | Problem]],
+        salvage: Callable[[bytes, bytes], dict[str, Any] | None],
         normalize: Callable[[int, dict[str, Any]], Item | Reject],
         stage: Stage,
         next_item: int,
@@ -121,6 +124,7 @@ class Reconciler:
         self._context: bytes | None = None
         self._seed = 0
         self._decode = decode
+        self._salvage = salvage
         self._normalize = normalize
         self._stage = stage
         self._stored_any = stored_any
@@ -250,11 +254,21 @@ class Reconciler:
         slices = batch.slices
         chosen = Slices(slices.position, [slices.raws[i] for i in indexes], slices.context)
         return [
-            Reject(batch.position(index), None, (value,))
+            Reject(batch.position(index), self._salvaged_id(batch, index), (value,))
             if isinstance(value, Problem)
             else self._normalize(batch.position(index), value)
             for index, value in zip(indexes, self._decode(chosen), strict=True)
         ]
+
+    def _salvaged_id(self, batch: _Batch, index: int) -> str | None:
+        """The id of a record that cannot be decoded, if it can be read all the same and stands in it literally."""
+        raw = bytes(batch.slices.raws[index])
+        record = None if len(raw) > MAX_SALVAGED else self._salvage(raw, batch.slices.context)
+        if record is None:
+            return None
+        outcome = self._normalize(batch.position(index), record)
+        item_id = outcome.id if isinstance(outcome, Item) else outcome.item_id
+        return item_id if item_id is not None and _stands_in(raw, item_id) else None
 
     def _stored_winner(
         self, batch: _Batch, index: int, old: StoredItem
@@ -370,6 +384,12 @@ class Reconciler:
     def _new_ordinal(self) -> int:
         self._next_ordinal += 1
         return self._next_ordinal - 1
+
+
+def _stands_in(raw: bytes, item_id: str) -> bool:
+    """Whether a record holds an id whole: of a broken one, a parser may have read half of it."""
+    whole = rb"(?<![^\s>\"':,\[])%b(?![^\s<\"',}\]])" % re.escape(item_id.encode())
+    return re.search(whole, raw) is not None
 
 
 def _kind(old: StoredItem | None, *, changed: bool) -> ChangeKind | None:

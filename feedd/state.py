@@ -1,11 +1,15 @@
-"""The state directory: made, owned, and held by one feedd at a time."""
+"""The state directory: made, owned, and held by one feedd at a time; the socket in it, however deep it lies."""
 
+import contextlib
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from feedd.errors import StateInUse, UsageError
+
+MAX_SOCKET_BYTES = 107  # sun_path has 108, one of them for the end
 
 
 class StateLock:
@@ -62,6 +66,19 @@ def prepare(state_dir: Path) -> None:
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
     os.environ["HOME"] = str(state_dir)
+
+
+@contextlib.contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """What to bind or connect a unix socket to: the path, or a shorter way to it where it is too long (unix(7))."""
+    if len(os.fsencode(path)) <= MAX_SOCKET_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def instance_id(state_dir: Path) -> str:

@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from servers import FeedServer
 
+from feedd.state import socket_address
+
 
 def write_config(folder: Path, feeds: dict[str, dict[str, Any]], **main: Any) -> Path:
     """A feedd.toml with those feeds; values are TOML as JSON writes it."""
@@ -52,7 +54,8 @@ class UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(20)
-        self.sock.connect(str(self._path))
+        with socket_address(self._path) as address:
+            self.sock.connect(address)
 
 
 class Running:

@@ -383,35 +383,53 @@ def test_help_names_every_command_and_the_documentation_describes_it() -> None:
             assert option in documented, f"docs/cli.md does not name {option} of {command}"
 
 
-def test_the_demo_shows_syncs_and_changes_and_ends_at_ctrl_c(tmp_path: Path) -> None:
-    """In a terminal of 100 columns, as people see it."""
-    env = os.environ | {"TMPDIR": str(tmp_path), "TERM": "xterm-256color"}
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe(sys.executable, [sys.executable, "-m", "feedd", "demo"], env)
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    shown = b""
-    deadline = time.monotonic() + 40
-    while b"price" not in shown and time.monotonic() < deadline:
-        if select.select([terminal], [], [], 1)[0]:
-            shown += os.read(terminal, 65536)
-    os.kill(pid, signal.SIGINT)
-    while True:
+class Terminal:
+    """A command in a terminal of 40 lines and 100 columns; `shown` is all that it has printed."""
+
+    def __init__(self, command: list[str], **env: str) -> None:
+        self.shown = b""
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            os.execvpe(command[0], command, os.environ | {"TERM": "xterm-256color"} | env)
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+
+    def read_until(self, text: bytes) -> None:
+        deadline = time.monotonic() + 40
+        while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown.decode()
+            assert self._read(1.0), self.shown.decode()
+
+    def end(self, number: int | None = None) -> int:
+        """Send a signal, read to the end; the exit code."""
+        if number is not None:
+            os.kill(self.pid, number)
+        while self._read(40.0):
+            pass
+        os.close(self._terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def _read(self, timeout_s: float) -> bool:
+        """Read what is there; False when the other side has closed, which Linux calls an I/O error."""
+        if not select.select([self._terminal], [], [], timeout_s)[0]:
+            return True
         try:
-            more = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that the other side has closed
-            break
-        if not more:
-            break
-        shown += more
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
-    text = shown.decode()
+            more = os.read(self._terminal, 65536)
+        except OSError:
+            return False
+        self.shown += more
+        return bool(more)
+
+
+def test_the_demo_shows_syncs_and_changes_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    terminal = Terminal([sys.executable, "-m", "feedd", "demo"], TMPDIR=str(tmp_path))
+    terminal.read_until(b"price")
+    code = terminal.end(signal.SIGINT)
+    text = terminal.shown.decode()
+    assert code == 0, text
     for expected in ("second terminal", "applied", "+150 added", "price", "->", "has ended"):
         assert expected in text
     assert "Traceback" not in text
-    assert "[3" in text  # there is colour
+    assert "\x1b[3" in text  # there is colour
     assert not list(tmp_path.iterdir()), "the demo left something behind"
 
 
@@ -420,20 +438,10 @@ def test_a_long_resync_shows_its_progress(server: FeedServer, tmp_path: Path) ->
     server.bodies["/shop.json"] = body(
         *({"id": str(n), "description": "x" * 400} for n in range(40_000))
     )
-    pid, terminal = pty.fork()
-    if pid == 0:
-        command = shell.command("resync", "shop")
-        os.execvpe(command[0], command, os.environ | {"TERM": "xterm-256color"})
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    shown = b""
-    with contextlib.suppress(OSError):
-        while more := os.read(terminal, 65536):
-            shown += more
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert b"records" in shown
-    assert b"+40,000 added" in shown
+    terminal = Terminal(shell.command("resync", "shop"))
+    assert terminal.end() == 0
+    assert b"records" in terminal.shown
+    assert b"+40,000 added" in terminal.shown
 
 
 def test_resync_beside_a_running_one_waits_for_its_turn(server: FeedServer, tmp_path: Path) -> None:

@@ -202,6 +202,32 @@ def test_the_socket_is_for_its_owner_and_group_only(server: FeedServer, tmp_path
         assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
+def test_a_state_directory_may_lie_deeper_than_a_socket_can(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    with running(write_config(deep, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: len(daemon.ids()) == 3)
+        told = subprocess.run(
+            [sys.executable, "-m", "feedd", "--config", str(daemon.config), "feeds", "--json"],
+            capture_output=True,
+            text=True,
+        )
+        assert json.loads(told.stdout)["items"] == 3
+
+
+def test_a_reload_syncs_what_it_changed_at_once(server: FeedServer, tmp_path: Path) -> None:
+    server.bodies["/new.json"] = body(5)
+    config = write_config(tmp_path, {"shop": shop(server)})
+    with running(config) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        write_config(tmp_path, {"shop": shop(server, "/new.json"), "more": shop(server)})
+        daemon.send(signal.SIGHUP)
+        wait_for(lambda: daemon.feed()["items"] == 5)
+        wait_for(lambda: daemon.feed("more")["items"] == 3)
+
+
 def test_no_secret_reaches_the_log(server: FeedServer, tmp_path: Path, monkeypatch: Any) -> None:
     canary = "canary-5f1d7a"
     monkeypatch.setenv("SHOP_TOKEN", canary)

@@ -242,3 +242,42 @@ def test_forgetting_fingerprints_changes_nothing_that_can_be_seen(
     forget_fingerprints(catalog, "shop")
     take_in(catalog, tmp_path, body)
     assert (live(catalog), stream(catalog), open_rejects(catalog)) == before
+
+
+@pytest.mark.parametrize(
+    ("sound", "broken", "rule"),
+    [
+        (b"<p><id>%d</id><title>Tea</title></p>", b"<p><id>0</id><title>AT&T</title></p>", "not_well_formed"),
+        (b"<p><id>%d</id><title>Tea</title></p>", b"<p><id>0</id><title>caf\xe9</title></p>", "bad_encoding"),
+        (b'{"id": "%d", "title": "Tea"}', b'{"id": "0", "title": "caf\xe9"}', "bad_encoding"),
+        (b'{"id": "%d", "title": "Tea"}', b'{"id": "0", "title": "Tea", "price": NaN}', "not_a_number"),
+        (b'{"id": "%d", "title": "Tea"}', b'{"id": "0", "title": "a", "title": "b"}', "duplicate_member"),
+    ],
+)  # fmt: skip
+def test_a_record_that_breaks_keeps_its_item(
+    catalog: Database, tmp_path: Path, sound: bytes, broken: bytes, rule: str
+) -> None:
+    def body(first: bytes) -> bytes:
+        records = [first, *(sound % n for n in range(1, 10))]
+        xml = sound.startswith(b"<")
+        return b"<all>%b</all>" % b"".join(records) if xml else b"[%b]" % b",".join(records)
+
+    take_in(catalog, tmp_path, body(sound % 0))
+    record = take_in(catalog, tmp_path, body(broken))
+    assert record.counts is not None
+    assert (record.counts.removed, record.counts.rejected, record.counts.unchanged) == (0, 1, 9)
+    assert open_rejects(catalog) == [(1, "0", rule)]
+    assert set(live(catalog)) == {str(n) for n in range(10)}
+    take_in(catalog, tmp_path, body(broken) + b"\n")
+    assert "0" in live(catalog)
+    take_in(catalog, tmp_path, body(sound % 0))
+    assert open_rejects(catalog) == []
+
+
+def test_a_salvaged_id_is_one_that_was_written(catalog: Database, tmp_path: Path) -> None:
+    take_in(
+        catalog,
+        tmp_path,
+        b"<all><p><id>A&T</id><title>x</title></p><p><id>AT</id><title>x</title></p></all>",
+    )
+    assert open_rejects(catalog) == [(1, None, "not_well_formed")]

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from feedd.errors import FeedError, NotFound, StoreError, UsageError
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
+from feedd.state import socket_address
 
 PAGE = 1_000
 TIMEOUT_S = 60.0
@@ -62,7 +63,8 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(TIMEOUT_S)
-        self.sock.connect(str(self._path))
+        with socket_address(self._path) as address:
+            self.sock.connect(address)
 
 
 class Remote:

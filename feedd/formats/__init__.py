@@ -4,7 +4,7 @@ Slicing finds the borders of the records with bounded memory and decodes nothing
 that are new. The law between the two: where the borders are certain, a broken record is a `Problem` of its own; where
 they are not, the whole body is a `FormatError`.
 
-To add a format: write a module with `slices` and a `decode`, give it a line in `FORMATS` and a way to be told in
+To add a format: write a module with `slices`, a `decode` and a `salvage`, give it a line in `FORMATS` and a way to be told in
 `recognize`, pairs of files in `tests/data/formats/`, and a line in `docs/`.
 """
 
@@ -27,18 +27,20 @@ class Format:
     what the HTTP header said. The raws are `bytes` or `msgspec.Raw` (a view that keeps its batch in memory: hash it
     as it is, take `bytes(raw)` to keep it), in UTF-8 unless the feed's own bytes are broken. They stay valid.
     `decode(slices, layout)` gives one dict or Problem for each raw; it takes any sub-batch, and never raises.
+    `salvage(raw, context, layout)` gives what can be read of a raw that `decode` made a Problem of, or None.
     """
 
     name: str
     slices: Callable[[BinaryIO, Layout, str | None], Iterator[Slices]]
     decode: Callable[[Slices, Layout], list[dict[str, Any] | Problem]]
+    salvage: Callable[[bytes, bytes, Layout], dict[str, Any] | None]
 
 
 FORMATS: dict[str, Format] = {
     form.name: form
     for form in (
-        Format("json", json_document.slices, json_records.decode),
-        Format("jsonl", json_lines.slices, json_records.decode),
-        Format("xml", xml_document.slices, xml_records.decode),
+        Format("json", json_document.slices, json_records.decode, json_records.salvage),
+        Format("jsonl", json_lines.slices, json_records.decode, json_records.salvage),
+        Format("xml", xml_document.slices, xml_records.decode, xml_records.salvage),
     )
 }

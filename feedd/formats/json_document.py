@@ -27,8 +27,6 @@ from feedd.model import Layout, Slices
 BATCH_RECORDS = 1024
 _MOST_SKIPPED_WINDOWS = 32
 _CHECK_IT = "Have the feed checked with a JSON validator."
-_NO_NUMBER = "JSON knows neither NaN nor Infinity; leave the member out, or write null."
-_NAN = re.compile(rb"[:\[,]\s*-?(?:NaN|Infinity|nan|inf)\b")
 
 # One match goes up to the next bracket, over all strings and scalars before it; a bare quote is an open string.
 _INSIDE = re.compile(rb'[^"\[\]{}]*+(?:' + STRING + rb'[^"\[\]{}]*+)*+([\[\]{}"])', re.DOTALL)
@@ -253,7 +251,7 @@ class _Document:
             raise FormatError(
                 "not_well_formed",
                 f"record {self._position + waiting}, before byte {self._buffer.offset}, is not valid JSON: {error}: {excerpt(raw)!r}",
-                hint=_NO_NUMBER if _NAN.search(raw) else _CHECK_IT,
+                hint=_CHECK_IT,
             )
 
     # -- what can be wrong

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from feedd.formats.json_syntax import STRING, syntax_error
+from feedd.formats.json_syntax import NO_NUMBER, STRING, syntax_error
 from feedd.formats.text import excerpt
 from feedd.model import Layout, Problem, Slices
 
 _decode = msgspec.json.Decoder().decode
 _CONTAINERS = (dict, list)
+_NO_NUMBER = re.compile(rb"[:\[,]\s*+(" + NO_NUMBER + rb")\b")
 _COUNTED = re.compile(STRING + rb"|([\[{,])", re.DOTALL)
 
 
@@ -23,6 +24,15 @@ def decode(slices: Slices, layout: Layout) -> list[dict[str, Any] | Problem]:
     """A dict for each raw slice, in order, or the problem that makes it unusable. Integers are exact at any size
     that a number of a feed has (4,300 digits)."""
     return [_record(bytes(raw), layout) for raw in slices.raws]
+
+
+def salvage(raw: bytes, _context: bytes, _layout: Layout) -> dict[str, Any] | None:
+    """What can be read of a record that cannot be used as it is: enough to tell which product it is."""
+    try:
+        value = json.loads(raw.decode("utf-8", "replace"), parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return None
+    return value if type(value) is dict else None
 
 
 def _record(raw: bytes, layout: Layout) -> dict[str, Any] | Problem:
@@ -61,6 +71,9 @@ def _refused(raw: bytes, error: Exception) -> Problem:
         return _problem(raw, "not_well_formed", f"This record is not valid JSON: {message}.")
     if isinstance(error, RecursionError):
         return _too_deep(raw)
+    if found := _NO_NUMBER.search(raw):
+        hint = f"JSON does not know {found[1].decode()}; leave the field out, or write null."
+        return _problem(raw, "not_a_number", hint)
     hint = r"A \u escape in this record is half a character. Export the feed as UTF-8."
     return _problem(raw, "bad_encoding", hint)
 

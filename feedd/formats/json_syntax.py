@@ -6,13 +6,17 @@ import msgspec
 
 # Possessive, so that a string of ten megabytes neither backtracks nor fills the matcher's stack.
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# Some languages write these where no number is; JSON knows none of them, but where they end is certain.
+NO_NUMBER = rb"-?(?:NaN|nan|Infinity|inf)"
 
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _TOKEN = re.compile(
     rb"[ \t\n\r]*+(?:"
     rb"([\[\]{},:])"
     rb'|("(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")'
-    rb"|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null)"
+    rb"|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null|"
+    + NO_NUMBER
+    + rb")"
 )
 _REST = re.compile(rb"[ \t\n\r]*+\Z")
 
@@ -20,7 +24,7 @@ _REST = re.compile(rb"[ \t\n\r]*+\Z")
 def syntax_error(raw: bytes) -> str | None:
     """What is malformed in some JSON, or None where it is one well-formed value.
 
-    Only the grammar counts here: numbers of any size, strings that are not UTF-8 and escapes of half a surrogate
+    Only the grammar counts here: numbers of any size, NaN and infinity, strings that are not UTF-8 and escapes of half a surrogate
     pair are well-formed, although no value can be made of them.
     """
     try:

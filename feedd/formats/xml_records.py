@@ -52,7 +52,21 @@ def decode(slices: Slices, layout: Layout) -> list[dict[str, Any] | Problem]:
     return [_alone(slices.context, raw, reader, layout) for raw in raws]
 
 
-def _parse(context: bytes, content: bytes) -> list[etree._Element]:
+def salvage(raw: bytes, context: bytes, layout: Layout) -> dict[str, Any] | None:
+    """What can be read of a record that cannot be used as it is: enough to tell which product it is."""
+    try:
+        content = raw.decode("utf-8", "replace").encode()
+        (item,) = _parse(context, content, recover=True)
+        etree.strip_elements(
+            item, etree.Entity, with_tail=False
+        )  # of entities that nobody declared
+        value = _Reader(layout).record(item, raw)
+        return value if isinstance(value, dict) else None
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+
+
+def _parse(context: bytes, content: bytes, *, recover: bool = False) -> list[etree._Element]:
     """The elements of some slices; comments and processing instructions are left out."""
     content.decode()  # libxml2's own answer to bytes that are not UTF-8 depends on its version
     parser = etree.XMLParser(
@@ -64,6 +78,7 @@ def _parse(context: bytes, content: bytes) -> list[etree._Element]:
         remove_comments=True,
         remove_pis=True,
         collect_ids=False,
+        recover=recover,
     )
     return list(etree.fromstring(context + content + WRAPPER_END, parser))
 

@@ -3,7 +3,6 @@
 `load` reports everything that is wrong at once. Every value is frozen; a reload makes new settings.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from feedd.settings.values import read_keys
 
 CheckSchema = Callable[[str, Path], str | None]
 
-MAX_SOCKET_BYTES = 107  # unix(7): sun_path has 108, one of them for the end
 SOCKET_NAME = "feedd.sock"
 
 _NEEDS_RESTART = ("state_dir", "socket", "listen", "database")
@@ -115,7 +113,7 @@ def load(
     path = find_config(config, environ=environ, cwd=cwd)
     loader = _Loader(problems, environ, cwd, check_schema, with_secrets)
     values = loader.read(path) if path else {}
-    place = _places(values, loader, path, state_dir)
+    place = _places(values, environ, cwd, state_dir)
     if problems:
         raise ConfigError(sorted(problems, key=lambda p: (p.file, p.line or 0)))
     return Settings(config_path=path, feeds=loader.feeds, **(values | place))
@@ -271,20 +269,12 @@ class _Loader:
 
 
 def _places(
-    values: dict[str, Any], loader: _Loader, path: Path | None, state_dir: Path | None
+    values: dict[str, Any], environ: Mapping[str, str], cwd: Path, state_dir: Path | None
 ) -> dict[str, Path]:
     """The state directory and the socket, from the first place that names each."""
-    environ, cwd = loader.environ, loader.cwd
     state = _state_dir(values, environ, cwd, state_dir)
     runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     socket = values.get("socket") or (Path(runtime) if runtime else state) / SOCKET_NAME
-    if len(os.fsencode(socket)) > MAX_SOCKET_BYTES:
-        message = f"the path of the socket is longer than {MAX_SOCKET_BYTES} bytes: {socket}"
-        hint = 'Name a short one at the top of the main file: socket = "/run/feedd/feedd.sock"'
-        if loader.main is not None and "socket" in loader.main.value:
-            loader.main.child("socket").problem(message, hint)
-        else:
-            loader.problems.append(ConfigProblem(str(path or state), None, "socket", message, hint))
     return {"state_dir": state, "socket": socket}
 
 
