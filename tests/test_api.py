@@ -266,3 +266,22 @@ def test_every_operation_is_documented_and_every_documented_one_is_there(api: Ap
 
 def test_every_error_has_a_status() -> None:
     assert all(400 <= status < 600 for status, _ in STATUSES.values())
+
+
+def test_openapi_says_what_a_request_needs(api: Api) -> None:
+    document = api.get("/openapi.json")
+    assert document["components"]["securitySchemes"]["private key"]["name"] == "Authorization"
+    operations = [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    for path, method, operation in operations:
+        assert operation["summary"], (path, method)
+        assert bool(operation.get("security")) == path.startswith("/api/"), (path, method)
+        if method == "post":
+            (content,) = operation["requestBody"]["content"].values()
+            assert "data" in content["schema"]["properties"]
+            assert "$ref" not in json.dumps(content["schema"])
+            status, _ = api.request("POST", path, content["example"])
+            assert status in (201, 202)

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader
 
 from feedd.app import App
 from feedd.dispatch import Dispatcher
@@ -29,6 +30,14 @@ def the_dispatcher(request: Request) -> Dispatcher:
 
 TheApp = Annotated[App, Depends(the_app)]
 TheDispatcher = Annotated[Dispatcher, Depends(the_dispatcher)]
+
+
+KEY_HEADER = APIKeyHeader(
+    name="Authorization",
+    scheme_name="private key",
+    description="Klaviyo-API-Key pk_…, as `feedd key create --private` makes it. Not needed over the unix socket.",
+    auto_error=False,
+)
 
 
 def authorize(request: Request, app: TheApp) -> None:

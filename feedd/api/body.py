@@ -1,7 +1,7 @@
 """Request bodies: read with a limit, decoded into structs."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request
@@ -16,6 +16,25 @@ class BodyError(UsageError):
     """The body is too large, not JSON, or not of the form that the operation takes."""
 
     source = {"pointer": "/data"}  # noqa: RUF012 never changed
+
+
+def described(model: type[Any], example: Any) -> dict[str, Any]:
+    """What OpenAPI says of an operation's body: the schema of the model, and an example of it."""
+    (schema,), parts = msgspec.json.schema_components([model], ref_template="#/x/{name}")
+    content = {"schema": _inlined(schema, parts), "example": example}
+    media = {"application/vnd.api+json": content}
+    return {"requestBody": {"required": True, "content": media}}
+
+
+def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
+    """A schema with what it refers to in place of the references."""
+    if isinstance(schema, list):
+        return [_inlined(each, parts) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(parts[schema["$ref"].removeprefix("#/x/")], parts)
+    return {key: _inlined(value, parts) for key, value in schema.items()}
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:

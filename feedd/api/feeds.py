@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from msgspec import Struct
 
 from feedd.api.access import TheApp, TheDispatcher
-from feedd.api.body import json_body
+from feedd.api.body import described, json_body
 from feedd.api.documents import Resource, one
 from feedd.api.listing import List, texts_of
 from feedd.errors import UsageError
@@ -44,6 +44,15 @@ class SyncRequest(Struct):
     """`{"data": {"type": "feed-sync", "attributes": {…}, "relationships": {"feed": {"data": {"id": …}}}}}`"""
 
     data: _SyncData
+
+
+SYNC_EXAMPLE = {
+    "data": {
+        "type": "feed-sync",
+        "attributes": {"accept_removals": False},
+        "relationships": {"feed": {"data": {"type": "feed", "id": "shop"}}},
+    }
+}
 
 
 @router.get("/feeds", summary="The configured feeds with their state")
@@ -90,7 +99,12 @@ def get_sync(app: TheApp, dispatcher: TheDispatcher, sync_id: int) -> Response:
     return one(sync_resource(app.sync_record(sync_id), dispatcher))
 
 
-@router.post("/feed-syncs", summary="Resync a feed now", status_code=202)
+@router.post(
+    "/feed-syncs",
+    summary="Resync a feed now",
+    status_code=202,
+    openapi_extra=described(SyncRequest, SYNC_EXAMPLE),
+)
 def create_sync(
     app: TheApp,
     dispatcher: TheDispatcher,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from msgspec import Meta, Struct
 
 from feedd.api.access import TheApp, local_only
-from feedd.api.body import json_body
+from feedd.api.body import described, json_body
 from feedd.api.documents import Resource, one
 from feedd.api.listing import List
 from feedd.model import ApiKey
@@ -32,6 +32,14 @@ class KeyRequest(Struct):
     data: _KeyData
 
 
+KEY_EXAMPLE = {
+    "data": {
+        "type": "api-key",
+        "attributes": {"kind": "private", "name": "shop-site", "scopes": ["read"]},
+    }
+}
+
+
 @router.get("/api-keys", summary="The API keys, without their secrets")
 def list_keys(app: TheApp, listing: List) -> Response:
     position = listing.position("api-key")
@@ -43,7 +51,12 @@ def list_keys(app: TheApp, listing: List) -> Response:
     return response
 
 
-@router.post("/api-keys", summary="Make a key", status_code=201)
+@router.post(
+    "/api-keys",
+    summary="Make a key",
+    status_code=201,
+    openapi_extra=described(KeyRequest, KEY_EXAMPLE),
+)
 def create_key(
     app: TheApp, request: Annotated[KeyRequest, Depends(json_body(KeyRequest))]
 ) -> Response:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import fastapi_offline
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from feedd import __version__
 from feedd.api import catalog, feeds, health, keys
-from feedd.api.access import authorize
+from feedd.api.access import KEY_HEADER, authorize
 from feedd.api.documents import failure, failure_of
 from feedd.app import App
 from feedd.dispatch import Dispatcher
@@ -35,7 +35,9 @@ def create_api(app: App, dispatcher: Dispatcher) -> FastAPI:
     api.state.dispatcher = dispatcher
     api.include_router(health.router)
     for router in ROUTES:
-        api.include_router(router, prefix="/api", dependencies=[Depends(authorize)])
+        api.include_router(
+            router, prefix="/api", dependencies=[Depends(authorize), Security(KEY_HEADER)]
+        )
     api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
     api.add_route("/docs", _docs, include_in_schema=False)
     api.add_exception_handler(FeeddError, _feedd_error)
