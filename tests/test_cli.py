@@ -197,6 +197,13 @@ def test_warnings_and_every_problem_of_a_reject_are_told(shell: Shell, server: F
     assert "/title" in reject["hint"]
     assert "a lot" in shell("rejects", "--warnings")
     assert "id_missing" in shell("rejects")
+    server.bodies["/shop.json"] = json.dumps([{"title": f"Mug {n}"} for n in range(130)]).encode()
+    assert "none of the 130 records could be used" in shell("resync", "shop")
+    assert shell("rejects").count("id_missing") == 100
+    assert "And more" in shell("rejects")
+    assert shell("rejects", "--limit", "130").count("id_missing") == 130
+    assert len(shell.lines("rejects")) == 130
+    assert len(shell.lines("rejects", "--limit", "7")) == 7
 
 
 def test_what_is_not_there_is_told_with_what_is(shell: Shell) -> None:
@@ -340,6 +347,18 @@ def test_a_held_state_directory_is_told_with_its_holder(server: FeedServer, tmp_
         os.environ.pop("FEEDD_STATE_DIR", None)
         daemon.terminate()
         daemon.wait(15)
+
+
+def test_any_script_is_shown_whatever_the_locale(server: FeedServer, tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    server.bodies["/shop.json"] = body({"id": "כד", "title": "كوب"})
+    shell("resync", "shop")
+    shell.env |= {"PYTHONIOENCODING": "latin-1", "LC_ALL": "C"}
+    assert "\\u0643" in shell("item", "כד")
+    done = subprocess.run(
+        shell.command("item", "כד", "--json"), capture_output=True, env=shell.env, check=True
+    )
+    assert json.loads(done.stdout)["item"]["title"] == "كوب"
 
 
 def test_a_closed_pipe_ends_quietly(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the program with the arguments of the process, and end it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a shop's Hebrew must not end a command
+            stream.reconfigure(errors="backslashreplace")
     try:
         build()(prog_name="feedd")
     except FeeddError as error:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,7 @@ from feedd.errors import StoreError, UsageError
 from feedd.model import Change
 
 NEWEST = 50
+SHOWN = 100
 PAGE = 1_000
 FOLLOW_EVERY_S = 0.5
 
@@ -160,23 +162,21 @@ def rejects(
     warnings: Annotated[
         bool, typer.Option("--warnings", help="The fields that could not be used, instead.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"At most so many; {SHOWN} in a table.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Records that could not become items, and why."""
-    shown = 0
-    rows = []
+    most = limit if as_json else limit or SHOWN
     with connect(options_of(context)) as backend:
-        for found in _problems(backend, feed, warnings=warnings):
-            if limit is not None and shown >= limit:
-                break
-            shown += 1
-            if as_json:
-                emit(found)
-            else:
-                rows.append(found)
-    if as_json:
-        return
+        found = _problems(backend, feed, warnings=warnings)
+        if as_json:
+            for each in islice(found, most):
+                emit(each)
+            return
+        rows = list(islice(found, most))
+        more = next(found, None) is not None
     if not rows:
         say("No warnings." if warnings else "No rejects: every record is an item.")
         return
@@ -187,6 +187,8 @@ def rejects(
             for r in rows
         ],
     )
+    if more:
+        say(f"And more: --limit shows more than these {most}, --json all of them.")
 
 
 def _problems(backend: Backend, feed: str | None, *, warnings: bool) -> Iterator[dict[str, Any]]:

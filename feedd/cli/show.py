@@ -53,8 +53,8 @@ def say(*parts: "str | Text", stderr: bool = False) -> None:
 
 def emit(value: Any) -> None:
     """Print a value as one line of JSON, at once: whoever reads a pipe waits for it."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
