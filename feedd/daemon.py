@@ -160,7 +160,7 @@ class Daemon:
         except UsageError:  # it left the configuration while its sync ran
             due = None
         except StoreError as error:
-            log.error("store.error", feed=name, error=str(error))
+            log.error(logs.STORE_ERROR, feed=name, error=str(error))
             due = now + RETRY_AFTER_TROUBLE
         if due is None:
             self.scheduler.remove(name)
@@ -179,7 +179,7 @@ class Daemon:
             log.info(logs.SYNC_DONE, **logs.sync_line(ticket.feed, ticket.record))
         elif ticket.error is not None and not isinstance(ticket.error, SyncStopped):
             bug = None if isinstance(ticket.error, FeeddError) else ticket.error
-            log.error("sync.error", feed=ticket.feed, error=str(ticket.error), exc_info=bug)
+            log.error(logs.SYNC_ERROR, feed=ticket.feed, error=str(ticket.error), exc_info=bug)
             not_before = datetime.now(UTC) + RETRY_AFTER_TROUBLE
         if not self._stopping.is_set():
             self._schedule(ticket.feed, datetime.now(UTC), not_before=not_before)

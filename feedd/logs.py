@@ -22,7 +22,6 @@ DAEMON_READY = "daemon.ready"
 DAEMON_STOPPING = "daemon.stopping"
 CONFIG_RELOADED = "config.reloaded"
 CONFIG_REFUSED = "config.refused"
-SYNC_STARTED = "sync.started"
 SYNC_DONE = "sync.done"
 SYNC_ERROR = "sync.error"
 STORE_ERROR = "store.error"
@@ -187,7 +186,10 @@ def _to_json(event: EventDict, **_options: Any) -> str:
 
 def _pipeline(*, as_json: bool, colors: bool) -> list[Processor]:
     pretty = structlog.dev.ConsoleRenderer(
-        colors=colors, exception_formatter=structlog.dev.plain_traceback
+        colors=colors,
+        sort_keys=False,
+        pad_event_to=15,
+        exception_formatter=structlog.dev.plain_traceback,
     )
     render: list[Processor] = (
         [structlog.processors.JSONRenderer(serializer=_to_json)] if as_json else [_set_off, pretty]

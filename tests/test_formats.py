@@ -11,6 +11,7 @@ import pytest
 from feedd.errors import FormatError
 from feedd.formats import FORMATS
 from feedd.model import Layout, Problem, Slices
+from feedd.settings.feed_keys import FEED_KEYS
 
 CASES = Path(__file__).parent / "data" / "formats"
 
@@ -160,3 +161,11 @@ def test_a_short_read_is_not_the_end_of_the_body() -> None:
     layout = Layout(items=("",))
     batches = list(FORMATS["json"].slices(Drip(b'[{"id": 1}, {"id": 2}]'), layout, None))
     assert [bytes(raw) for batch in batches for raw in batch.raws] == [b'{"id": 1}', b'{"id": 2}']
+
+
+def test_every_format_can_be_configured_and_is_in_the_docs() -> None:
+    (key,) = [key for key in FEED_KEYS if key.name == "format"]
+    documented = (Path(__file__).parent.parent / "docs/configuration.md").read_text()
+    for name in FORMATS:
+        assert f"`{name}`" in key.kind
+        assert f"`{name}`" in documented

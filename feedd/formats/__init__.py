@@ -4,8 +4,9 @@ Slicing finds the borders of the records with bounded memory and decodes nothing
 that are new. The law between the two: where the borders are certain, a broken record is a `Problem` of its own; where
 they are not, the whole body is a `FormatError`.
 
-To add a format: write a module with `slices`, a `decode` and a `salvage`, give it a line in `FORMATS` and a way to be told in
-`recognize`, pairs of files in `tests/data/formats/`, and a line in `docs/`.
+To add a format: write a module with `slices`, a `decode` and a `salvage`, give it a line in `FORMATS` and a way to be
+told in `recognize`, pairs of files in `tests/data/formats/`, and its name among the choices of `format` in
+`settings/feed_keys.py` and `docs/configuration.md`.
 """
 
 from collections.abc import Callable, Iterator
