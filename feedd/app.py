@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from feedd import __version__, ingest, state
@@ -32,6 +33,7 @@ from feedd.store.database import Database, open_database
 from feedd.store.feeds import FeedState, break_leases, read_feeds, stream_position
 from feedd.store.migrate import is_migrated, migrate
 
+MOST_LOOKUPS = 1_000_000  # to count collisions: about a second
 USER_AGENT = f"feedd/{__version__}"
 
 
@@ -252,16 +254,17 @@ class App:
         for database in (self.catalog, self.people):
             database.ping()
 
-    def _collisions(self, feed: FeedSettings, states: dict[str, FeedState]) -> int:
-        """Counted anew only when one of the feeds has changed: on large catalogs it takes a second."""
-        names = self.feeds_of(feed.catalog)
-        before = (
-            [n for n in names[: names.index(feed.name)] if n in states]
-            if feed.name in names
-            else []
-        )
+    def _collisions(self, feed: FeedSettings, states: dict[str, FeedState]) -> int | None:
+        """Counted anew only when one of the feeds has changed, and not at all where it would take seconds."""
+        before = [
+            n
+            for n in takewhile(lambda n: n != feed.name, self.feeds_of(feed.catalog))
+            if n in states
+        ]
         if not before or feed.name not in states:
             return 0
+        if states[feed.name].items * len(before) > MOST_LOOKUPS:
+            return None
         version = [(name, states[name].last_applied_at) for name in (*before, feed.name)]
         counted = self._counted.get(feed.name)
         if counted is None or counted[0] != version:

@@ -174,7 +174,8 @@ class OpenReject(Struct, frozen=True, kw_only=True):
 class FeedView(Struct, frozen=True, kw_only=True):
     """A configured feed with its stored state. `url` is redacted; `status` is `new` before the first sync.
 
-    `collisions` counts live items whose id a feed before this one in the same catalog has too: lookups take that one.
+    `collisions` counts live items whose id a feed before this one in the same catalog has too: lookups take that one;
+    None where counting them would take too long.
     """
 
     name: str
@@ -187,7 +188,7 @@ class FeedView(Struct, frozen=True, kw_only=True):
     rejected: int
     warnings: int
     held_removals: int
-    collisions: int
+    collisions: int | None
     failures: int
     last_sync: datetime | None
     last_applied: datetime | None

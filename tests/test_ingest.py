@@ -204,6 +204,16 @@ def test_a_lease_keeps_a_second_worker_out_until_it_runs_out(catalog: Database) 
     assert begin_sync(catalog, "shop", trigger="resync", holder="two", now=later).epoch == 2
 
 
+def test_a_holder_takes_over_from_itself_and_ends_what_it_left(catalog: Database) -> None:
+    now = datetime.now(UTC)
+    left = begin_sync(catalog, "shop", trigger="schedule", holder="one", now=now)
+    taken = begin_sync(catalog, "shop", trigger="resync", holder="one", now=now)
+    assert taken.epoch == left.epoch + 1
+    record = read_sync(catalog, left.sync_id)
+    assert (record.status, record.error and record.error.code) == ("failed", "interrupted")
+    assert read_sync(catalog, taken.sync_id).status is SyncStatus.RUNNING
+
+
 def test_a_worker_that_lost_its_lease_cannot_commit(
     catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The databases themselves: migrations, transactions, keys, leases."""
 
 import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from feedd import ingest
 from feedd.errors import NotFound, StoreError
 from feedd.store import keys
-from feedd.store.database import Database, open_database
+from feedd.store.database import SQLITE_BUSY_MS, Database, open_database
 from feedd.store.migrate import HEADS, METADATA, MIGRATIONS, migrate
 
 NAMES = ("catalog", "people")
@@ -141,3 +142,20 @@ def test_a_public_key_is_six_characters_and_opens_nothing(place: ingest.Place) -
     assert keys.find_private_key(people, text) is None
     assert keys.list_keys(people) == [made]
     people.close()
+
+
+def test_a_checkpoint_waits_for_nobody(tmp_path: Path) -> None:
+    database = open_database("catalog", state_dir=tmp_path, url=None)
+    migrate(database)
+    with database.connect() as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.exec_driver_sql("SELECT * FROM stream").all()
+        with database.transaction() as writer:
+            writer.exec_driver_sql("UPDATE stream SET last_seq = last_seq")
+        began = time.monotonic()
+        database.checkpoint()
+        assert time.monotonic() - began < SQLITE_BUSY_MS / 1000 / 4
+        reader.exec_driver_sql("ROLLBACK")
+    database.checkpoint()
+    assert (tmp_path / "catalog.db-wal").stat().st_size == 0
+    database.close()

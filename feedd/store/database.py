@@ -64,10 +64,14 @@ class Database:
             yield connection
 
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the database file, where there is one."""
+        """Move the write-ahead log into the database file, where there is one; what others use is left for next time."""
         if self.sqlite:
             with contextlib.suppress(StoreError), self.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("PRAGMA busy_timeout=0")
+                try:
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
 
     def ping(self) -> None:
         """Make one round trip, or raise StoreError."""

@@ -56,6 +56,9 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
 
 
+_INTERRUPTED = msgspec.json.encode(
+    ErrorInfo(code="interrupted", message="feedd was stopped in the middle of this sync")
+).decode()
 _STATE_COLUMNS = [FEEDS.c[name] for name in FeedState.__struct_fields__]
 
 
@@ -83,7 +86,9 @@ def _state(row: Any) -> FeedState:
 
 
 def begin_sync(database: Database, feed: str, *, trigger: str, holder: str, now: datetime) -> Lease:
-    """Take the feed's lease and write the row of a running sync.
+    """Take the feed's lease and write the row of a running sync; a sync that lost the lease by that is ended as failed.
+
+    A holder may take over from itself: it runs one sync of a feed at a time, so what it left is dead.
 
     Raises:
         UsageError: (`busy`) somebody else is syncing the feed.
@@ -94,7 +99,9 @@ def begin_sync(database: Database, feed: str, *, trigger: str, holder: str, now:
             update(FEEDS)
             .where(
                 FEEDS.c.id == feed_id,
-                (FEEDS.c.lease_holder.is_(None)) | (FEEDS.c.lease_until < now),
+                FEEDS.c.lease_holder.is_(None)
+                | (FEEDS.c.lease_holder == holder)
+                | (FEEDS.c.lease_until < now),
             )
             .values(
                 lease_epoch=FEEDS.c.lease_epoch + 1, lease_holder=holder, lease_until=now + LEASE
@@ -105,6 +112,11 @@ def begin_sync(database: Database, feed: str, *, trigger: str, holder: str, now:
             raise UsageError(
                 f"feed {feed} is being synced already", code="busy", hint="Wait until it has ended."
             )
+        connection.execute(
+            update(SYNCS)
+            .where(SYNCS.c.feed_id == feed_id, SYNCS.c.status == SyncStatus.RUNNING)
+            .values(status=SyncStatus.FAILED, finished_at=now, error=_INTERRUPTED)
+        )
         sync_id = connection.execute(
             generic_insert(SYNCS)
             .values(
@@ -167,9 +179,6 @@ def close_lease(connection: Connection, lease: Lease, values: dict[str, Any]) ->
 
 def break_leases(database: Database, holder: str, now: datetime) -> list[str]:
     """Give up the leases and end the running syncs of a holder that is known to be gone; their feeds' names."""
-    error = msgspec.json.encode(
-        ErrorInfo(code="interrupted", message="feedd was stopped in the middle of this sync")
-    ).decode()
     with database.transaction() as connection:
         names = [
             str(name)
@@ -183,7 +192,7 @@ def break_leases(database: Database, holder: str, now: datetime) -> list[str]:
         connection.execute(
             update(SYNCS)
             .where(SYNCS.c.holder == holder, SYNCS.c.status == SyncStatus.RUNNING)
-            .values(status=SyncStatus.FAILED, finished_at=now, error=error)
+            .values(status=SyncStatus.FAILED, finished_at=now, error=_INTERRUPTED)
         )
     return names
 
