@@ -30,7 +30,7 @@ from feedd.schema import SchemaError, load_schema
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
 from feedd.store import keys, read
 from feedd.store.database import Database, open_database
-from feedd.store.feeds import FeedState, break_leases, read_feeds, stream_position
+from feedd.store.feeds import FeedState, break_leases, read_feeds, read_held, stream_position
 from feedd.store.migrate import is_migrated, migrate
 
 MOST_LOOKUPS = 1_000_000  # to count collisions: about a second
@@ -104,12 +104,16 @@ class App:
         stored = read_feeds(self.catalog, [name]).get(name, FeedState(name=name))
         return _due(self.feed_settings(name), stored, now)
 
+    def held(self, name: str) -> bytes:
+        """The removals of a feed that are held now: what a person who accepts them has been shown."""
+        return read_held(self.catalog, self.feed_settings(name).name)
+
     def sync(
         self,
         name: str,
         *,
         trigger: str,
-        accept_removals: bool = False,
+        accepted: bytes | None = None,
         on_started: Callable[[int], None] = lambda _: None,
         on_progress: ingest.OnProgress = lambda _: None,
         stop: threading.Event | None = None,
@@ -123,7 +127,7 @@ class App:
             read=self._read_body,
             trigger=trigger,
             holder=self.holder,
-            accept_removals=accept_removals,
+            accepted=accepted,
             on_started=on_started,
             on_progress=on_progress,
             stop=stop,

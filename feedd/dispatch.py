@@ -1,23 +1,31 @@
 """Runs syncs in threads: at most one a feed at a time, scheduled ones merged, asked-for ones never lost."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from feedd import logs
 from feedd.app import App
-from feedd.errors import FeeddError, SyncStopped
+from feedd.errors import STOPPED, FeeddError, SyncStopped
 from feedd.model import Progress, SyncRecord
 
 MOST_AT_ONCE = 48  # most of them wait for a server; how many read at once is up to the workers
+MOST_REMEMBERED = 1_000
+
+log = logs.get_logger("feedd")
 
 
 class Ticket:
-    """One sync that was asked for: queued, then running (`sync_id` is set), then done (`record` or `error` is)."""
+    """One sync that was asked for: queued, then running (`sync_id` is set), then done (`record` or `error` is).
 
-    def __init__(self, feed: str, trigger: str, *, accept_removals: bool) -> None:
+    `accepted` are the held removals that whoever asked for it has agreed to.
+    """
+
+    def __init__(self, feed: str, trigger: str) -> None:
         self.feed = feed
         self.trigger = trigger
-        self.accept_removals = accept_removals
+        self.accepted: bytes | None = None
         self.begun = False
         self.sync_id: int | None = None
         self.progress: Progress | None = None
@@ -37,37 +45,56 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._running: dict[str, Ticket] = {}
         self._waiting: dict[str, Ticket] = {}
+        self._requests: OrderedDict[tuple[str, str], Ticket] = OrderedDict()
         self._stop = threading.Event()
 
-    def submit(self, feed: str, *, trigger: str, accept_removals: bool = False) -> Ticket:
+    def submit(
+        self,
+        feed: str,
+        *,
+        trigger: str,
+        accept_removals: bool = False,
+        request_id: str | None = None,
+    ) -> Ticket:
         """Ask for a sync of a configured feed.
 
-        While one is running, a scheduled request is met by it; an asked-for one waits and then runs, since what it
-        is about may have happened after the running one fetched. One that has not begun yet meets both.
+        While one is running, a scheduled request is met by it; any other waits and then runs, since what it is about
+        may have happened after the running one fetched. One that has not begun yet meets both. `accept_removals`
+        agrees to what is held at this moment, not to what may be when the sync runs. A request whose id has come
+        before gets the same ticket.
 
         Raises:
             NotFound: there is no such feed.
             SyncStopped: feedd is stopping.
         """
+        held = self._app.held(feed) if accept_removals else None
         self._app.feed_settings(feed)
         with self._lock:
             if self._stop.is_set():
-                raise SyncStopped("stopped", "feedd is stopping")
-            ticket = self._running.get(feed)
-            if ticket is None:
-                ticket = Ticket(feed, trigger, accept_removals=accept_removals)
-                self._running[feed] = ticket
-                self._pool.submit(self._run, ticket)
-                return ticket
-            if trigger == "schedule":
-                return ticket
-            if ticket.begun:
-                ticket = self._waiting.setdefault(
-                    feed, Ticket(feed, trigger, accept_removals=False)
-                )
-            ticket.trigger = trigger
-            ticket.accept_removals |= accept_removals
+                raise SyncStopped(STOPPED, "feedd is stopping")
+            key = (feed, request_id or "")
+            if key in self._requests:
+                return self._requests[key]
+            ticket = self._ticket(feed, trigger)
+            if held is not None:
+                ticket.accepted = (ticket.accepted or b"") + held
+            if request_id is not None:
+                self._requests[key] = ticket
+                if len(self._requests) > MOST_REMEMBERED:
+                    self._requests.popitem(last=False)
             return ticket
+
+    def _ticket(self, feed: str, trigger: str) -> Ticket:
+        ticket = self._running.get(feed)
+        if ticket is None:
+            ticket = Ticket(feed, trigger)
+            self._running[feed] = ticket
+            self._pool.submit(self._run, ticket)
+        elif trigger != "schedule":
+            if ticket.begun:
+                ticket = self._waiting.setdefault(feed, Ticket(feed, trigger))
+            ticket.trigger = trigger
+        return ticket
 
     def progress_of(self, sync_id: int) -> Progress | None:
         """How far a running sync is."""
@@ -78,15 +105,39 @@ class Dispatcher:
         return None
 
     def stop(self) -> None:
-        """Take no more, tell the running ones to stop, and wait for them."""
+        """Take no more, end what has not begun, tell the running ones to stop, and wait for them."""
         with self._lock:
             self._stop.set()
-            waiting, self._waiting = self._waiting, {}
-        for ticket in waiting.values():
-            self._end(ticket, error=SyncStopped("stopped", "feedd was stopped before this sync"))
+            ended = [*self._waiting.values(), *(t for t in self._running.values() if not t.begun)]
+            self._waiting = {}
+            for ticket in ended:
+                ticket.begun = True  # so that no thread takes it up any more
+        for ticket in ended:
+            self._end(ticket, error=SyncStopped(STOPPED, "feedd was stopped before this sync"))
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, ticket: Ticket) -> None:
+        with self._lock:
+            if ticket.begun:
+                return
+            ticket.begun = True
+        record: SyncRecord | None = None
+        error: BaseException | None = None
+        try:
+            record = self._sync(ticket)
+        except FeeddError as expected:
+            error = expected
+        except Exception as bug:  # noqa: BLE001 one feed's bug must not end the thread before the next is due
+            error = bug
+        with self._lock:
+            del self._running[ticket.feed]
+            following = self._waiting.pop(ticket.feed, None)
+            if following is not None:
+                self._running[ticket.feed] = following
+                self._pool.submit(self._run, following)
+        self._end(ticket, record=record, error=error)
+
+    def _sync(self, ticket: Ticket) -> SyncRecord:
         def started(sync_id: int) -> None:
             ticket.sync_id = sync_id
             ticket.started.set()
@@ -94,31 +145,14 @@ class Dispatcher:
         def progressed(progress: Progress) -> None:
             ticket.progress = progress
 
-        with self._lock:
-            ticket.begun = True
-        record: SyncRecord | None = None
-        error: BaseException | None = None
-        try:
-            record = self._app.sync(
-                ticket.feed,
-                trigger=ticket.trigger,
-                accept_removals=ticket.accept_removals,
-                on_started=started,
-                on_progress=progressed,
-                stop=self._stop,
-            )
-        except FeeddError as expected:
-            error = expected
-        except Exception as bug:  # noqa: BLE001 one feed's bug must not end the thread before the next is due
-            error = bug
-        with self._lock:
-            following = self._waiting.pop(ticket.feed, None)
-            del self._running[ticket.feed]
-            if following is not None:
-                self._running[ticket.feed] = following
-        self._end(ticket, record=record, error=error)
-        if following is not None:
-            self._pool.submit(self._run, following)
+        return self._app.sync(
+            ticket.feed,
+            trigger=ticket.trigger,
+            accepted=ticket.accepted,
+            on_started=started,
+            on_progress=progressed,
+            stop=self._stop,
+        )
 
     def _end(
         self,
@@ -131,4 +165,7 @@ class Dispatcher:
         ticket.error = error
         ticket.started.set()
         ticket.done.set()
-        self._on_done(ticket)
+        try:
+            self._on_done(ticket)
+        except Exception:  # what follows from a sync must not cost the next one
+            log.exception(logs.SYNC_ERROR, feed=ticket.feed)

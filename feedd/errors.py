@@ -112,5 +112,8 @@ class FormatError(FeedError):
     """The body is not a whole document of a known format, or holds no records where they were looked for."""
 
 
+STOPPED = "stopped"  # the code of what feedd itself has ended, whichever stage noticed
+
+
 class SyncStopped(FeedError):
     """The sync was stopped before its commit; nothing of it was stored."""

@@ -65,6 +65,7 @@ class Known:
         self._by_owner = np.argsort(self.owner).astype(np.int32)
         self.claimed = np.zeros(len(entries), dtype=np.int32)
         self.kept = np.zeros(len(entries), dtype=np.bool_)
+        self._next_in_run: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -93,10 +94,17 @@ class Known:
         return result
 
     def next_unclaimed(self, slot: int) -> int:
-        """The first slot from `slot` on with its fingerprint that nothing has claimed yet, -1 if there is none."""
-        for other in self._run(slot):
+        """The first slot from `slot` on with its fingerprint that nothing has claimed yet, -1 if there is none.
+
+        Claims go forwards, so each search goes on where the last one ended: a feed may repeat a record 100,000 times.
+        """
+        last = slot
+        for other in self._run(self._next_in_run.get(slot, slot)):
+            last = other
             if self._low[other] == self._low[slot] and not self.claimed[other]:
+                self._next_in_run[slot] = other
                 return other
+        self._next_in_run[slot] = last
         return -1
 
     def _run(self, slot: int) -> Iterable[int]:

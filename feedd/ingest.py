@@ -8,16 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
-from feedd.errors import FeedError, FetchError
+from feedd.errors import FeedError, FetchError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
-from feedd.model import ErrorInfo, Progress, SyncRecord
+from feedd.model import ErrorInfo, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_path
 from feedd.reconcile import Outcome, Reconciler, guard_removals
 from feedd.schema import SchemaError, load_schema
@@ -75,7 +77,8 @@ class Job(Struct, frozen=True, kw_only=True):
     content_type: str | None
     charset: str | None
     body: Body
-    accept_removals: bool
+    accepted: bytes | None
+    began_s: float
 
 
 ReadBody = Callable[[Job, OnProgress], None]
@@ -104,6 +107,12 @@ def config_digest(plan: Plan, reading: Reading) -> bytes:
     return plan.digest + msgspec.json.encode([reading.format, reading.doctype])
 
 
+def fetch_digest(request: FetchRequest) -> bytes:
+    """What stands for where a body comes from and who asks for it; passwords and tokens play no part."""
+    user = request.auth[0] if isinstance(request.auth, tuple) else None
+    return sha256(msgspec.json.encode([request.url, request.headers, user])).digest()
+
+
 def sync_feed(
     feed: Feed,
     *,
@@ -113,7 +122,7 @@ def sync_feed(
     read: ReadBody,
     trigger: str,
     holder: str,
-    accept_removals: bool = False,
+    accepted: bytes | None = None,
     on_started: Callable[[int], None] = lambda _: None,
     on_progress: OnProgress = lambda _: None,
     stop: threading.Event | None = None,
@@ -121,8 +130,11 @@ def sync_feed(
 ) -> SyncRecord:
     """Sync one feed; gives how it went, a failure of the feed included.
 
+    `accepted` are the held removals that a person has agreed to, as `read_held` gives them.
+
     Raises:
         UsageError: (`busy`) the feed is being synced already.
+        SyncStopped: another worker took over the feed meanwhile.
         StoreError: the database cannot be used, so that not even the failure could be recorded.
     """
     started = time.monotonic()
@@ -142,20 +154,28 @@ def sync_feed(
                     duration = time.monotonic() - started
                     record_unchanged(catalog, lease, body, now=now(), duration_s=duration)
                 else:
-                    read(_job(feed, lease, fetched, body, accept_removals), on_progress)
+                    read(_job(feed, lease, fetched, body, accepted, started), on_progress)
             finally:
                 if fetched.owned and fetched.path is not None:
                     fetched.path.unlink(missing_ok=True)
         except Exception as error:
             failure = error if isinstance(error, FeedError) else _bug(error)
-            record_failed(
-                catalog,
-                lease,
-                failure,
-                retry_at=_retry_at(failure, now()),
-                now=now(),
-                duration_s=time.monotonic() - started,
-            )
+            try:
+                record_failed(
+                    catalog,
+                    lease,
+                    failure,
+                    retry_at=_retry_at(failure, now()),
+                    now=now(),
+                    duration_s=time.monotonic() - started,
+                )
+            except SyncStopped:
+                if read_sync(catalog, lease.sync_id).status in (
+                    SyncStatus.RUNNING,
+                    SyncStatus.FAILED,
+                ):
+                    raise
+                # else it was committed, and what failed came after that
             if failure is not error:
                 raise
     return read_sync(catalog, lease.sync_id)
@@ -200,7 +220,7 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             outcome.missing,
             live=outcome.live_before,
             max_removed=reading.max_removed,
-            shown=stage.held() if job.accept_removals else None,
+            shown=None if job.accepted is None else np.frombuffer(job.accepted, dtype=np.int64),
         )
         commit_sync(
             stage,
@@ -212,13 +232,8 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             body=job.body,
             error=_nothing_usable(outcome, reconciler.records),
             now=datetime.now(UTC),
-            elapsed_s=lambda: _seconds_since(job.lease.started_at),
+            elapsed_s=lambda: time.monotonic() - job.began_s,
         )
-    catalog.checkpoint()
-
-
-def _seconds_since(moment: datetime) -> float:
-    return (datetime.now(UTC) - moment).total_seconds()
 
 
 def _nothing_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
@@ -236,12 +251,13 @@ def _nothing_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
 def _conditional(
     request: FetchRequest, state: FeedState, digest: bytes, now: datetime
 ) -> FetchRequest:
-    """The request with the validators of the stored body, unless it was read under another configuration.
+    """The request with the validators of the stored body, unless it came from elsewhere or was read otherwise.
 
     Servers can be wrong about their validators, so once a day a feed is fetched without them.
     """
     due = state.full_fetch_at is None or now - state.full_fetch_at >= FULL_FETCH_EVERY
-    if state.config_digest != digest or due:
+    elsewhere = state.fetch_digest != fetch_digest(request)
+    if state.config_digest != digest or elsewhere or due:
         return request
     return msgspec.structs.replace(request, etag=state.etag, last_modified=state.last_modified)
 
@@ -262,6 +278,7 @@ def _body(
         digest=(state.body_digest if not_modified else fetched.digest) or b"",
         size_bytes=fetched.size,
         config_digest=digest,
+        fetch_digest=fetch_digest(request),
         etag=fetched.etag or (state.etag if not_modified else None),
         last_modified=fetched.last_modified or (state.last_modified if not_modified else None),
         max_age_until=None if max_age is None else now + max_age,
@@ -269,7 +286,9 @@ def _body(
     )
 
 
-def _job(feed: Feed, lease: Lease, fetched: Fetched, body: Body, accept_removals: bool) -> Job:
+def _job(
+    feed: Feed, lease: Lease, fetched: Fetched, body: Body, accepted: bytes | None, began_s: float
+) -> Job:
     return Job(
         lease=lease,
         reading=feed.reading,
@@ -278,7 +297,8 @@ def _job(feed: Feed, lease: Lease, fetched: Fetched, body: Body, accept_removals
         content_type=fetched.content_type,
         charset=fetched.charset,
         body=body,
-        accept_removals=accept_removals,
+        accepted=accepted,
+        began_s=began_s,
     )
 
 

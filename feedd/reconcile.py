@@ -6,6 +6,7 @@ wins; one that says the same is counted as a duplicate; one that says something 
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -69,6 +70,7 @@ class Stage(Protocol):
     def add_rejects(self, rows: Sequence[RejectRow]) -> None: ...
     def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]: ...
     def stored(self, item_ids: Sequence[str]) -> dict[str, StoredItem]: ...
+    def stored_keys(self, item_ids: Sequence[str]) -> Iterable[int]: ...
     def open_rejects(self) -> Iterable[tuple[int, str | None, int, bytes, bool]]: ...
 
 
@@ -142,12 +144,12 @@ class Reconciler:
         self._new_rejects = 0
         self._rejected_ids: list[str] = []
         self._old_rejects: dict[int, tuple[str | None, int]] = {}
-        self._old_duplicates: dict[bytes, list[int]] = {}
+        self._old_duplicates: dict[bytes, deque[int]] = {}
         self._kept_duplicates: set[int] = set()
         for reject, item_id, position, fingerprint, duplicate in stage.open_rejects():
             self._old_rejects[reject] = (item_id, position)
             if duplicate:
-                self._old_duplicates.setdefault(fingerprint, []).append(reject)
+                self._old_duplicates.setdefault(fingerprint, deque()).append(reject)
 
     def take(self, slices: Slices) -> None:
         """Take the next records of the body."""
@@ -335,7 +337,7 @@ class Reconciler:
         if reject.item_id is not None:
             self._rejected_ids.append(reject.item_id)
         if duplicate and self._old_duplicates.get(fingerprint):
-            key = self._old_duplicates[fingerprint].pop(0)
+            key = self._old_duplicates[fingerprint].popleft()
             self._kept_duplicates.add(key)
             if self._old_rejects[key][1] != reject.position:
                 self._reject_rows.append(moved_reject(key, reject.position))
@@ -361,8 +363,8 @@ class Reconciler:
         """A reject whose id can be read counts as seen, so the item that is stored under that id stays."""
         if not self._stored_any:
             return
-        for stored in self._stage.stored(self._rejected_ids).values():
-            slot = self._known.slot_of(stored.item)
+        for key in self._stage.stored_keys(self._rejected_ids):
+            slot = self._known.slot_of(key)
             if slot >= 0:
                 self._known.kept[slot] = True
 
@@ -433,7 +435,8 @@ def guard_removals(
     """
     accepted = missing[:0] if shown is None else np.intersect1d(missing, shown)
     rest = np.setdiff1d(missing, accepted)
-    too_many = len(rest) > MIN_HELD_REMOVALS and len(rest) > max_removed * live
-    if len(rest) and (too_many or len(rest) == live):
+    left = live - len(accepted)
+    too_many = len(rest) > MIN_HELD_REMOVALS and len(rest) > max_removed * left
+    if len(rest) and (too_many or len(rest) == left):
         return accepted, rest
     return missing, missing[:0]

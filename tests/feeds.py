@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from feedd import ingest
 from feedd.model import SyncRecord
 from feedd.store.commit import Body
 from feedd.store.database import Database
-from feedd.store.feeds import begin_sync
+from feedd.store.feeds import begin_sync, read_held
 from feedd.store.read import read_changes, read_items, read_rejects, read_sync
 
 READING = ingest.Reading(schema="item")
@@ -42,8 +43,10 @@ def take_in(
                 digest=hashlib.sha256(content).digest(),
                 size_bytes=len(content),
                 config_digest=b"",
+                fetch_digest=b"",
             ),
-            accept_removals=accept_removals,
+            accepted=read_held(catalog, feed) if accept_removals else None,
+            began_s=time.monotonic(),
         ),
         catalog,
         lambda _: None,

@@ -1,6 +1,7 @@
 """The wired application: what the doors ask of it."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,53 @@ def test_an_address_that_is_a_secret_is_not_shown(place: ingest.Place, tmp_path:
     feeds = {"shop": FeedSettings(name="shop", url=secret, every_s=60.0)}
     app = App(Settings(state_dir=Path(place.state_dir), socket=tmp_path / "s", feeds=feeds))
     assert app.feed("shop").url == "(env SHOP_URL)"
+    app.close()
+
+
+def test_a_feed_that_moved_is_fetched_without_the_old_validators(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    server.bodies["/old"] = json.dumps([{"id": "a", "title": "Old"}]).encode()
+    server.bodies["/new"] = json.dumps([{"id": "a", "title": "New"}]).encode()
+    feeds = {
+        path: FeedSettings(
+            name="shop", url=server.url(path), every_s=60.0, allow_private=("127.0.0.0/8",)
+        )
+        for path in ("/old", "/new")
+    }
+    (tmp_path / "state").mkdir()
+    settings = Settings(
+        state_dir=tmp_path / "state", socket=tmp_path / "s", feeds={"shop": feeds["/old"]}
+    )
+    app = App(settings)
+    app.sync("shop", trigger="resync")
+    app.sync("shop", trigger="resync")
+    assert "If-None-Match" in server.requests[-1][1]
+    app.reload(
+        Settings(
+            state_dir=settings.state_dir, socket=settings.socket, feeds={"shop": feeds["/new"]}
+        )
+    )
+    app.sync("shop", trigger="resync")
+    assert "If-None-Match" not in server.requests[-1][1]
+    assert app.find_item("a").fields["title"] == "New"
+    app.close()
+
+
+def test_a_sync_that_feedd_stopped_is_no_fault_of_the_feed(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    server.bodies["/shop"] = b"[]"
+    feed = FeedSettings(
+        name="shop", url=server.url("/shop"), every_s=60.0, allow_private=("127.0.0.0/8",)
+    )
+    (tmp_path / "state").mkdir()
+    app = App(Settings(state_dir=tmp_path / "state", socket=tmp_path / "s", feeds={"shop": feed}))
+    stop = threading.Event()
+    stop.set()
+    record = app.sync("shop", trigger="schedule", stop=stop)
+    assert (record.status, record.error and record.error.code) == ("failed", "stopped")
+    assert (app.feed("shop").failures, app.feed("shop").error) == (0, None)
     app.close()
 
 

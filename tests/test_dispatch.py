@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from servers import FeedServer, feed_server
 
+from feedd import dispatch
 from feedd.app import App, build
 from feedd.dispatch import Dispatcher, Ticket
 from feedd.errors import NotFound, SyncStopped
@@ -73,7 +74,7 @@ def test_one_that_was_asked_for_runs_after_the_one_that_runs(app: App, server: F
     second = dispatcher.submit("one", trigger="resync")
     third = dispatcher.submit("one", trigger="resync", accept_removals=True)
     assert second is third is not running
-    assert second.accept_removals
+    assert second.accepted == b""
     server.delay.set()
     assert ended(running) == "applied"
     assert ended(second) == "unchanged"
@@ -105,6 +106,61 @@ def test_stopping_ends_what_runs_and_what_waits(app: App, server: FeedServer) ->
     with pytest.raises(SyncStopped):
         dispatcher.submit("two", trigger="resync")
     server.delay.set()
+
+
+def test_tickets_that_no_thread_has_taken_up_end_when_it_stops(
+    app: App, server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "MOST_AT_ONCE", 1)
+    server.delay.clear()
+    dispatcher = Dispatcher(app)
+    begun(dispatcher.submit("one", trigger="schedule"))
+    queued = dispatcher.submit("two", trigger="resync")
+    dispatcher.stop()
+    assert queued.done.is_set()
+    assert isinstance(queued.error, SyncStopped)
+    server.delay.set()
+
+
+def test_what_goes_wrong_after_a_sync_costs_no_other(app: App) -> None:
+    def broken(_ticket: Ticket) -> None:
+        raise ZeroDivisionError
+
+    dispatcher = Dispatcher(app, on_done=broken)
+    assert ended(dispatcher.submit("one", trigger="resync")) == "applied"
+    assert ended(dispatcher.submit("one", trigger="resync")) == "unchanged"
+    dispatcher.stop()
+
+
+def test_a_request_that_comes_twice_is_one(app: App) -> None:
+    dispatcher = Dispatcher(app)
+    first = dispatcher.submit("one", trigger="resync", request_id="a")
+    ended(first)
+    assert dispatcher.submit("one", trigger="resync", request_id="a") is first
+    assert dispatcher.submit("one", trigger="resync", request_id="b") is not first
+    assert dispatcher.submit("two", trigger="resync", request_id="a") is not first
+    dispatcher.stop()
+
+
+def test_what_is_accepted_is_what_was_held_when_it_was_typed(app: App, server: FeedServer) -> None:
+    def products(count: int) -> bytes:
+        return json.dumps([{"id": str(n), "title": "Mug"} for n in range(count)]).encode()
+
+    dispatcher = Dispatcher(app)
+    for count in (100, 60):
+        server.bodies["/one"] = products(count)
+        status = ended(dispatcher.submit("one", trigger="resync"))
+    assert status == "held"
+    server.delay.clear()
+    server.bodies["/one"] = products(5)  # and meanwhile it gets worse
+    running = begun(dispatcher.submit("one", trigger="schedule"))
+    accepting = dispatcher.submit("one", trigger="resync", accept_removals=True)
+    assert accepting is not running
+    server.delay.set()
+    assert ended(running) == ended(accepting) == "held"
+    assert app.feed("one").items == 60
+    assert app.feed("one").held_removals == 55
+    dispatcher.stop()
 
 
 def test_a_feed_that_is_not_there_is_refused_at_once(app: App) -> None:

@@ -106,6 +106,28 @@ def test_what_is_accepted_is_what_was_shown(catalog: Database, tmp_path: Path) -
     assert set(live(catalog)) == {str(n) for n in range(10)}
 
 
+def test_what_is_left_after_accepting_is_judged_by_itself(
+    catalog: Database, tmp_path: Path
+) -> None:
+    take_in(catalog, tmp_path, [item(str(n)) for n in range(10)])
+    assert take_in(catalog, tmp_path, [item(str(n)) for n in range(4)]).status == "held"
+    record = take_in(catalog, tmp_path, [], accept_removals=True)
+    assert record.counts is not None
+    assert (record.status, record.counts.removed, record.counts.held_removals) == ("held", 6, 4)
+    assert set(live(catalog)) == {"0", "1", "2", "3"}
+
+
+def test_one_record_repeated_many_times_is_no_cliff(catalog: Database, tmp_path: Path) -> None:
+    """Each search for a free reject, or a known repeat, goes on where the last one ended: else this takes minutes."""
+    for repeated in ({"title": "no id"}, item("0", title="another")):
+        many = [item("0"), *[repeated] * 30_000]
+        take_in(catalog, tmp_path, many, feed="many")
+        record = take_in(catalog, tmp_path, [*many, item("1", title=str(repeated))], feed="many")
+        assert record.counts is not None
+        assert record.counts.rejected == 30_000
+        assert record.counts.unchanged + record.counts.updated == 1
+
+
 def test_an_empty_feed_is_always_held(catalog: Database, tmp_path: Path) -> None:
     take_in(catalog, tmp_path, [item("a"), item("b")])
     record = take_in(catalog, tmp_path, [])

@@ -144,6 +144,25 @@ def test_a_public_key_is_six_characters_and_opens_nothing(place: ingest.Place) -
     people.close()
 
 
+def _lose_the_connection(database: Database) -> None:
+    with database.transaction() as connection:
+        ours = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        with database.connect() as other:
+            other.exec_driver_sql(f"SELECT pg_terminate_backend({ours})")
+        connection.exec_driver_sql("UPDATE stream SET last_seq = 5")
+
+
+def test_a_lost_connection_is_an_error_of_the_store(place: ingest.Place) -> None:
+    if place.url is None:
+        pytest.skip("SQLite has no connection to lose")
+    database = opened(place, "catalog")
+    with pytest.raises(StoreError, match="catalog database"):
+        _lose_the_connection(database)
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("SELECT last_seq FROM stream").scalar() == 0
+    database.close()
+
+
 def test_a_checkpoint_waits_for_nobody(tmp_path: Path) -> None:
     database = open_database("catalog", state_dir=tmp_path, url=None)
     migrate(database)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection, bindparam, text, update
 
-from feedd.errors import FeedError
+from feedd.errors import STOPPED, FeedError
 from feedd.fingerprints import Int64s, Known
 from feedd.model import Counts, ErrorInfo, SyncStatus
 from feedd.reconcile import Outcome
@@ -70,6 +70,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
     size_bytes: int
     config_digest: bytes
+    fetch_digest: bytes
     etag: str | None = None
     last_modified: str | None = None
     max_age_until: datetime | None = None
@@ -217,7 +218,7 @@ def record_failed(
     now: datetime,
     duration_s: float,
 ) -> Ending:
-    """End a sync that failed; the catalog stands as it is."""
+    """End a sync that failed; the catalog stands as it is. One that feedd itself has stopped is no fault of the feed."""
     with database.transaction() as connection:
         feed = connection.execute(
             text("SELECT rejected, warnings, held_removals FROM feeds WHERE id = :feed"),
@@ -232,17 +233,14 @@ def record_failed(
             duration_s=duration_s,
             error=error.info,
         )
-        close_lease(
-            connection,
-            lease,
-            {
-                "status": SyncStatus.FAILED,
-                "error": _error(error.info),
-                "failures": FEEDS.c.failures + 1,
-                "last_sync_at": lease.started_at,
-                "retry_at": retry_at,
-            },
-        )
+        fault = {
+            "status": SyncStatus.FAILED,
+            "error": _error(error.info),
+            "failures": FEEDS.c.failures + 1,
+            "last_sync_at": lease.started_at,
+            "retry_at": retry_at,
+        }
+        close_lease(connection, lease, {} if error.code == STOPPED else fault)
         _end_sync(connection, lease, ending)
     return ending
 
@@ -254,6 +252,7 @@ def _validators(stored: Body | None, seen: Body) -> dict[str, Any]:
         "last_modified": stored.last_modified if stored else None,
         "body_digest": stored.digest if stored else None,
         "config_digest": stored.config_digest if stored else None,
+        "fetch_digest": stored.fetch_digest if stored else None,
         "full_fetch_at": seen.full_fetch_at,
         "max_age_until": seen.max_age_until,
     }

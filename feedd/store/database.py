@@ -17,8 +17,11 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     OperationalError,
+    PendingRollbackError,
     ProgrammingError,
+    SQLAlchemyError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from feedd.errors import StoreError
 
@@ -56,6 +59,8 @@ class Database:
             raise  # a bug of ours, or the caller's to handle
         except DBAPIError as error:
             raise StoreError(f"the {self.name} database: {_reason(error)}") from error
+        except (PendingRollbackError, PoolTimeoutError) as error:
+            raise StoreError(f"the {self.name} database does not answer") from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -69,6 +74,7 @@ class Database:
             with contextlib.suppress(StoreError), self.connect() as connection:
                 connection.exec_driver_sql("PRAGMA busy_timeout=0")
                 try:
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
                     connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 finally:
                     connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
@@ -87,8 +93,11 @@ def open_database(name: str, *, state_dir: Path, url: str | None) -> Database:
     """The database of that name: `state_dir/NAME.db`, or the schema NAME of the PostgreSQL database at `url`."""
     if url is None:
         engine = create_engine(
-            f"sqlite:///{state_dir / f'{name}.db'}", isolation_level="AUTOCOMMIT", pool_size=16
-        )
+            f"sqlite:///{state_dir / f'{name}.db'}",
+            isolation_level="AUTOCOMMIT",
+            pool_size=16,
+            max_overflow=80,
+        )  # more than all threads together: none that waits for the write lock may keep a reader out
         event.listen(engine, "connect", _prepare_sqlite)
     else:
         engine = create_engine(
@@ -101,6 +110,10 @@ def open_database(name: str, *, state_dir: Path, url: str | None) -> Database:
                 "options": f"-csearch_path={name} -csynchronous_commit=on",
                 "application_name": f"feedd {name}",
                 "connect_timeout": 10,
+                "keepalives_idle": 30,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 60_000,
             },
         )
     return Database(name, engine)
@@ -121,7 +134,7 @@ def transaction(connection: Connection) -> Iterator[None]:
         connection.exec_driver_sql("COMMIT")
     except BaseException:
         # the connection may be gone, and SQLite ends the transaction by itself when a disk is full
-        with contextlib.suppress(DBAPIError):
+        with contextlib.suppress(SQLAlchemyError):
             connection.exec_driver_sql("ROLLBACK")
         raise
 

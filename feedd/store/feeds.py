@@ -29,6 +29,7 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     last_modified: str | None = None
     body_digest: bytes | None = None
     config_digest: bytes | None = None
+    fetch_digest: bytes | None = None
     status: SyncStatus | None = None
     error: ErrorInfo | None = None
     failures: int = 0
@@ -216,6 +217,12 @@ def forget_fingerprints(database: Database, feed: str) -> None:
             .where(FEEDS.c.id == feed_id)
             .values(etag=None, last_modified=None, body_digest=None)
         )
+
+
+def read_held(database: Database, feed: str) -> bytes:
+    """The keys of the items whose removal is held, as packed 64-bit integers."""
+    with database.connect() as connection:
+        return connection.execute(select(FEEDS.c.held).where(FEEDS.c.name == feed)).scalar() or b""
 
 
 def stream_position(database: Database) -> tuple[str, int]:

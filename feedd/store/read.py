@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from feedd.errors import NotFound
 from feedd.model import (
@@ -19,7 +19,7 @@ from feedd.model import (
     SyncStatus,
 )
 from feedd.store.database import Database
-from feedd.store.feeds import FEEDS, SYNCS
+from feedd.store.feeds import FEEDS, SYNCS, stream_position
 from feedd.store.tables import KINDS, NUMBER_BITS, ChangeRow, ItemRow, RejectRow
 
 ITEMS = ItemRow.__table__  # type: ignore[attr-defined]
@@ -100,24 +100,7 @@ def read_changes(
     before: int | None = None,
 ) -> list[Change]:
     """Changes with a number above `since` (and below `before`), in the order of the stream."""
-    query = (
-        select(
-            _SEQ.label("seq"),
-            FEEDS.c.name.label("feed"),
-            ITEMS.c.item_id,
-            CHANGES.c.kind,
-            CHANGES.c.fields,
-            SYNCS.c.id.label("sync"),
-            SYNCS.c.finished_at.label("at"),
-        )
-        .join(CHANGES, CHANGES.c.sync_id == SYNCS.c.id)
-        .join(FEEDS, FEEDS.c.id == SYNCS.c.feed_id)
-        .join(ITEMS, ITEMS.c.id == CHANGES.c.item)
-        .where(SYNCS.c.first_seq.is_not(None), since < _SEQ)
-        .where(SYNCS.c.first_seq + SYNCS.c.change_count > since)
-    )
-    if before is not None:
-        query = query.where(before > _SEQ, SYNCS.c.first_seq < before)
+    query = _changes_between(since, before)
     if feeds is not None:
         query = query.where(FEEDS.c.name.in_(feeds))
     if sync is not None:
@@ -128,6 +111,12 @@ def read_changes(
         query = query.where(ITEMS.c.item_id.in_(items))
     order = [SYNCS.c.first_seq, CHANGES.c.ordinal]
     query = query.order_by(*[column.desc() if descending else column for column in order])
+    rows: Sequence[Any] = ()
+    if feeds is sync is kinds is items is None:
+        # numbers have no gaps, so where a page ends is known; without that, all changes of a large sync are sorted
+        rows = _rows(database, query.where(_page_of(database, since, before, limit, descending)))
+    if len(rows) < limit:
+        rows = _rows(database, query.limit(limit))
     return [
         Change(
             seq=row.seq,
@@ -138,8 +127,48 @@ def read_changes(
             sync=row.sync,
             at=row.at,
         )
-        for row in _rows(database, query.limit(limit))
+        for row in rows
     ]
+
+
+def _changes_between(since: int, before: int | None) -> Select[Any]:
+    """The rows of all changes in a part of the stream; the search begins at the sync that the part begins in."""
+    newest = select(func.max(SYNCS.c.first_seq))
+    first = newest.where(SYNCS.c.first_seq <= since + 1).scalar_subquery()
+    query = (
+        select(
+            _SEQ.label("seq"),
+            FEEDS.c.name.label("feed"),
+            ITEMS.c.item_id,
+            CHANGES.c.kind,
+            CHANGES.c.fields,
+            SYNCS.c.id.label("sync"),
+            SYNCS.c.finished_at.label("at"),
+        )
+        .select_from(SYNCS.join(CHANGES, CHANGES.c.sync_id == SYNCS.c.id))
+        .join(FEEDS, FEEDS.c.id == SYNCS.c.feed_id)
+        .join(ITEMS, ITEMS.c.id == CHANGES.c.item)
+        .where(SYNCS.c.first_seq >= func.coalesce(first, 0))
+        .where(CHANGES.c.ordinal > since - SYNCS.c.first_seq)
+    )
+    if before is None:
+        return query
+    return query.where(SYNCS.c.first_seq < before, CHANGES.c.ordinal < before - SYNCS.c.first_seq)
+
+
+def _page_of(
+    database: Database, since: int, before: int | None, limit: int, descending: bool
+) -> ColumnElement[bool]:
+    """The condition that leaves one page of the whole stream."""
+    if not descending:
+        last = since + limit
+        return and_(SYNCS.c.first_seq <= last, CHANGES.c.ordinal <= last - SYNCS.c.first_seq)
+    top = stream_position(database)[1] + 1 if before is None else before
+    first = select(func.max(SYNCS.c.first_seq)).where(SYNCS.c.first_seq <= top - limit)
+    return and_(
+        SYNCS.c.first_seq >= func.coalesce(first.scalar_subquery(), 0),
+        CHANGES.c.ordinal >= top - limit - SYNCS.c.first_seq,
+    )
 
 
 def read_syncs(

@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, text
 
 from feedd.fingerprints import Int64s, Known
@@ -50,13 +49,6 @@ class DatabaseStage:
             {"feed": self.feed_id},
         ).one()
         return self.key(row.next_item), self.key(row.next_reject)
-
-    def held(self) -> Int64s:
-        """The items whose removal is held since the last sync."""
-        packed = self.connection.execute(
-            text("SELECT held FROM feeds WHERE id = :feed"), {"feed": self.feed_id}
-        ).scalar()
-        return np.frombuffer(packed or b"", dtype=np.int64)
 
     def known(self) -> Known:
         """The fingerprints of the last sync."""
@@ -113,6 +105,13 @@ class DatabaseStage:
             )
             for row in self._among(query, item_ids)
         }
+
+    def stored_keys(self, item_ids: Sequence[str]) -> Iterator[int]:
+        """The keys of those that the catalog holds, live or removed."""
+        condition = among(self.connection, "item_id")
+        query = f"SELECT id FROM items WHERE feed_id = :feed AND {condition}"  # noqa: S608
+        for row in self._among(query, item_ids):
+            yield row.id
 
     def _among(self, query: str, values: Sequence[str]) -> Iterator[Any]:
         for start in range(0, len(values), LOOKUP):

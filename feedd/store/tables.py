@@ -78,6 +78,7 @@ class FeedRow(CatalogTable, table=True):
     last_modified: str | None = Field(default=None, sa_type=Text)
     body_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
     config_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
+    fetch_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
     # how the last sync went
     status: str | None = Field(default=None, sa_type=Text)
     error: str | None = Field(default=None, sa_type=Text)
@@ -106,7 +107,7 @@ class SyncRow(CatalogTable, table=True):
 
     __tablename__ = "syncs"
     __table_args__ = (
-        Index("ix_syncs_first_seq", "first_seq"),
+        Index("ux_syncs_first_seq", "first_seq", unique=True),
         Index("ix_syncs_feed", "feed_id", "id"),
     )
     id: int | None = Field(default=None, primary_key=True)

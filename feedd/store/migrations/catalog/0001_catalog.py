@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("last_modified", sa.Text),
         sa.Column("body_digest", sa.LargeBinary),
         sa.Column("config_digest", sa.LargeBinary),
+        sa.Column("fetch_digest", sa.LargeBinary),
         sa.Column("status", sa.Text),
         sa.Column("error", sa.Text),
         sa.Column("failures", sa.Integer, nullable=False),
@@ -64,7 +65,7 @@ def upgrade() -> None:
         sa.Column("first_seq", sa.BigInteger),
         sa.Column("change_count", sa.BigInteger, nullable=False),
     )
-    op.create_index("ix_syncs_first_seq", "syncs", ["first_seq"])
+    op.create_index("ux_syncs_first_seq", "syncs", ["first_seq"], unique=True)
     op.create_index("ix_syncs_feed", "syncs", ["feed_id", "id"])
     op.create_table(
         "items",
