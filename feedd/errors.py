@@ -3,6 +3,7 @@
     FeeddError
     ├── ConfigError            the configuration is wrong: every problem with file and line      exit 2
     ├── UsageError             a command or request names something that is not there            exit 2
+    ├── Unavailable            something of the machine is not to be had now, such as a port     exit 1
     ├── StateInUse             another feedd holds the state directory                           exit 75
     ├── FeedError              this feed cannot be synced now; recorded, shown, next feed        exit 1
     │   ├── FetchError         it could not be fetched
@@ -61,6 +62,13 @@ class NotFound(UsageError):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message, code="not_found", hint=hint)
+
+
+class Unavailable(FeeddError):
+    """The machine does not give what feedd needs just now: an address to listen on, a running server."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message}. {hint}" if hint else message)
 
 
 class StateInUse(FeeddError):

@@ -230,21 +230,28 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             held=held,
             known=known,
             body=job.body,
-            error=_nothing_usable(outcome, reconciler.records),
+            error=_hardly_usable(outcome, reconciler.records),
             now=datetime.now(UTC),
             elapsed_s=lambda: time.monotonic() - job.began_s,
         )
 
 
-def _nothing_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
-    """A feed whose every record is rejected is read with the wrong schema more often than it is all wrong."""
-    counts = outcome.counts
-    if not records or counts.rejected < records:
+def _hardly_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
+    """A feed whose records are mostly rejected is read with the wrong schema, or broken, more often than not."""
+    rejected = outcome.counts.rejected
+    if rejected * 2 < records or not rejected:
         return None
+    if rejected < records:
+        said = f"{rejected:,} of its {records:,} records could not be used"
+    else:
+        said = (
+            f"none of its {records:,} records could be used"
+            if records > 1
+            else "its one record could not be used"
+        )
+    hint = "See `feedd rejects` for why: the schema or its [fields] may not fit this feed, or the feed is broken."
     return ErrorInfo(
-        code="all_rejected",
-        message=f"none of the {records} records could be used",
-        hint="See `feedd rejects` for why; the schema, or its [fields], may not fit this feed.",
+        code="mostly_rejected" if rejected < records else "all_rejected", message=said, hint=hint
     )
 
 

@@ -162,7 +162,7 @@ def _redacted(key: str, value: Any, depth: int = 0) -> Any:
         }
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
         return [_redacted("", each, depth + 1) for each in value]
-    text = redact_text(str(value))
+    text = redact_text(str(value)).rstrip("\n")
     if key in _MANY_LINES:
         return "\n".join(escaped(line) for line in text.splitlines())
     return escaped(text)

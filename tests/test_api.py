@@ -1,5 +1,6 @@
 """The HTTP API, over a real unix socket, on both databases."""
 
+import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -285,3 +286,87 @@ def test_openapi_says_what_a_request_needs(api: Api) -> None:
             assert "$ref" not in json.dumps(content["schema"])
             status, _ = api.request("POST", path, content["example"])
             assert status in (201, 202)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/feed-syncs/99999999999999999999999",
+        "/api/feed-syncs/-1",
+        "/api/catalog-changes?filter=greater-than(seq,99999999999999999999999)",
+        "/api/catalog-items?filter=equals(id," + "[" * 9000,
+        "/api/catalog-items?filter=" + "and(" * 2000,
+        "/api/catalog-items?filter=equals(id,%22a%00%22)",
+        "/api/catalog-items?sort=price",
+        "/api/feeds?sort=name",
+        "/api/catalog-items?filtre=equals(id,1)",
+        *(
+            f"/api/{kind}s?page[cursor]={base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()}"
+            for kind in (
+                "catalog-item",
+                "catalog-change",
+                "feed",
+                "feed-sync",
+                "feed-reject",
+                "feed-warning",
+            )
+            for cursor in (
+                [kind],
+                [kind, None],
+                [kind, []],
+                [kind, [10**30, 1]],
+                [kind, [-1]],
+                [[]],
+                {},
+                1,
+            )
+        ),
+    ],
+)
+def test_nonsense_is_refused_as_a_document(api: Api, path: str) -> None:
+    assert api.refused("GET", path, 400)["code"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"\xff", b"[" * 100_000, {"data": {}}, {"data": {"type": "bogus"}}],
+)
+def test_a_body_that_cannot_be_used_is_refused(api: Api, body: Any) -> None:
+    api.refused("POST", "/api/feed-syncs", 400, body)
+    api.refused("POST", "/api/api-keys", 400, body)
+
+
+def test_a_keys_name_is_one_line_of_text(api: Api) -> None:
+    for name in ("", "  ", "a\x1b[31m", "x" * 201):
+        attributes = {"kind": "private", "name": name}
+        api.refused("POST", "/api/api-keys", 400, {"data": {"attributes": attributes}})
+
+
+def test_a_link_to_itself_leads_there(api: Api) -> None:
+    api.sync("shop", [item("a/b ü"), {"id": "w", "title": "x", "price": "?"}, {"id": "r"}])
+    api.request("POST", "/api/api-keys", {"data": {"attributes": {"kind": "private", "name": "k"}}})
+    for kind in (
+        "feed",
+        "feed-sync",
+        "feed-reject",
+        "feed-warning",
+        "catalog-item",
+        "catalog-change",
+        "api-key",
+    ):
+        for resource in api.get(f"/api/{kind}s")["data"]:
+            if "links" in resource:
+                assert api.get(resource["links"]["self"])["data"]["id"] == resource["id"]
+
+
+def test_a_request_sent_again_is_carried_out_once(api: Api) -> None:
+    def post(key: str) -> int:
+        connection = UnixConnection(api.folder / "api.sock")
+        feed = {"data": {"type": "feed", "id": "shop"}}
+        body = json.dumps({"data": {"relationships": {"feed": feed}}})
+        connection.request("POST", "/api/feed-syncs", body, {"Idempotency-Key": key})
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return int(answer["data"]["id"])
+
+    assert post("one") == post("one") != post("two")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from feedd.api.access import TheApp
 from feedd.api.documents import Resource, one
 from feedd.api.filters import Condition, FilterError
-from feedd.api.listing import CursorError, List, texts_of, values_of
+from feedd.api.listing import CursorError, List, Number, texts_of, values_of
 from feedd.app import App
 from feedd.errors import NotFound
 from feedd.model import CatalogItem, Change, ChangeKind
@@ -28,7 +28,7 @@ def list_items(app: TheApp, listing: List) -> Response:
             "removed": ("equals", "any"),
         }
     )
-    position = listing.position("catalog-item")
+    position = listing.position("catalog-item", tuple[Number])
     rows = app.items(
         feeds=_feeds(app, conditions),
         ids=_item_ids(conditions),
@@ -60,11 +60,12 @@ def list_changes(app: TheApp, listing: List) -> Response:
             "item": ("equals", "any"),
             "kind": ("equals", "any"),
             "seq": ("greater-than",),
-        }
+        },
+        sorts=("seq", "-seq"),
     )
     stream_id, last_seq = app.stream_position()
-    descending = _descending(listing.sort)
-    position = listing.position("catalog-change")
+    descending = listing.sort == "-seq"
+    position = listing.position("catalog-change", tuple[str, Number])
     if position is not None and position[0] != stream_id:
         raise CursorError(
             "this cursor belongs to another history of the catalog",
@@ -115,7 +116,7 @@ def item_resource(app: App, item: CatalogItem) -> Resource:
 
 def change_resource(change: Change) -> Resource:
     """A change as a resource."""
-    return Resource("catalog-change", str(change.seq), change)
+    return Resource("catalog-change", str(change.seq), change, has_page=False)
 
 
 def _feeds(app: App, conditions: list[Condition]) -> list[str] | None:
@@ -153,12 +154,6 @@ def _kinds(conditions: list[Condition]) -> list[ChangeKind] | None:
 
 def _since(conditions: list[Condition]) -> int:
     numbers = [c.value for c in conditions if c.field == "seq"]
-    if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
-        raise FilterError("greater-than(seq,…) takes a whole number")
+    if not all(type(n) is int and abs(n) < 2**62 for n in numbers):
+        raise FilterError("greater-than(seq,…) takes a whole number, as changes have them")
     return int(max([0, *numbers]))
-
-
-def _descending(sort: str | None) -> bool:
-    if sort in (None, "seq", "-seq"):
-        return sort == "-seq"
-    raise CursorError(f"changes cannot be sorted by {sort!r}", hint="Use sort=seq or sort=-seq.")

@@ -15,6 +15,7 @@ from feedd.errors import (
     StateInUse,
     StoreError,
     SyncStopped,
+    Unavailable,
     UsageError,
 )
 
@@ -25,6 +26,7 @@ STATUSES: dict[type[FeeddError], tuple[int, str]] = {
     UsageError: (400, "Invalid input."),
     SyncStopped: (503, "Stopping."),
     StoreError: (503, "The database is not available."),
+    Unavailable: (503, "Not available."),
     StateInUse: (503, "The state directory is in use."),
     FeedError: (502, "The feed failed."),
 }
@@ -43,14 +45,14 @@ class Resource(msgspec.Struct, frozen=True):
     type: str
     id: str
     attributes: Any
+    has_page: bool = True
 
     def document(self) -> dict[str, Any]:
-        return {
-            "type": self.type,
-            "id": self.id,
-            "attributes": self.attributes,
-            "links": {"self": f"/api/{self.type}s/{quote(self.id, safe='')}"},
-        }
+        """The resource object; with a link to itself where it can be asked for by itself."""
+        made = {"type": self.type, "id": self.id, "attributes": self.attributes}
+        if self.has_page:
+            made["links"] = {"self": f"/api/{self.type}s/{quote(self.id, safe='')}"}
+        return made
 
 
 def one(resource: Resource, *, status: int = 200) -> Response:

@@ -1,15 +1,15 @@
 """Feeds, their syncs, and what they could not use."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Header, Path, Response
 from msgspec import Struct
 
 from feedd.api.access import TheApp, TheDispatcher
 from feedd.api.body import described, json_body
 from feedd.api.documents import Resource, one
-from feedd.api.listing import List, texts_of
+from feedd.api.listing import List, Number, texts_of
 from feedd.errors import UsageError
 from feedd.model import CatalogItem, FeedView, OpenReject, SyncRecord, SyncStatus
 
@@ -19,7 +19,7 @@ START_WITHIN_S = 5.0
 
 class _FeedData(Struct):
     id: str
-    type: str = "feed"
+    type: Literal["feed"] = "feed"
 
 
 class _FeedRelation(Struct):
@@ -36,7 +36,7 @@ class _SyncOptions(Struct, forbid_unknown_fields=True):
 
 class _SyncData(Struct):
     relationships: _Relationships
-    type: str = "feed-sync"
+    type: Literal["feed-sync"] = "feed-sync"
     attributes: _SyncOptions = msgspec.field(default_factory=_SyncOptions)
 
 
@@ -58,7 +58,7 @@ SYNC_EXAMPLE = {
 @router.get("/feeds", summary="The configured feeds with their state")
 def list_feeds(app: TheApp, listing: List) -> Response:
     names = texts_of(listing.conditions({"id": ("equals", "any")}), "id")
-    after = listing.position("feed")
+    after = listing.position("feed", tuple[str])
     feeds = [feed for feed in app.feeds() if names is None or feed.name in names]
     if after is not None:
         order = [feed.name for feed in feeds]
@@ -78,7 +78,7 @@ def get_feed(app: TheApp, name: str) -> Response:
 def list_syncs(app: TheApp, dispatcher: TheDispatcher, listing: List) -> Response:
     conditions = listing.conditions({"feed": ("equals", "any"), "status": ("equals",)})
     statuses = texts_of(conditions, "status")
-    position = listing.position("feed-sync")
+    position = listing.position("feed-sync", tuple[Number])
     rows = app.syncs(
         feeds=texts_of(conditions, "feed"),
         status=_status(statuses[0]) if statuses else None,
@@ -95,7 +95,9 @@ def list_syncs(app: TheApp, dispatcher: TheDispatcher, listing: List) -> Respons
 
 
 @router.get("/feed-syncs/{sync_id}", summary="One sync, with its progress while it runs")
-def get_sync(app: TheApp, dispatcher: TheDispatcher, sync_id: int) -> Response:
+def get_sync(
+    app: TheApp, dispatcher: TheDispatcher, sync_id: Annotated[int, Path(ge=0, lt=2**62)]
+) -> Response:
     return one(sync_resource(app.sync_record(sync_id), dispatcher))
 
 
@@ -109,22 +111,26 @@ def create_sync(
     app: TheApp,
     dispatcher: TheDispatcher,
     request: Annotated[SyncRequest, Depends(json_body(SyncRequest))],
+    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> Response:
     """Answers once the sync has started; follow it with `GET /api/feed-syncs/{id}`.
 
     A running sync of the same feed is waited for first: what this one is about may have happened after it fetched.
+    After some seconds of that the answer is 409, and this one runs all the same; sent again with the same
+    `Idempotency-Key` (any text of the caller's), the request waits for the same sync.
     """
     data = request.data
     ticket = dispatcher.submit(
         data.relationships.feed.data.id,
         trigger="resync",
         accept_removals=data.attributes.accept_removals,
+        request_id=idempotency_key,
     )
     if not ticket.started.wait(START_WITHIN_S):
         raise UsageError(
             f"feed {ticket.feed} is being synced and this resync waits for that",
             code="busy",
-            hint="It will run; look at GET /api/feed-syncs.",
+            hint="It will run; send this again with its Idempotency-Key, or look at GET /api/feed-syncs.",
         )
     if ticket.sync_id is None:
         raise ticket.error or UsageError("the sync could not start", code="busy")
@@ -134,7 +140,7 @@ def create_sync(
 @router.get("/feed-rejects", summary="Records that could not become items")
 def list_rejects(app: TheApp, listing: List) -> Response:
     conditions = listing.conditions({"feed": ("equals", "any")})
-    position = listing.position("feed-reject")
+    position = listing.position("feed-reject", tuple[Number, Number])
     rows = app.rejects(
         feeds=texts_of(conditions, "feed"),
         after=None if position is None else (int(position[0]), int(position[1])),
@@ -152,7 +158,7 @@ def list_rejects(app: TheApp, listing: List) -> Response:
 @router.get("/feed-warnings", summary="Live items with fields that could not be used")
 def list_warnings(app: TheApp, listing: List) -> Response:
     conditions = listing.conditions({"feed": ("equals", "any")})
-    position = listing.position("feed-warning")
+    position = listing.position("feed-warning", tuple[Number])
     feeds = texts_of(conditions, "feed")
     rows = app.warned_items(
         feeds=list(app.settings.feeds) if feeds is None else feeds,
@@ -179,12 +185,12 @@ def sync_resource(record: SyncRecord, dispatcher: TheDispatcher) -> Resource:
 
 def reject_resource(reject: OpenReject) -> Resource:
     """An open reject as a resource."""
-    return Resource("feed-reject", str(reject.key), reject)
+    return Resource("feed-reject", str(reject.key), reject, has_page=False)
 
 
 def warning_resource(item: CatalogItem) -> Resource:
     """An item with warnings as a resource."""
-    return Resource("feed-warning", str(item.key), item)
+    return Resource("feed-warning", str(item.key), item, has_page=False)
 
 
 def _status(text: str) -> SyncStatus:

@@ -18,6 +18,7 @@ _WORD = re.compile(r"[^\s,()\[\]\"']+")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 MAX_LENGTH = 10_000
+MAX_DEPTH = 20
 
 Supported = Mapping[str, tuple[str, ...]]
 
@@ -46,6 +47,8 @@ def parse_filter(text: str | None, supported: Supported) -> list[Condition]:
         return []
     if len(text) > MAX_LENGTH:
         raise FilterError(f"the filter is longer than {MAX_LENGTH} characters")
+    if "\0" in text:
+        raise FilterError("the filter holds a NUL character, which no value has")
     reader = _Reader(text)
     conditions = reader.conditions()
     for condition in conditions:
@@ -66,6 +69,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self._depth = 0
 
     def conditions(self) -> list[Condition]:
         found = self._sequence()
@@ -84,8 +88,12 @@ class _Reader:
         operator = self._match(_NAME, "an operator such as equals")
         self._expect("(")
         if operator == "and":
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                self._fail("and(…) is nested too deep")
             found = self._sequence()
             self._expect(")")
+            self._depth -= 1
             return found
         field = self._match(_FIELD, "a field").strip()
         self._expect(",")
@@ -94,13 +102,16 @@ class _Reader:
         return [Condition(operator, field, value)]
 
     def _value(self) -> Any:
-        if self._accept("["):
-            values: list[Any] = []
-            while not self._accept("]"):
-                if values:
-                    self._expect(",")
-                values.append(self._value())
-            return values
+        if not self._accept("["):
+            return self._scalar()
+        values: list[Any] = []
+        while not self._accept("]"):
+            if values:
+                self._expect(",")
+            values.append(self._scalar())
+        return values
+
+    def _scalar(self) -> Any:
         self._skip()
         quoted = _STRING.match(self.text, self.at)
         if quoted:

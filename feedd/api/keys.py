@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Response
 from msgspec import Meta, Struct
 
 from feedd.api.access import TheApp, local_only
-from feedd.api.body import described, json_body
+from feedd.api.body import BodyError, described, json_body
 from feedd.api.documents import Resource, one
-from feedd.api.listing import List
+from feedd.api.listing import List, Number
 from feedd.model import ApiKey
 
 router = APIRouter(tags=["api-keys"], dependencies=[Depends(local_only)])
@@ -23,7 +23,7 @@ class _KeyAttributes(Struct):
 
 class _KeyData(Struct):
     attributes: _KeyAttributes
-    type: str = "api-key"
+    type: Literal["api-key"] = "api-key"
 
 
 class KeyRequest(Struct):
@@ -42,7 +42,8 @@ KEY_EXAMPLE = {
 
 @router.get("/api-keys", summary="The API keys, without their secrets")
 def list_keys(app: TheApp, listing: List) -> Response:
-    position = listing.position("api-key")
+    listing.conditions({})
+    position = listing.position("api-key", tuple[Number])
     after = 0 if position is None else int(position[0])
     rows = [key for key in app.list_keys() if key.id > after]
     response: Response = listing.page(
@@ -62,10 +63,15 @@ def create_key(
 ) -> Response:
     """`key` is in this answer only."""
     wanted = request.data.attributes
+    if not wanted.name.isprintable() or not wanted.name.strip():
+        raise BodyError("the name holds a control character, or nothing")
     scopes = wanted.scopes if wanted.kind == "private" else ()
     made, text = app.create_key(kind=wanted.kind, name=wanted.name, scopes=scopes)
     return one(
-        Resource("api-key", made.prefix, msgspec.structs.asdict(made) | {"key": text}), status=201
+        Resource(
+            "api-key", made.prefix, msgspec.structs.asdict(made) | {"key": text}, has_page=False
+        ),
+        status=201,
     )
 
 
@@ -76,4 +82,4 @@ def revoke_key(app: TheApp, prefix: str) -> Response:
 
 def key_resource(key: ApiKey) -> Resource:
     """A key as a resource."""
-    return Resource("api-key", key.prefix, key)
+    return Resource("api-key", key.prefix, key, has_page=False)

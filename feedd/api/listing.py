@@ -15,12 +15,23 @@ from feedd.errors import UsageError
 
 MAX_PAGE = 1000
 Row = TypeVar("Row")
+Position = TypeVar("Position")
+Number = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+_PARAMETERS = ("filter", "sort", "page[size]", "page[cursor]")
 
 
 class CursorError(UsageError):
     """The cursor is not one that this list gave out."""
 
     source = {"parameter": "page[cursor]"}  # noqa: RUF012 never changed
+
+
+class ParameterError(UsageError):
+    """A query parameter that this list does not support."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        self.source = {"parameter": name}
+        super().__init__(f"the parameter {name!r} is not supported here as it stands", hint=hint)
 
 
 class Listing:
@@ -40,12 +51,23 @@ class Listing:
         self.sort = sort
         self.size = size
 
-    def conditions(self, supported: Supported) -> list[Condition]:
-        """The filter's conditions. Raises FilterError."""
+    def conditions(self, supported: Supported, *, sorts: Sequence[str] = ()) -> list[Condition]:
+        """The filter's conditions, once everything else in the query is known to be supported.
+
+        Raises:
+            FilterError: the filter cannot be read, or is not supported here.
+            ParameterError: another parameter is not.
+        """
+        for name in self._request.query_params:
+            if name not in _PARAMETERS:
+                raise ParameterError(name, f"Supported: {', '.join(_PARAMETERS)}.")
+        if self.sort is not None and self.sort not in sorts:
+            listed = ", ".join(f"sort={each}" for each in sorts)
+            raise ParameterError("sort", f"Supported: {listed or 'no sorting'}.")
         return parse_filter(self._filter, supported)
 
-    def position(self, kind: str) -> list[Any] | None:
-        """Where the last page ended, as it was given to `page`; None on the first page.
+    def position(self, kind: str, shape: type[Position]) -> Position | None:
+        """Where the last page ended, as it was given to `page`: a tuple of that shape; None on the first page.
 
         Raises:
             CursorError: the cursor is not one of this list.
@@ -53,18 +75,16 @@ class Listing:
         if self._cursor is None:
             return None
         try:
-            found = msgspec.json.decode(
-                base64.urlsafe_b64decode(self._cursor + "=" * (-len(self._cursor) % 4)),
-                type=list[Any],
-            )
-        except (binascii.Error, ValueError, msgspec.MsgspecError):
-            found = []
-        if not found or found[0] != kind:
+            packed = base64.urlsafe_b64decode(self._cursor + "=" * (-len(self._cursor) % 4))
+            found: tuple[str, Position] = msgspec.json.decode(packed, type=tuple[str, shape])  # type: ignore[valid-type]
+        except (binascii.Error, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            found = ("", None)  # type: ignore[assignment]
+        if found[0] != kind:
             raise CursorError(
                 "page[cursor] is not a cursor of this list",
                 hint="Take it from links.next of the page before.",
             )
-        return found[1:]
+        return found[1]
 
     def page(
         self,
@@ -79,7 +99,7 @@ class Listing:
         shown = rows[: self.size]
         following = None
         if len(rows) > self.size:
-            packed = msgspec.json.encode([kind, *position(shown[-1])])
+            packed = msgspec.json.encode([kind, position(shown[-1])])
             following = self._url(base64.urlsafe_b64encode(packed).decode().rstrip("="))
         return many(
             [resource(row) for row in shown],

@@ -43,6 +43,7 @@ def create_api(app: App, dispatcher: Dispatcher) -> FastAPI:
     api.add_exception_handler(FeeddError, _feedd_error)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http_error)
+    api.add_exception_handler(Exception, _bug)
     return api
 
 
@@ -61,6 +62,13 @@ async def _feedd_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, FeeddError):
         raise error
     return failure_of(error)
+
+
+async def _bug(_request: Request, _error: Exception) -> Response:
+    """The HTTP server logs what it was."""
+    return failure(
+        500, "internal", "Internal error.", "feedd has a bug here; its log has the details"
+    )
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

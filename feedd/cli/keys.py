@@ -6,7 +6,7 @@ import typer
 
 from feedd.cli.backend import connect
 from feedd.cli.options import AsJson, options_of
-from feedd.cli.show import clock, emit, say, table
+from feedd.cli.show import clock, emit, plain, say, table
 from feedd.errors import UsageError
 
 SCOPES = ("read", "write")
@@ -83,4 +83,4 @@ def revoke(
     if as_json:
         emit(key)
     else:
-        say(f"Revoked {key.name} ({key.prefix}).")
+        say(f"Revoked {plain(key.name)} ({plain(key.prefix)}).")

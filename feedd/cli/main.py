@@ -1,5 +1,6 @@
 """The program: its options, its table of commands, and one place where errors become messages and exit codes."""
 
+import errno
 import os
 import sys
 from io import TextIOWrapper
@@ -19,12 +20,14 @@ from feedd.errors import (
     FeedError,
     StateInUse,
     StoreError,
+    Unavailable,
     UsageError,
 )
 from feedd.settings import Settings
 
 EXIT_CODES: dict[type[FeeddError], int] = {
     ConfigError: 2,
+    Unavailable: 1,
     UsageError: 2,
     StateInUse: 75,
     FeedError: 1,
@@ -35,6 +38,8 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the program with the arguments of the process, and end it."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 closed by `>&-`
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 for as long as we live
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a shop's Hebrew must not end a command
             stream.reconfigure(errors="backslashreplace")
@@ -43,9 +48,11 @@ def main() -> None:
     except FeeddError as error:
         say("feedd:", plain_lines(str(error)), stderr=True)
         sys.exit(exit_code(error))
-    except BrokenPipeError:  # `feedd changes | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+            raise
+        say("feedd: cannot write:", error.strerror or "", stderr=True)
+        sys.exit(1)
 
 
 def exit_code(error: FeeddError) -> int:

@@ -23,6 +23,7 @@ from feedd.errors import StoreError, UsageError
 from feedd.model import Change
 
 NEWEST = 50
+MOST = 1_000_000_000
 SHOWN = 100
 PAGE = 1_000
 FOLLOW_EVERY_S = 0.5
@@ -65,10 +66,11 @@ def changes(
     feed: Annotated[str | None, typer.Argument(help="Only this feed's.")] = None,
     *,
     since: Annotated[
-        int | None, typer.Option(min=0, metavar="SEQ", help="From after this number on.")
+        int | None, typer.Option(min=0, max=2**62, metavar="SEQ", help="From after this number on.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help=f"At most so many; the newest {NEWEST} if left out.")
+        int | None,
+        typer.Option(min=1, max=MOST, help=f"At most so many; the newest {NEWEST} if left out."),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come.")] = False,
     as_json: AsJson = False,
@@ -163,7 +165,7 @@ def rejects(
         bool, typer.Option("--warnings", help="The fields that could not be used, instead.")
     ] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, help=f"At most so many; {SHOWN} in a table.")
+        int | None, typer.Option(min=1, max=MOST, help=f"At most so many; {SHOWN} in a table.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -178,7 +180,7 @@ def rejects(
         rows = list(islice(found, most))
         more = next(found, None) is not None
     if not rows:
-        say("No warnings." if warnings else "No rejects: every record is an item.")
+        say("No warnings." if warnings else "No rejects.")
         return
     table(
         ("feed", ">record", "item", "field", "rule", "value", "what to do"),

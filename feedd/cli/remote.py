@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,15 +131,28 @@ class Remote:
     def revoke_key(self, prefix: str) -> ApiKey:
         return self.one("DELETE", f"/api/api-keys/{quote(prefix, safe='')}", ApiKey)
 
-    def one(self, method: str, path: str, kind: type[Row], body: Any = None) -> Row:
-        """The attributes of the one resource that is the answer. Raises what the daemon answered instead."""
-        document = msgspec.json.decode(self._request(method, path, body), type=_One)
+    def one(
+        self,
+        method: str,
+        path: str,
+        kind: type[Row],
+        body: Any = None,
+        request_id: str | None = None,
+    ) -> Row:
+        """The attributes of the one resource that is the answer. Raises what the daemon answered instead.
+
+        A request that is sent again with the same id is carried out once.
+        """
+        content = self._request(method, path, body, request_id)
+        document = msgspec.json.decode(content, type=_One)
         return msgspec.json.decode(document.data.attributes, type=kind)
 
     def _feed(self, name: str | None) -> str:
         """The condition that asks for one feed; the daemon is asked first whether there is one."""
         if name is None:
             return ""
+        if not name:
+            raise NotFound("a feed's name is not empty", hint="`feedd feeds` shows the names.")
         self.one("GET", f"/api/feeds/{quote(name, safe='')}", FeedView)
         return f"equals(feed,{_quoted(name)})"
 
@@ -152,17 +166,20 @@ class Remote:
     def _page(self, path: str) -> _Page:
         return msgspec.json.decode(self._request("GET", path), type=_Page)
 
-    def _request(self, method: str, path: str, body: Any = None) -> bytes:
+    def _request(
+        self, method: str, path: str, body: Any = None, request_id: str | None = None
+    ) -> bytes:
         connection = _Connection(self._path)
+        headers = {} if request_id is None else {"Idempotency-Key": request_id}
         try:
-            connection.request(method, path, None if body is None else json.dumps(body))
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             content = response.read()
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
             raise _NobodyThereError("no daemon answers") from error
         except PermissionError as error:
             raise UsageError(
-                f"you may not talk to the daemon at {self._path}",
+                f"{self._path} is not yours to use",
                 code="forbidden",
                 hint="Run the command as the user who runs feedd, or as a member of the socket's group.",
             ) from error
@@ -180,6 +197,7 @@ class RemoteResync:
 
     def __init__(self, remote: Remote, feed: str, *, accept_removals: bool) -> None:
         self._remote = remote
+        self._request_id = secrets.token_hex(16)
         self._body = {
             "data": {
                 "type": "feed-sync",
@@ -194,7 +212,9 @@ class RemoteResync:
         """Its record once it has ended. Raises what kept it from running."""
         try:
             if self._sync_id is None:
-                found = self._remote.one("POST", "/api/feed-syncs", _SyncAttributes, self._body)
+                found = self._remote.one(
+                    "POST", "/api/feed-syncs", _SyncAttributes, self._body, self._request_id
+                )
                 self._sync_id = found.id
             else:
                 path = f"/api/feed-syncs/{self._sync_id}"

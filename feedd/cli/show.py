@@ -3,11 +3,12 @@
 Feeds are hostile: whatever comes out of one goes through `plain`, or a title could move the cursor.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -40,10 +41,19 @@ def console(*, stderr: bool = False) -> "Console":
     """The terminal, or the file in its place."""
     from rich.console import Console
 
+    class Quiet(Console):
+        def on_broken_pipe(self) -> None:
+            end_quietly()
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
-        stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else _WIDE
-    )
+    width = None if stream.isatty() else _WIDE
+    return Quiet(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+
+
+def end_quietly() -> NoReturn:
+    """End the command well: whoever reads the pipe (`| head`) has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
 
 
 def say(*parts: "str | Text", stderr: bool = False) -> None:
@@ -53,8 +63,11 @@ def say(*parts: "str | Text", stderr: bool = False) -> None:
 
 def emit(value: Any) -> None:
     """Print a value as one line of JSON, at once: whoever reads a pipe waits for it."""
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        end_quietly()
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -122,7 +122,7 @@ def counts_text(counts: Counts) -> str:
         (counts.unchanged, "{:,} unchanged"),
         (counts.duplicates, "{:,} repeated"),
         (counts.rejected, "{:,} rejected"),
-        (counts.warnings, "{:,} warnings"),
+        (counts.warnings, "{:,} warning" if counts.warnings == 1 else "{:,} warnings"),
     )
     return "  ".join(form.format(number) for number, form in done if number) or "no items"
 

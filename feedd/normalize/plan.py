@@ -304,7 +304,7 @@ class Plan:
         there = any(reach(draft.record.get(key), rest) is not None for key, rest in step.sources)
         rule, state = ("id_empty", "is empty") if there else ("id_missing", "is missing")
         hint = f"The id {state}; it was looked for at {_places(step)}. Give every item an id, or name its place in the feed's fields."
-        return Problem(pointer="/id", rule=rule, hint=hint)
+        return Problem(pointer="/id", rule=rule, value=excerpt(draft.record), hint=hint)
 
     def _no_title(self, draft: _Draft) -> Problem:
         step = self._by_name["title"]

@@ -112,7 +112,7 @@ def read_changes(
     order = [SYNCS.c.first_seq, CHANGES.c.ordinal]
     query = query.order_by(*[column.desc() if descending else column for column in order])
     rows: Sequence[Any] = ()
-    if feeds is sync is kinds is items is None:
+    if all(each is None for each in (feeds, sync, kinds, items)):
         # numbers have no gaps, so where a page ends is known; without that, all changes of a large sync are sorted
         rows = _rows(database, query.where(_page_of(database, since, before, limit, descending)))
     if len(rows) < limit:
