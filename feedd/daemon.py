@@ -6,34 +6,36 @@ then the running syncs (their children are killed, and what they had not committ
 so that `resync` commands get their answer, then the databases.
 """
 
+import contextlib
 import os
 import select
 import signal
-import socket
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import FrameType
 from typing import Self
 
-import uvicorn
-
 from feedd import logs, state
-from feedd.api import create_api
 from feedd.app import App, place_of
 from feedd.dispatch import Dispatcher, Ticket
-from feedd.errors import ConfigError, FeeddError, StoreError, SyncStopped, UsageError
+from feedd.errors import (
+    ConfigError,
+    FeeddError,
+    StoreError,
+    SyncStopped,
+    Unavailable,
+    UsageError,
+)
+from feedd.listen import HttpServer
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, restart_needed
-from feedd.state import StateLock, socket_address
+from feedd.state import StateLock
 from feedd.workers import Workers
 
-STOP_WITHIN_S = 8
+STOP_WITHIN_S = 9
 RETRY_AFTER_TROUBLE = timedelta(seconds=15)
 CHECKPOINT_EVERY_S = 5
-SOCKET_MODE = 0o660
 
 log = logs.get_logger("feedd")
 
@@ -51,7 +53,8 @@ def run(
     Raises:
         ConfigError: the configuration cannot be used.
         StateInUse: another feedd holds the state directory.
-        UsageError: the state directory or an address cannot be used.
+        UsageError: the state directory cannot be used.
+        Unavailable: an address cannot be listened on, or the HTTP side has ended by itself.
         StoreError: a database cannot be used.
     """
     settings = load()
@@ -66,7 +69,8 @@ def run(
                 daemon.serve(load, signals)
             finally:
                 on_stopping()
-                daemon.stop()
+                with _ended_in_time(STOP_WITHIN_S):
+                    daemon.stop()
     finally:
         lock.release()
     return 0
@@ -110,7 +114,7 @@ class Daemon:
                     return
                 self.reload(load)
             if not self.http.alive():
-                raise UsageError("the HTTP server ended by itself; the log says why")
+                raise Unavailable("the HTTP server ended by itself; the log says why")
 
     def stop(self) -> None:
         """Stop in order, within ten seconds."""
@@ -129,7 +133,9 @@ class Daemon:
         try:
             settings = load()
         except ConfigError as error:
-            log.error(logs.CONFIG_REFUSED, problems=[str(p) for p in error.problems])
+            log.error(
+                logs.CONFIG_REFUSED, problems=[" ".join(str(p).split()) for p in error.problems]
+            )
             return
         old = self.app.settings
         added, removed, changed = changed_feeds(old, settings)
@@ -137,10 +143,9 @@ class Daemon:
         for name in removed:
             self.scheduler.remove(name)
         self._schedule_all()
-        now = datetime.now(UTC)
         for name in added | changed:  # who mends a feed wants to see it, not wait for its next turn
             if settings.feeds[name].enabled:
-                self.scheduler.set(name, now, self._sync)
+                self.dispatcher.submit(name, trigger="reload")
         log.info(
             logs.CONFIG_RELOADED,
             added=sorted(added),
@@ -152,6 +157,8 @@ class Daemon:
     def _schedule_all(self) -> None:
         now = datetime.now(UTC)
         for name in list(self.app.settings.feeds):
+            if self._stopping.is_set():
+                return
             self._schedule(name, now)
 
     def _schedule(self, name: str, now: datetime, *, not_before: datetime | None = None) -> None:
@@ -187,56 +194,27 @@ class Daemon:
     def _checkpoint(self) -> None:
         while not self._stopping.wait(CHECKPOINT_EVERY_S):
             self.app.people.checkpoint()
+            self.app.catalog.checkpoint()
 
 
-class HttpServer:
-    """uvicorn in a thread of its own, on sockets that feedd has bound."""
+@contextlib.contextmanager
+def _ended_in_time(seconds: float) -> Iterator[None]:
+    """End the process when what is inside takes longer: a database that hangs, a disk that does.
 
-    def __init__(self, app: App, dispatcher: Dispatcher, settings: Settings) -> None:
-        self._socket_path = settings.socket
-        self._sockets = [_bind_unix(settings.socket)]
-        if settings.listen is not None:
-            self._sockets.append(_bind_tcp(*settings.listen))
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                create_api(app, dispatcher),
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                lifespan="off",
-                timeout_graceful_shutdown=STOP_WITHIN_S // 2,
-                h11_max_incomplete_event_size=64 * 1024,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=(self._sockets,), name="http", daemon=True
-        )
+    Nothing is lost by that: what was acknowledged is committed, and leases keep everybody else right.
+    """
 
-    def start(self) -> None:
-        self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise UsageError("the HTTP server did not start; the log says why")
-            time.sleep(0.01)
+    def end() -> None:
+        log.warning(logs.DAEMON_STOPPED_LATE, after_s=seconds)
+        os._exit(0)
 
-    def address(self) -> str | None:
-        """Where TCP is listened on: the port that was given where 0 was asked for."""
-        if len(self._sockets) == 1:
-            return None
-        return "{}:{}".format(*self._sockets[1].getsockname()[:2])
-
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(STOP_WITHIN_S)
-        for listener in self._sockets:
-            listener.close()
-        self._socket_path.unlink(missing_ok=True)
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _Signals:
@@ -265,40 +243,3 @@ class _Signals:
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
     return
-
-
-def _bind_unix(path: Path) -> socket.socket:
-    """A listening unix socket that only its owner and group can use; what a dead feedd left there is replaced.
-
-    Only the holder of the state directory's lock comes here, so a socket that exists is a leftover.
-    """
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    old_mask = os.umask(0o777 & ~SOCKET_MODE)  # the mode holds from bind on, not from a later chmod
-    try:
-        path.unlink(missing_ok=True)
-        with socket_address(path) as address:
-            listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise UsageError(f"cannot listen on {path}: {error.strerror}") from error
-    finally:
-        os.umask(old_mask)
-    return listener
-
-
-def _bind_tcp(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise UsageError(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint='Set another address with listen = "HOST:PORT", or listen = "" for none.',
-        ) from error
-    return listener

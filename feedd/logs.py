@@ -20,6 +20,7 @@ from feedd.model import SyncRecord
 
 DAEMON_READY = "daemon.ready"
 DAEMON_STOPPING = "daemon.stopping"
+DAEMON_STOPPED_LATE = "daemon.stopped_late"
 CONFIG_RELOADED = "config.reloaded"
 CONFIG_REFUSED = "config.refused"
 SYNC_DONE = "sync.done"

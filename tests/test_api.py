@@ -15,8 +15,8 @@ from feeds import item, take_in
 from feedd import ingest
 from feedd.api.documents import STATUSES
 from feedd.app import App
-from feedd.daemon import HttpServer
 from feedd.dispatch import Dispatcher
+from feedd.listen import HttpServer
 from feedd.settings import FeedSettings, Settings
 from feedd.settings.secret import Secret
 from feedd.store.feeds import begin_sync

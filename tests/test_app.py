@@ -10,7 +10,7 @@ from feeds import item, take_in
 from servers import FeedServer, feed_server
 
 from feedd import ingest
-from feedd.app import App, is_current, schema_problem
+from feedd.app import App, address_problem, is_current, schema_problem
 from feedd.errors import NotFound
 from feedd.settings import FeedSettings, Secret, Settings
 
@@ -120,6 +120,29 @@ def test_databases_are_current_once_they_are_made(tmp_path: Path) -> None:
 def test_a_schema_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     assert schema_problem("item", tmp_path) is None
     assert "Did you mean google-product?" in str(schema_problem("google-products", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "hint"),
+    [
+        ("https://shop.example/x", (), None),
+        ("https://8.8.8.8/x", (), None),
+        ("http://127.0.0.1:8000/x", (), '["127.0.0.0/8"]'),
+        ("http://localhost/x", (), '["127.0.0.0/8"]'),
+        ("http://[::1]/x", (), '["::1"]'),
+        ("http://10.1.2.3/x", (), '["10.1.2.3"]'),
+        ("http://10.1.2.3/x", ("10.1.0.0/16",), None),
+        ("http://169.254.169.254/x", ("169.254.0.0/16",), "allow_private"),
+    ],
+)
+def test_an_address_in_numbers_is_checked_before_it_is_dialled(
+    url: str, allowed: tuple[str, ...], hint: str | None
+) -> None:
+    problem = address_problem(url, allowed)
+    assert (problem is None) == (hint is None)
+    if problem is not None:
+        assert hint is not None
+        assert hint in problem[1]
 
 
 def test_a_restart_forgets_a_dead_sync_and_its_files(place: ingest.Place, tmp_path: Path) -> None:

@@ -361,13 +361,72 @@ def test_any_script_is_shown_whatever_the_locale(server: FeedServer, tmp_path: P
     assert json.loads(done.stdout)["item"]["title"] == "كوب"
 
 
-def test_a_closed_pipe_ends_quietly(shell: Shell) -> None:
-    command = subprocess.list2cmdline(shell.command("changes", "--since", "0"))
+def test_a_reader_that_has_gone_is_no_failure(shell: Shell, server: FeedServer) -> None:
+    server.bodies["/shop.json"] = body(*({"id": f"{n:0>200}"} for n in range(2_000)))
+    shell("resync", "shop")
+    for options in ([], ["--json"]):
+        words = shell.command("changes", "--since", "0", *options)
+        with subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=shell.env
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == ""
+            assert process.wait(30) == 0
+
+
+def test_output_that_cannot_be_written_is_told(shell: Shell) -> None:
+    command = subprocess.list2cmdline(shell.command("changes", "--json"))
+    done = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "feedd: cannot write: No space left on device\n")
+    assert subprocess.run(f"{command} >&-", shell=True, capture_output=True).returncode == 0
+
+
+def test_what_a_feed_says_is_shown_as_it_is(shell: Shell, server: FeedServer) -> None:
+    server.bodies["/shop.json"] = body({"id": "x:smile:", "title": ":heart: [b]t[/b] :x:"})
+    shell("resync", "shop")
+    shell("resync", "shop", "--accept-removals")
+    for words in (["changes"], ["item", "x:smile:"]):
+        assert "x:smile:" in shell(*words)
+    assert ":heart: [b]t[/b] :x:" in shell("item", "x:smile:")
+
+
+def test_looking_makes_no_state_directory(tmp_path: Path) -> None:
+    config = tmp_path / "feedd.toml"
+    config.write_text('[feeds.shop]\nurl = "https://shop.example/x"\n')
+    shell = Shell(config)
+    shell.env |= {"FEEDD_STATE_DIR": str(tmp_path / "nothing")}
+    for words in (["feeds"], ["changes"], ["item", "a"], ["rejects"], ["key", "list"]):
+        assert "nothing is stored" in shell.failing(2, *words)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_daemon_can_be_asked_although_its_configuration_broke(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    with running(shell.config) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        shell.config.write_text(shell.config.read_text().replace("[feeds", "oops = 1\n[feeds", 1))
+        done = shell.run("feeds")
+        assert done.returncode == 0
+        assert "1 problem (feedd check)" in done.stderr
+        assert "applied" in done.stdout
+        assert "unchanged" in shell("resync", "shop")
+
+
+def test_arguments_that_make_no_sense_are_refused(shell: Shell) -> None:
+    shell.failing(2, "rejects", "--limit", "9" * 20)
+    shell.failing(2, "changes", "--since", "9" * 30)
+    shell.failing(2, "changes", "--limit", "0")
+    shell.failing(2, "changes", "")
     done = subprocess.run(
-        f"{command} | head -n 1", shell=True, capture_output=True, text=True, env=shell.env
+        [*(word.encode() for word in shell.command("item")), b"\xff\xfe"], capture_output=True
     )
-    assert "1" in done.stdout
-    assert done.stderr == ""
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
 
 
 def test_every_error_has_an_exit_code() -> None:

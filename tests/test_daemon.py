@@ -1,9 +1,12 @@
 """The daemon as its users have it: a process, its sockets, its signals."""
 
+import contextlib
 import http.client
 import json
 import os
 import signal
+import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,6 +18,12 @@ from typing import Any
 import pytest
 from daemons import running, shop, wait_for, write_config
 from servers import FeedServer, feed_server
+
+from feedd import listen
+from feedd.app import build
+from feedd.dispatch import Dispatcher
+from feedd.listen import MOST_TCP
+from feedd.settings import Settings
 
 
 @pytest.fixture
@@ -226,6 +235,89 @@ def test_a_reload_syncs_what_it_changed_at_once(server: FeedServer, tmp_path: Pa
         daemon.send(signal.SIGHUP)
         wait_for(lambda: daemon.feed()["items"] == 5)
         wait_for(lambda: daemon.feed("more")["items"] == 3)
+
+
+def test_it_stops_in_time_although_the_database_is_blocked(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        with contextlib.closing(
+            sqlite3.connect(tmp_path / "state" / "catalog.db", isolation_level=None)
+        ) as other:
+            other.execute("BEGIN IMMEDIATE")
+            feed = {"data": {"type": "feed", "id": "shop"}}
+            daemon.request("POST", "/api/feed-syncs", {"data": {"relationships": {"feed": feed}}})
+            assert daemon.stop() == 0  # which waits for less than the database would
+            other.execute("ROLLBACK")
+        daemon.start()
+        assert daemon.ids() == {"0", "1", "2"}
+
+
+def test_strangers_cannot_use_up_its_connections(server: FeedServer, tmp_path: Path) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server)}, listen="127.0.0.1:0")) as daemon:
+        ready = next(line for line in daemon.log() if line["event"] == "daemon.ready")
+        host, port = ready["listen"].rsplit(":", 1)
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        with contextlib.ExitStack() as half_sent:
+            for _ in range(MOST_TCP + 50):
+                connection = half_sent.enter_context(socket.create_connection((host, int(port))))
+                with contextlib.suppress(OSError):
+                    connection.sendall(b"GET /healthz HTTP/1.1\r\n")
+            assert daemon.feed()["items"] == 3
+            assert daemon.resync()["status"] == "unchanged"
+        wait_for(lambda: _answers(host, int(port)))
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def test_half_a_request_is_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(listen, "REQUEST_WITHIN_S", 0.5)
+    app = build(Settings(state_dir=tmp_path / "state", socket=tmp_path / "s"))
+    server = listen.HttpServer(app, Dispatcher(app), app.settings)
+    server.start()
+    host, port = str(server.address()).rsplit(":", 1)
+    try:
+        for start in (
+            b"",
+            b"GET /healthz",
+            b"POST /api/feed-syncs HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+        ):
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(start)
+                with contextlib.suppress(ConnectionResetError):
+                    while connection.recv(1000):
+                        pass
+    finally:
+        server.stop()
+        app.close()
+
+
+def test_a_taken_address_is_told(server: FeedServer, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = write_config(tmp_path, {"shop": shop(server)}, listen=address)
+        done = subprocess.run(
+            [sys.executable, "-m", "feedd", "--config", str(config), "run"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert (
+            done.returncode == 1
+        )  # not 2: it may be free again when a service manager tries again
+        assert f"cannot listen on {address}" in done.stderr
 
 
 def test_no_secret_reaches_the_log(server: FeedServer, tmp_path: Path, monkeypatch: Any) -> None:

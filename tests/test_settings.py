@@ -1,5 +1,6 @@
 """Configuration files become settings, or a list of everything that is wrong with them."""
 
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from feedd.settings import (
     Secret,
     Settings,
     changed_feeds,
+    find_socket,
     load,
     restart_needed,
     secret_values,
@@ -462,7 +464,9 @@ def test_authorization_stands_once(write: Config):
 
 def test_a_schema_is_judged_by_who_knows(write: Config):
     path = write(f'[feeds.a]\n{URL}schema = "nope"')
-    (problem,) = problems_of(path, check_schema=lambda name, base: f"{name} is not in {base}")
+    (problem,) = problems_of(
+        path, check_schema=lambda name, base: (f"{name} is not in {base}", "Mend it.")
+    )
     assert (problem.line, problem.message) == (3, f"nope is not in {path.parent}")
     assert feed_of(path, check_schema=lambda _name, _base: None).schema == "nope"
 
@@ -478,6 +482,26 @@ def test_files_that_cannot_be_used_are_problems(write: Config, tmp_path: Path):
     path.chmod(0o600)
     (path.parent / "feeds.d").chmod(0o777)
     assert "chmod" in problems_of(path)[0].hint
+
+
+def test_a_pipe_is_refused_and_not_waited_for(write: Config):
+    path = write("")
+    pipe = path.parent / "pipe.toml"
+    os.mkfifo(pipe)
+    assert "not a file" in problems_of(pipe)[0].message
+    (path.parent / "feeds.d").mkdir(exist_ok=True)
+    os.mkfifo(path.parent / "feeds.d" / "a.toml")
+    assert "not a file" in problems_of(path)[0].message
+    feed = f'[feeds.a]\nurl = "https://a.example/x"\nauth = {{ token = {{ file = "{pipe}" }} }}'
+    (path.parent / "feeds.d" / "a.toml").unlink()
+    assert problems_of(write(feed))
+
+
+def test_the_socket_is_found_in_a_configuration_with_problems(write: Config):
+    path = write('state_dir = "here"\noops = 1\n[feeds.a]\nurl = 5')
+    found = find_socket(path, state_dir=None, environ={}, cwd=path.parent)
+    assert found == path.parent / "here" / "feedd.sock"
+    assert find_socket(write("= ["), state_dir=None, environ={}, cwd=path.parent) is None
 
 
 def _problems_if_any(path: Path) -> list[ConfigProblem] | None:

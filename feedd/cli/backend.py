@@ -56,7 +56,7 @@ def connect(options: Options, *, to_sync: bool = False) -> Iterator[Backend]:
         StateInUse: something that is no daemon holds the state directory.
         UsageError: the daemon's socket, or the state directory, is not this user's to use.
     """
-    remote = Remote(options.settings(with_secrets=False).socket)
+    remote = Remote(options.socket())
     deadline = time.monotonic() + STARTING_S
     while not remote.answers():
         try:

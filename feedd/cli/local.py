@@ -7,6 +7,7 @@ from feedd import state
 from feedd.app import App, is_current
 from feedd.cli.backend import Resync
 from feedd.dispatch import Dispatcher, Ticket
+from feedd.errors import NotFound
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
 from feedd.settings import Settings
 
@@ -23,7 +24,13 @@ def open_local(settings: Settings, *, to_sync: bool) -> "Local":
         StateInUse: another process holds it.
         UsageError: it is not this user's to use.
         StoreError: a database cannot be used.
+        NotFound: there is nothing to read yet.
     """
+    if not to_sync and not settings.state_dir.exists():
+        raise NotFound(
+            f"nothing is stored in {settings.state_dir} yet",
+            hint="Start the daemon (feedd run) or sync a feed (feedd resync); or is another state directory meant?",
+        )
     state.prepare(settings.state_dir)
     lock = None
     if to_sync or not is_current(settings):

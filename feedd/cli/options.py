@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from msgspec import Struct
 
-from feedd.settings import Settings, load
+from feedd.cli.show import counted, say
+from feedd.errors import ConfigError
+from feedd.settings import Settings, find_socket, load
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
@@ -32,6 +34,27 @@ class Options(Struct, frozen=True):
             with_secrets=with_secrets,
         )
 
+    def socket(self) -> Path:
+        """Where the daemon listens. One that runs can be asked although its configuration has been broken since.
+
+        Raises:
+            ConfigError: the configuration cannot be used, and no daemon is known.
+        """
+        try:
+            return self.settings(with_secrets=False).socket
+        except ConfigError as error:
+            found = find_socket(
+                self.config, state_dir=self.state_dir, environ=os.environ, cwd=Path.cwd()
+            )
+            if found is None or not found.exists():
+                raise
+            say(
+                f"feedd: the configuration has {counted(len(error.problems), 'problem')} (feedd check);"
+                " the daemon runs on with what it had",
+                stderr=True,
+            )
+            return found
+
     def checked_settings(self) -> Settings:
         """The settings with their secrets and every schema read and checked; the log masks the secrets from now on.
 
@@ -39,7 +62,7 @@ class Options(Struct, frozen=True):
             ConfigError: something is wrong; holds all of it.
         """
         from feedd import logs
-        from feedd.app import schema_problem
+        from feedd.app import address_problem, schema_problem
         from feedd.settings import secret_values
 
         settings = load(
@@ -48,6 +71,7 @@ class Options(Struct, frozen=True):
             environ=os.environ,
             cwd=Path.cwd(),
             check_schema=schema_problem,
+            check_address=address_problem,
         )
         logs.register_secrets(secret_values(settings))
         return settings

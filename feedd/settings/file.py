@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from feedd.errors import ConfigProblem
 from feedd.settings.lines import KeyPath, key_lines, line_of
+from feedd.settings.secret import open_at_once
 
 DROP_INS = "feeds.d"
 
@@ -162,7 +163,7 @@ class _UnreadableError(Exception):
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_at_once(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(_MAX_BYTES + 1) if stat.S_ISREG(mode) else b""
     except FileNotFoundError as error:

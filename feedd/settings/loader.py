@@ -26,7 +26,8 @@ from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.secret import Secret
 from feedd.settings.values import read_keys
 
-CheckSchema = Callable[[str, Path], str | None]
+CheckSchema = Callable[[str, Path], tuple[str, str] | None]
+CheckAddress = Callable[[str, tuple[str, ...]], tuple[str, str] | None]
 
 SOCKET_NAME = "feedd.sock"
 
@@ -99,11 +100,13 @@ def load(
     environ: Mapping[str, str],
     cwd: Path,
     check_schema: CheckSchema | None = None,
+    check_address: CheckAddress | None = None,
     with_secrets: bool = True,
 ) -> Settings:
     """The settings, out of the configuration that is named or found; with none at all, the defaults and no feeds.
 
-    `check_schema(name_or_path, base_dir)` says what is wrong with a schema. `with_secrets=False` looks no secret
+    `check_schema(name_or_path, base_dir)` says what is wrong with a schema and what to do, `check_address(url,
+    allow_private)` with an address that is written in numbers. `with_secrets=False` looks no secret
     up: enough to find the daemon, in a shell that has not the service's environment.
 
     Raises:
@@ -111,12 +114,27 @@ def load(
     """
     problems: list[ConfigProblem] = []
     path = find_config(config, environ=environ, cwd=cwd)
-    loader = _Loader(problems, environ, cwd, check_schema, with_secrets)
+    loader = _Loader(problems, environ, cwd, check_schema, check_address, with_secrets)
     values = loader.read(path) if path else {}
     place = _places(values, environ, cwd, state_dir)
     if problems:
         raise ConfigError(sorted(problems, key=lambda p: (p.file, p.line or 0)))
     return Settings(config_path=path, feeds=loader.feeds, **(values | place))
+
+
+def find_socket(
+    config: Path | None, *, state_dir: Path | None, environ: Mapping[str, str], cwd: Path
+) -> Path | None:
+    """Where the daemon listens, out of a configuration that cannot be used otherwise; None when not even that is known."""
+    problems: list[ConfigProblem] = []
+    path = find_config(config, environ=environ, cwd=cwd)
+    file = read_config(path, problems) if path else None
+    if file is None:
+        return None
+    place = Place(file=file, problems=problems, environ=environ, with_secrets=False)
+    wanted = [key for key in MAIN_KEYS if key.name in ("state_dir", "socket")]
+    values = read_keys(Node(file.data, (), place), wanted, also=list(file.data))
+    return _places(values, environ, cwd, state_dir)["socket"]
 
 
 def changed_feeds(old: Settings, new: Settings) -> tuple[set[str], set[str], set[str]]:
@@ -158,6 +176,7 @@ class _Loader:
         environ: Mapping[str, str],
         cwd: Path,
         check_schema: CheckSchema | None,
+        check_address: CheckAddress | None,
         with_secrets: bool,
     ) -> None:
         self.feeds: dict[str, FeedSettings] = {}
@@ -166,6 +185,7 @@ class _Loader:
         self.cwd = cwd
         self.main: Node | None = None
         self._check_schema = check_schema
+        self._check_address = check_address
         self._with_secrets = with_secrets
         self._nodes: dict[str, Node] = {}
 
@@ -262,10 +282,14 @@ class _Loader:
             outside = outside_roots(address, roots)
             if outside is not None:
                 node.child("url").problem(*outside)
+        elif isinstance(address, str) and self._check_address is not None:
+            refused = self._check_address(address, values.get("allow_private", ()))
+            if refused is not None:
+                node.child("url").problem(*refused)
         if "schema" in values and self._check_schema is not None:
             wrong = self._check_schema(values["schema"], node.place.base_dir)
             if wrong is not None:
-                node.child("schema").problem(wrong, "")
+                node.child("schema").problem(*wrong)
 
 
 def _places(

@@ -1,7 +1,9 @@
 """Secrets: named in the configuration by where they are, never written in it, never shown."""
 
+import os
 import stat
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
 
 KINDS = ("env", "file", "credential")
@@ -70,6 +72,15 @@ def look_up(kind: str, name: str, *, environ: Mapping[str, str], base_dir: Path)
     return value
 
 
+def open_at_once(path: Path) -> BufferedReader:
+    """A file to be read; a pipe with nobody at its other end is opened too, and gives nothing, instead of waiting."""
+    return open(path, "rb", opener=_not_waiting)
+
+
+def _not_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _from_environment(name: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
         raise SecretError(
@@ -96,7 +107,7 @@ def _credential_path(name: str, environ: Mapping[str, str]) -> Path:
 
 def _from_file(path: Path, *, private: bool) -> str:
     try:
-        with path.open("rb") as file:
+        with open_at_once(path) as file:
             content = file.read(_MAX_BYTES + 1)
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
