@@ -71,7 +71,8 @@ class App:
         Only for the holder of the state directory's lock.
         """
         for leftover in self.spool_dir.iterdir():
-            leftover.unlink(missing_ok=True)
+            if not leftover.is_dir():
+                leftover.unlink(missing_ok=True)
         return break_leases(self.catalog, self.holder, datetime.now(UTC))
 
     def reload(self, settings: Settings) -> None:
@@ -306,6 +307,7 @@ class App:
             catalog=feed.catalog,
             schema=feed.schema,
             enabled=feed.enabled,
+            running=stored.lease_until is not None and stored.lease_until > now,
             status=stored.status or "new",
             items=stored.items,
             rejected=stored.rejected,

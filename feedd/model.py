@@ -183,6 +183,7 @@ class FeedView(Struct, frozen=True, kw_only=True):
     catalog: str
     schema: str | None
     enabled: bool
+    running: bool
     status: str
     items: int
     rejected: int

@@ -82,13 +82,20 @@ def socket_address(path: Path) -> Iterator[str]:
 
 
 def instance_id(state_dir: Path) -> str:
-    """A name for this state directory's feedd that survives restarts: who holds its leases."""
+    """A name for this state directory's feedd that survives restarts: who holds its leases.
+
+    A copy of the directory on another machine has another name, so that the two do not take each other's leases.
+    """
+    return f"{os.uname().nodename}:{_token(state_dir)}"
+
+
+def _token(state_dir: Path) -> str:
     path = state_dir / "instance"
     try:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
-    fresh = f"{os.uname().nodename}:{secrets.token_hex(8)}"
+    fresh = secrets.token_hex(8)
     temporary = state_dir / f"instance.{os.getpid()}"
     temporary.write_text(fresh)
     try:

@@ -105,7 +105,8 @@ class Running:
 
     def ids(self) -> set[str]:
         return {
-            r["attributes"]["id"] for r in self.get("/api/catalog-items?page[size]=1000")["data"]
+            r["attributes"]["external_id"]
+            for r in self.get("/api/catalog-items?page[size]=1000")["data"]
         }
 
     def changes(self, **filters: str) -> list[dict[str, Any]]:
@@ -124,8 +125,8 @@ class Running:
         assert status == 202, document
         path = f"/api/feed-syncs/{document['data']['id']}"
         wait_for(lambda: self.get(path)["data"]["attributes"]["status"] != "running")
-        attributes: dict[str, Any] = self.get(path)["data"]["attributes"]
-        return attributes
+        found = self.get(path)["data"]
+        return {"id": found["id"], **found["attributes"]}
 
     def log(self) -> list[dict[str, Any]]:
         lines = self.log_path.read_text().splitlines()

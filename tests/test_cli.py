@@ -198,7 +198,7 @@ def test_warnings_and_every_problem_of_a_reject_are_told(shell: Shell, server: F
     assert "a lot" in shell("rejects", "--warnings")
     assert "id_missing" in shell("rejects")
     server.bodies["/shop.json"] = json.dumps([{"title": f"Mug {n}"} for n in range(130)]).encode()
-    assert "none of the 130 records could be used" in shell("resync", "shop")
+    assert "none of its 130 records could be used" in shell("resync", "shop")
     assert shell("rejects").count("id_missing") == 100
     assert "And more" in shell("rejects")
     assert shell("rejects", "--limit", "130").count("id_missing") == 130
@@ -291,10 +291,12 @@ def _following(shell: Shell, *words: str) -> Iterator[Any]:
 
 def test_following_needs_no_daemon(server: FeedServer, tmp_path: Path) -> None:
     shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    shell("resync", "shop")
     with _following(shell) as seen:
-        time.sleep(1)
-        shell("resync", "shop")
         wait_for(lambda: len(seen()) == 2)
+        server.bodies["/shop.json"] = body({"id": "a", "price": "1 EUR"}, {"id": "b"})
+        shell("resync", "shop")
+        wait_for(lambda: len(seen()) == 3)
 
 
 def test_check_names_every_problem_with_its_line(tmp_path: Path) -> None:

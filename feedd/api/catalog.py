@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Response
 
 from feedd.api.access import TheApp
-from feedd.api.documents import Resource, one
+from feedd.api.documents import Resource, attributes_of, one
 from feedd.api.filters import Condition, FilterError
 from feedd.api.listing import CursorError, List, Number, texts_of, values_of
 from feedd.app import App
@@ -110,8 +109,13 @@ def item_resource(app: App, item: CatalogItem) -> Resource:
     """An item as a resource."""
     feed = app.settings.feeds.get(item.feed)
     catalog = feed.catalog if feed is not None else "$default"
-    attributes: dict[str, Any] = msgspec.structs.asdict(item) | {"catalog": catalog}
+    attributes = item_attributes(item) | {"catalog": catalog}
     return Resource("catalog-item", f"{_START}{catalog}:::{item.id}", attributes)
+
+
+def item_attributes(item: CatalogItem) -> dict[str, Any]:
+    """What is told of an item. JSON:API keeps the name `id` for the resource's own."""
+    return {"external_id": item.id} | attributes_of(item, but=("id", "key"))
 
 
 def change_resource(change: Change) -> Resource:

@@ -55,6 +55,11 @@ class Resource(msgspec.Struct, frozen=True):
         return made
 
 
+def attributes_of(struct: msgspec.Struct, *, but: Sequence[str]) -> dict[str, Any]:
+    """The fields of a struct without those that are no attributes."""
+    return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in but}
+
+
 def one(resource: Resource, *, status: int = 200) -> Response:
     """A document with one resource."""
     return respond({"data": resource.document()}, status=status)

@@ -1,6 +1,6 @@
 """Feeds, their syncs, and what they could not use."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Path, Response
@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from feedd.api.access import TheApp, TheDispatcher
 from feedd.api.body import described, json_body
-from feedd.api.documents import Resource, one
+from feedd.api.catalog import item_attributes
+from feedd.api.documents import Resource, attributes_of, one
 from feedd.api.listing import List, Number, texts_of
 from feedd.errors import UsageError
 from feedd.model import CatalogItem, FeedView, OpenReject, SyncRecord, SyncStatus
@@ -178,19 +179,21 @@ def feed_resource(feed: FeedView) -> Resource:
 
 def sync_resource(record: SyncRecord, dispatcher: TheDispatcher) -> Resource:
     """A sync as a resource."""
-    attributes: dict[str, Any] = msgspec.structs.asdict(record)
+    attributes = attributes_of(record, but=("id",))
     attributes["progress"] = dispatcher.progress_of(record.id)
     return Resource("feed-sync", str(record.id), attributes)
 
 
 def reject_resource(reject: OpenReject) -> Resource:
     """An open reject as a resource."""
-    return Resource("feed-reject", str(reject.key), reject, has_page=False)
+    return Resource(
+        "feed-reject", str(reject.key), attributes_of(reject, but=("key",)), has_page=False
+    )
 
 
 def warning_resource(item: CatalogItem) -> Resource:
     """An item with warnings as a resource."""
-    return Resource("feed-warning", str(item.key), item, has_page=False)
+    return Resource("feed-warning", str(item.key), item_attributes(item), has_page=False)
 
 
 def _status(text: str) -> SyncStatus:

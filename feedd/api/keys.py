@@ -2,13 +2,12 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from fastapi import APIRouter, Depends, Response
 from msgspec import Meta, Struct
 
 from feedd.api.access import TheApp, local_only
 from feedd.api.body import BodyError, described, json_body
-from feedd.api.documents import Resource, one
+from feedd.api.documents import Resource, attributes_of, one
 from feedd.api.listing import List, Number
 from feedd.model import ApiKey
 
@@ -69,7 +68,7 @@ def create_key(
     made, text = app.create_key(kind=wanted.kind, name=wanted.name, scopes=scopes)
     return one(
         Resource(
-            "api-key", made.prefix, msgspec.structs.asdict(made) | {"key": text}, has_page=False
+            "api-key", made.prefix, attributes_of(made, but=("id",)) | {"key": text}, has_page=False
         ),
         status=201,
     )
@@ -82,4 +81,4 @@ def revoke_key(app: TheApp, prefix: str) -> Response:
 
 def key_resource(key: ApiKey) -> Resource:
     """A key as a resource."""
-    return Resource("api-key", key.prefix, key, has_page=False)
+    return Resource("api-key", key.prefix, attributes_of(key, but=("id",)), has_page=False)

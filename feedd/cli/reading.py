@@ -20,7 +20,7 @@ from feedd.cli.wording import (
     warning_objects,
 )
 from feedd.errors import StoreError, UsageError
-from feedd.model import Change
+from feedd.model import Change, FeedView
 
 NEWEST = 50
 MOST = 1_000_000_000
@@ -45,7 +45,7 @@ def feeds(context: typer.Context, *, as_json: AsJson = False) -> None:
         [
             (
                 feed.name,
-                feed.status if feed.enabled else "paused",
+                _state(feed),
                 f"{feed.items:,}",
                 f"{feed.rejected:,}",
                 f"{feed.warnings:,}",
@@ -59,6 +59,12 @@ def feeds(context: typer.Context, *, as_json: AsJson = False) -> None:
     for feed in found:
         for note in feed_notes(feed):
             say(text(feed.name), "", plain(note))
+
+
+def _state(feed: FeedView) -> str:
+    if feed.running:
+        return "running"
+    return feed.status if feed.enabled else "paused"
 
 
 def changes(

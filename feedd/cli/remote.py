@@ -30,7 +30,14 @@ class _KeyAttributes(ApiKey, frozen=True, kw_only=True):
 
 
 class _Resource(Struct, frozen=True):
-    attributes: msgspec.Raw
+    id: str
+    attributes: dict[str, Any]
+
+    def as_struct(self, kind: type[Row]) -> Row:
+        """The struct that the resource was made of, with the numbers that only the daemon needs left at 0."""
+        number = int(self.id) if self.id.isdecimal() else 0
+        own = {"id": self.attributes.get("external_id", number), "key": number}
+        return msgspec.convert(own | self.attributes, kind)
 
 
 class _Links(Struct, frozen=True):
@@ -145,7 +152,7 @@ class Remote:
         """
         content = self._request(method, path, body, request_id)
         document = msgspec.json.decode(content, type=_One)
-        return msgspec.json.decode(document.data.attributes, type=kind)
+        return document.data.as_struct(kind)
 
     def _feed(self, name: str | None) -> str:
         """The condition that asks for one feed; the daemon is asked first whether there is one."""
@@ -243,7 +250,7 @@ def _quoted(text: str) -> str:
 
 
 def _decoded(resources: list[_Resource], kind: type[Row]) -> list[Row]:
-    return [msgspec.json.decode(resource.attributes, type=kind) for resource in resources]
+    return [resource.as_struct(kind) for resource in resources]
 
 
 def _error_of(status: int, content: bytes) -> Exception:

@@ -48,9 +48,11 @@ def _check_database(url: str) -> None:
             "SQLite needs no address", "Leave database out: SQLite lies in the state directory."
         )
     try:
-        usable = re.match(r"postgres(ql)?(\+psycopg)?://", url) and urlsplit(url).path.strip("/")
+        parts = urlsplit(url)
+        scheme = re.match(r"postgres(ql)?(\+psycopg)?://", url)
+        usable = bool(scheme and parts.path.strip("/")) and parts.port != 0  # no number: ValueError
     except ValueError:
-        usable = None
+        usable = False
     if not usable:
         raise WrongValueError(
             "is not the address of a PostgreSQL database", f"Write it so: {_DATABASE_EXAMPLE}"
