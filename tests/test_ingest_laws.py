@@ -1,5 +1,7 @@
 """Laws of ingestion, on generated sequences of bodies: against a plain model, and with and without fingerprints."""
 
+import contextlib
+import dataclasses
 import json
 import shutil
 import tempfile
@@ -12,8 +14,10 @@ from feeds import live, open_rejects, stream, take_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedd import ingest
+from feedd import ingest, reconcile
 from feedd.diff import apply
+from feedd.formats import FORMATS
+from feedd.model import Slices
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import forget_fingerprints, read_feed
 from feedd.store.migrate import migrate
@@ -71,16 +75,42 @@ def rejects_of(catalog: Database) -> list[Any]:
     return sorted(open_rejects(catalog), key=str)
 
 
+@contextlib.contextmanager
+def batches_of(records: int, flush_rows: int) -> Iterator[None]:
+    """Have small bodies come in several batches, and be put aside in several parts, as large ones do."""
+    form, flush = FORMATS["json"], reconcile.FLUSH_ROWS
+
+    def slices(*args: Any) -> Iterator[Slices]:
+        for whole in form.slices(*args):
+            for start in range(0, len(whole.raws), records):
+                yield Slices(
+                    whole.position + start, whole.raws[start : start + records], whole.context
+                )
+
+    FORMATS["json"] = dataclasses.replace(form, slices=slices)
+    reconcile.FLUSH_ROWS = flush_rows
+    try:
+        yield
+    finally:
+        FORMATS["json"], reconcile.FLUSH_ROWS = form, flush
+
+
 @FEW
-@given(bodies=BODIES)
-def test_a_sync_equals_the_same_sync_without_fingerprints(
-    folder: Path, bodies: list[list[str]]
+@given(
+    bodies=BODIES,
+    records_a_batch=st.sampled_from([1, 2, 3, 100]),
+    flush_rows=st.sampled_from([1, 2, 2_000]),
+)
+def test_a_sync_equals_the_same_sync_without_fingerprints_in_one_batch(
+    folder: Path, bodies: list[list[str]], records_a_batch: int, flush_rows: int
 ) -> None:
     quick, slow = fresh(folder), fresh(folder)
     for records in bodies:
         body = body_of(records)
         forget_fingerprints(slow, "shop")
-        one, other = take_in(quick, folder, body), take_in(slow, folder, body)
+        with batches_of(records_a_batch, flush_rows):
+            one = take_in(quick, folder, body)
+        other = take_in(slow, folder, body)
         assert one.counts == other.counts
         assert one.status == other.status
         assert live(quick) == live(slow)
