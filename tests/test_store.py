@@ -1,6 +1,7 @@
 """The databases themselves: migrations, transactions, keys, leases."""
 
 import sqlite3
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,6 +162,12 @@ def test_a_lost_connection_is_an_error_of_the_store(place: ingest.Place) -> None
     with database.connect() as connection:
         assert connection.exec_driver_sql("SELECT last_seq FROM stream").scalar() == 0
     database.close()
+
+
+def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError, match="extra `postgres`"):
+        open_database("catalog", state_dir=tmp_path, url="postgresql://db.example/feedd")
 
 
 def test_a_checkpoint_waits_for_nobody(tmp_path: Path) -> None:

@@ -90,17 +90,30 @@ class Database:
 
 
 def open_database(name: str, *, state_dir: Path, url: str | None) -> Database:
-    """The database of that name: `state_dir/NAME.db`, or the schema NAME of the PostgreSQL database at `url`."""
-    if url is None:
-        engine = create_engine(
-            f"sqlite:///{state_dir / f'{name}.db'}",
-            isolation_level="AUTOCOMMIT",
-            pool_size=16,
-            max_overflow=80,
-        )  # more than all threads together: none that waits for the write lock may keep a reader out
-        event.listen(engine, "connect", _prepare_sqlite)
-    else:
-        engine = create_engine(
+    """The database of that name: `state_dir/NAME.db`, or the schema NAME of the PostgreSQL database at `url`.
+
+    Raises:
+        StoreError: it is PostgreSQL, and its driver is not installed.
+    """
+    return Database(
+        name, _sqlite(state_dir / f"{name}.db") if url is None else _postgres(name, url)
+    )
+
+
+def _sqlite(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        isolation_level="AUTOCOMMIT",
+        pool_size=16,
+        max_overflow=80,  # more than all threads: none that waits for the write lock keeps a reader out
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _postgres(name: str, url: str) -> Engine:
+    try:
+        return create_engine(
             re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url),
             isolation_level="AUTOCOMMIT",
             pool_pre_ping=True,
@@ -116,7 +129,10 @@ def open_database(name: str, *, state_dir: Path, url: str | None) -> Database:
                 "tcp_user_timeout": 60_000,
             },
         )
-    return Database(name, engine)
+    except ImportError as error:
+        raise StoreError(
+            "PostgreSQL needs its driver, psycopg: install feedd with the extra `postgres`"
+        ) from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
