@@ -94,7 +94,8 @@ def _show(record: SyncRecord, *, as_json: bool) -> None:
             text(str(record.status)),
             f" {took}  {plain(error_text(record.error))}",
         )
-        say("  The catalog stands as it was.")
+        if "catalog stands" not in str(error_text(record.error)):
+            say("  The catalog stands as it was.")
         return
     say(text(record.feed), text(str(record.status)), f" {took}  {counts_text(counts)}")
     if counts.held_removals:

@@ -224,10 +224,14 @@ def _not_connected(host: str, error: BaseException) -> FetchError:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
-    if cause is None or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+    if cause is None:
         return FetchError(
             "connect", f"no connection to {host}: {error}", hint="Check that the server is up."
         )
+    if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        message = f"{host} broke off the connection before it was secure"
+        hint = "Check the server, and whether it speaks http:// at this port instead."
+        return FetchError("connect", message, hint=hint)
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = "The server's certificate is not valid for this URL, or has expired."
     else:
