@@ -9,15 +9,11 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import ip_address
 from itertools import takewhile
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from feedd import __version__, ingest, state
 from feedd.errors import NotFound
 from feedd.fetch import Fetcher, FetchRequest, redact_url
-from feedd.fetch.addresses import refusal
 from feedd.model import (
     ApiKey,
     CatalogItem,
@@ -29,7 +25,6 @@ from feedd.model import (
     SyncStatus,
 )
 from feedd.schedule import next_due
-from feedd.schema import SchemaError, load_schema
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
 from feedd.store import keys, read
 from feedd.store.database import Database, open_database
@@ -347,32 +342,6 @@ def is_current(settings: Settings) -> bool:
     finally:
         for database in databases:
             database.close()
-
-
-def schema_problem(name_or_path: str, base_dir: Path) -> tuple[str, str] | None:
-    """What is wrong with a schema that a configuration names, and what to do; None when it can be used."""
-    try:
-        load_schema(name_or_path, base_dir=base_dir)
-    except SchemaError as error:
-        return f"{error.where}: {error.message}", error.hint
-    return None
-
-
-def address_problem(url: str, allow_private: tuple[str, ...]) -> tuple[str, str] | None:
-    """What is wrong with an address whose host is a number, or this machine; names are looked up when they are dialled."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    try:
-        address = ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError:
-        return None
-    reason = refusal(address, allow_private)
-    if reason is None:
-        return None
-    network = "127.0.0.0/8" if address.is_loopback and address.version == 4 else str(address)
-    return (
-        f"{host} is {reason}",
-        f'If the feed is inside your own network: allow_private = ["{network}"]',
-    )
 
 
 def place_of(settings: Settings) -> ingest.Place:

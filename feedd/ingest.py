@@ -21,7 +21,8 @@ from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
 from feedd.model import ErrorInfo, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_path
-from feedd.reconcile import Outcome, Reconciler, guard_removals
+from feedd.reconcile import Outcome, Reconciler
+from feedd.removals import guard_removals
 from feedd.schema import SchemaError, load_schema
 from feedd.store.commit import Body, commit_sync, record_failed, record_unchanged
 from feedd.store.database import Database, open_database

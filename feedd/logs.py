@@ -27,7 +27,6 @@ SYNC_DONE = "sync.done"
 SYNC_ERROR = "sync.error"
 STORE_ERROR = "store.error"
 
-LEVELS = ("debug", "info", "warning", "error")
 MASK = "***"
 
 _OURS = "feedd"

@@ -7,8 +7,8 @@ wins; one that says the same is counted as a duplicate; one that says something 
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,62 +16,12 @@ import numpy as np
 from feedd import diff
 from feedd.fingerprints import HASH_BYTES, Fresh, Int64s, Known, MaybeSeen, fingerprint_all, seed_of
 from feedd.model import ChangeKind, Counts, Item, Problem, Reject, Slices
+from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
 
-MIN_HELD_REMOVALS = 5
 FLUSH_ROWS = 2_000
 MAX_SALVAGED = 1024 * 1024
 _encode = msgspec.json.encode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-class StoredItem(NamedTuple):
-    """What the catalog holds of an id; `item` is its key."""
-
-    item: int
-    digest: bytes
-    fields: str
-    live: bool
-    warning_count: int
-
-
-class ItemRow(NamedTuple):
-    """One item to store. `kind` is None when no change shows: only its fingerprint, text or warnings are new.
-
-    `fields` is None where the stored text stays; `ordinal` is the change's place within its sync.
-    """
-
-    ordinal: int | None
-    item: int
-    item_id: str
-    kind: ChangeKind | None
-    fields: str | None
-    digest: bytes
-    warnings: str | None
-    warning_count: int
-    changes: str
-
-
-class RejectRow(NamedTuple):
-    """One reject to store, or to move to a new position when `is_new` is false."""
-
-    reject: int
-    is_new: bool
-    position: int
-    item_id: str | None
-    fingerprint: bytes
-    duplicate: bool
-    problems: str
-
-
-class Stage(Protocol):
-    """Where rows wait for the commit, and what is asked of the store meanwhile."""
-
-    def add_items(self, rows: Sequence[ItemRow]) -> None: ...
-    def add_rejects(self, rows: Sequence[RejectRow]) -> None: ...
-    def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]: ...
-    def stored(self, item_ids: Sequence[str]) -> dict[str, StoredItem]: ...
-    def stored_keys(self, item_ids: Sequence[str]) -> Iterable[int]: ...
-    def open_rejects(self) -> Iterable[tuple[int, str | None, int, bytes, bool]]: ...
 
 
 class Outcome(NamedTuple):
@@ -422,21 +372,3 @@ def duplicate_reject(position: int, item_id: str) -> Reject:
             ),
         ),
     )
-
-
-def guard_removals(
-    missing: Int64s, *, live: int, max_removed: float, shown: Int64s | None
-) -> tuple[Int64s, Int64s]:
-    """Split the items that a body no longer holds into those to remove and those to hold.
-
-    More than `max_removed` (a share) of the `live` items and more than five, or all of them, are held: a feed that
-    shrinks like that is more often broken than right. `shown` are the held removals that a person has accepted: they
-    go, and the limit applies to what is missing beyond them.
-    """
-    accepted = missing[:0] if shown is None else np.intersect1d(missing, shown)
-    rest = np.setdiff1d(missing, accepted)
-    left = live - len(accepted)
-    too_many = len(rest) > MIN_HELD_REMOVALS and len(rest) > max_removed * left
-    if len(rest) and (too_many or len(rest) == left):
-        return accepted, rest
-    return missing, missing[:0]

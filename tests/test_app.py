@@ -10,7 +10,8 @@ from feeds import item, take_in
 from servers import FeedServer, feed_server
 
 from feedd import ingest
-from feedd.app import App, address_problem, is_current, schema_problem
+from feedd.app import App, is_current
+from feedd.checks import address_problem, schema_problem
 from feedd.errors import NotFound
 from feedd.settings import FeedSettings, Secret, Settings
 

@@ -424,11 +424,12 @@ def test_arguments_that_make_no_sense_are_refused(shell: Shell) -> None:
     shell.failing(2, "changes", "--since", "9" * 30)
     shell.failing(2, "changes", "--limit", "0")
     shell.failing(2, "changes", "")
-    done = subprocess.run(
-        [*(word.encode() for word in shell.command("item")), b"\xff\xfe"], capture_output=True
-    )
-    assert done.returncode == 2
-    assert b"Traceback" not in done.stderr
+    for command in ("item", "changes", "rejects", "resync"):
+        done = subprocess.run(
+            [*(word.encode() for word in shell.command(command)), b"\xff\xfe"], capture_output=True
+        )
+        assert done.returncode == 2
+        assert b"Traceback" not in done.stderr
 
 
 def test_every_error_has_an_exit_code() -> None:

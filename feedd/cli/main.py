@@ -48,6 +48,9 @@ def main() -> None:
     except FeeddError as error:
         say("feedd:", plain_lines(str(error)), stderr=True)
         sys.exit(exit_code(error))
+    except UnicodeEncodeError:  # Python keeps such bytes of an argument as half characters
+        say("feedd: an argument is not UTF-8 text", stderr=True)
+        sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
             raise

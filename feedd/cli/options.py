@@ -62,7 +62,7 @@ class Options(Struct, frozen=True):
             ConfigError: something is wrong; holds all of it.
         """
         from feedd import logs
-        from feedd.app import address_problem, schema_problem
+        from feedd.checks import address_problem, schema_problem
         from feedd.settings import secret_values
 
         settings = load(

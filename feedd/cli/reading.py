@@ -149,8 +149,6 @@ def item(
     as_json: AsJson = False,
 ) -> None:
     """One item as it is stored."""
-    if not is_text(item_id):
-        raise UsageError("the id is not UTF-8 text", hint="Ids are shown by `feedd changes`.")
     with connect(options_of(context)) as backend:
         found = backend.find_item(item_id, feed=feed)
     if as_json:
@@ -163,11 +161,6 @@ def item(
     table(("field", "value"), found.fields.items())
     for warning in found.warnings:
         say(text(f"warning  {warning.pointer}  {warning.rule}: {warning.hint}"))
-
-
-def is_text(argument: str) -> bool:
-    """Whether an argument was text: Python keeps bytes that are not as half characters."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in argument)
 
 
 def rejects(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, select, text, update
 from sqlalchemy import insert as generic_insert
 
 from feedd.errors import SyncStopped, UsageError
@@ -230,10 +230,3 @@ def stream_position(database: Database) -> tuple[str, int]:
     with database.connect() as connection:
         row = connection.execute(select(STREAM.c.stream_id, STREAM.c.last_seq)).one()
     return str(row.stream_id), int(row.last_seq)
-
-
-def count_running(database: Database) -> int:
-    """How many syncs are running."""
-    query = select(func.count()).select_from(SYNCS).where(SYNCS.c.status == SyncStatus.RUNNING)
-    with database.connect() as connection:
-        return int(connection.execute(query).scalar_one())

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from feedd.fingerprints import Int64s, Known
-from feedd.reconcile import ItemRow, RejectRow, StoredItem
+from feedd.staging import ItemRow, RejectRow, StoredItem
 from feedd.store.database import Database, among, among_value, bulk_insert
 from feedd.store.tables import KINDS, NUMBER_BITS
 

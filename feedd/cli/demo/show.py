@@ -113,7 +113,6 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._shown_sync = 0
-        self._shown_seq = 0
 
     def start(self) -> None:
         """Begin to look."""
