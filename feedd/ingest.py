@@ -33,6 +33,7 @@ from feedd.store.stage import open_stage
 FULL_FETCH_EVERY = timedelta(hours=24)
 HEAD_BYTES = 64 * 1024
 PROGRESS_EVERY_S = 0.1
+_BODY_ERRORS = ("mostly_rejected", "all_rejected")
 
 OnProgress = Callable[[Progress], None]
 
@@ -153,7 +154,10 @@ def sync_feed(
                 body = _body(fetched, state, request, digest, now())
                 if _is_stored(fetched, state, digest):
                     duration = time.monotonic() - started
-                    record_unchanged(catalog, lease, body, now=now(), duration_s=duration)
+                    still = state.error if _is_of_the_body(state.error) else None
+                    record_unchanged(
+                        catalog, lease, body, error=still, now=now(), duration_s=duration
+                    )
                 else:
                     read(_job(feed, lease, fetched, body, accepted, started), on_progress)
             finally:
@@ -251,9 +255,12 @@ def _hardly_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
             else "its one record could not be used"
         )
     hint = "See `feedd rejects` for why: the schema or its [fields] may not fit this feed, or the feed is broken."
-    return ErrorInfo(
-        code="mostly_rejected" if rejected < records else "all_rejected", message=said, hint=hint
-    )
+    return ErrorInfo(code=_BODY_ERRORS[0 if rejected < records else 1], message=said, hint=hint)
+
+
+def _is_of_the_body(error: ErrorInfo | None) -> bool:
+    """Whether an error is about what a body holds, and so true for as long as the body is the same."""
+    return error is not None and error.code in _BODY_ERRORS
 
 
 def _conditional(

@@ -93,6 +93,27 @@ def test_a_feed_that_moved_is_fetched_without_the_old_validators(
     app.close()
 
 
+def test_what_is_wrong_with_a_body_is_said_for_as_long_as_it_is_the_same(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    feed = FeedSettings(
+        name="shop", url=server.url("/shop"), every_s=60.0, allow_private=("127.0.0.0/8",)
+    )
+    (tmp_path / "state").mkdir()
+    app = App(Settings(state_dir=tmp_path / "state", socket=tmp_path / "s", feeds={"shop": feed}))
+    for body, code in (
+        ([{"title": "no id"}], "all_rejected"),
+        ([{"title": "no id"}, {"id": "a", "title": "Mug"}], "mostly_rejected"),
+        ([{"id": "a", "title": "Mug"}, {"id": "b", "title": "Mug"}], None),
+    ):
+        server.bodies["/shop"] = json.dumps(body).encode()
+        for status in ("applied", "unchanged"):
+            assert app.sync("shop", trigger="resync").status == status
+            error = app.feed("shop").error
+            assert (error and error.code) == code
+    app.close()
+
+
 def test_a_sync_that_feedd_stopped_is_no_fault_of_the_feed(
     server: FeedServer, tmp_path: Path
 ) -> None:

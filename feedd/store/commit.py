@@ -182,7 +182,13 @@ def _number_changes(connection: Connection, lease: Lease, ending: Ending, change
 
 
 def record_unchanged(
-    database: Database, lease: Lease, body: Body, *, now: datetime, duration_s: float
+    database: Database,
+    lease: Lease,
+    body: Body,
+    *,
+    error: ErrorInfo | None,
+    now: datetime,
+    duration_s: float,
 ) -> Ending:
     """End a sync whose body is the one that is stored already; the counts are those of the catalog."""
     with database.transaction() as connection:
@@ -199,7 +205,7 @@ def record_unchanged(
         )
         values = _validators(body, body) | {
             "status": SyncStatus.UNCHANGED,
-            "error": None,
+            "error": _error(error),
             "failures": 0,
             "last_sync_at": lease.started_at,
             "retry_at": None,
