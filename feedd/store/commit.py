@@ -13,9 +13,9 @@ from feedd.fingerprints import Int64s, Known
 from feedd.model import Counts, ErrorInfo, SyncStatus
 from feedd.reconcile import Outcome
 from feedd.store.database import Database, bulk_insert, transaction
-from feedd.store.feeds import FEEDS, STREAM, SYNCS, Lease, close_lease
+from feedd.store.feeds import Lease, close_lease
 from feedd.store.stage import DatabaseStage
-from feedd.store.tables import KINDS, NUMBER_BITS, Utc
+from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, STREAM, SYNCS, Utc
 
 _REMOVED = KINDS.index("removed")
 

@@ -12,11 +12,8 @@ from feedd.errors import SyncStopped, UsageError
 from feedd.fingerprints import without_hashes
 from feedd.model import ErrorInfo, SyncStatus
 from feedd.store.database import Database, bulk_insert
-from feedd.store.tables import FeedRow, StreamRow, SyncRow
+from feedd.store.tables import FEEDS, STREAM, SYNCS
 
-FEEDS = FeedRow.__table__  # type: ignore[attr-defined]  # SQLModel makes it at run time
-SYNCS = SyncRow.__table__  # type: ignore[attr-defined]
-STREAM = StreamRow.__table__  # type: ignore[attr-defined]
 LEASE = timedelta(seconds=60)
 
 

@@ -14,9 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from feedd.errors import NotFound
 from feedd.model import ApiKey
 from feedd.store.database import Database
-from feedd.store.tables import ApiKeyRow
+from feedd.store.tables import API_KEYS
 
-KEYS = ApiKeyRow.__table__  # type: ignore[attr-defined]
 PRIVATE_START = "pk_"
 _PREFIX_LENGTH = len(PRIVATE_START) + 8
 _PUBLIC_ALPHABET = string.ascii_letters + string.digits
@@ -42,7 +41,9 @@ def create_key(
         }
         try:
             with database.transaction() as connection:
-                key_id = connection.execute(insert(KEYS).values(**values).returning(KEYS.c.id))
+                key_id = connection.execute(
+                    insert(API_KEYS).values(**values).returning(API_KEYS.c.id)
+                )
                 made = ApiKey(
                     id=key_id.scalar_one(),
                     name=name,
@@ -65,7 +66,7 @@ def _new_text(kind: str) -> str:
 def list_keys(database: Database) -> list[ApiKey]:
     """Every key, revoked ones too, the oldest first."""
     with database.connect() as connection:
-        return [_key(row) for row in connection.execute(select(KEYS).order_by(KEYS.c.id))]
+        return [_key(row) for row in connection.execute(select(API_KEYS).order_by(API_KEYS.c.id))]
 
 
 def revoke_key(database: Database, prefix: str, now: datetime) -> ApiKey:
@@ -76,10 +77,10 @@ def revoke_key(database: Database, prefix: str, now: datetime) -> ApiKey:
     """
     with database.transaction() as connection:
         row = connection.execute(
-            update(KEYS)
-            .where(KEYS.c.prefix == prefix[:_PREFIX_LENGTH], KEYS.c.revoked_at.is_(None))
+            update(API_KEYS)
+            .where(API_KEYS.c.prefix == prefix[:_PREFIX_LENGTH], API_KEYS.c.revoked_at.is_(None))
             .values(revoked_at=now)
-            .returning(*KEYS.c)
+            .returning(*API_KEYS.c)
         ).one_or_none()
     if row is None:
         raise NotFound(
@@ -93,7 +94,9 @@ def find_private_key(database: Database, key: str) -> ApiKey | None:
     """The private key with that text, if there is one in use; compared in constant time."""
     with database.connect() as connection:
         row = connection.execute(
-            select(KEYS).where(KEYS.c.prefix == key[:_PREFIX_LENGTH], KEYS.c.kind == "private")
+            select(API_KEYS).where(
+                API_KEYS.c.prefix == key[:_PREFIX_LENGTH], API_KEYS.c.kind == "private"
+            )
         ).one_or_none()
     digest = hashlib.sha256(key.encode()).digest()
     if row is None or not hmac.compare_digest(bytes(row.hash), digest) or row.revoked_at:

@@ -19,12 +19,9 @@ from feedd.model import (
     SyncStatus,
 )
 from feedd.store.database import Database
-from feedd.store.feeds import FEEDS, SYNCS, stream_position
-from feedd.store.tables import KINDS, NUMBER_BITS, ChangeRow, ItemRow, RejectRow
+from feedd.store.feeds import stream_position
+from feedd.store.tables import CHANGES, FEEDS, ITEMS, KINDS, NUMBER_BITS, REJECTS, SYNCS
 
-ITEMS = ItemRow.__table__  # type: ignore[attr-defined]
-CHANGES = ChangeRow.__table__  # type: ignore[attr-defined]
-REJECTS = RejectRow.__table__  # type: ignore[attr-defined]
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
 _decode_problems = msgspec.json.Decoder(tuple[Problem, ...]).decode

@@ -1,5 +1,8 @@
 """The tables of both databases. A migration goes with every edit here; a test compares the two.
 
+They are SQLAlchemy Core: nothing maps rows to objects, and what does so costs every command a tenth of a second at
+import.
+
 An item's primary key is `feed_id << 40 | number`, numbered per feed by whoever holds the feed's lease: the items of a
 feed lie together, and new ones are appended. A change's place in the stream is `syncs.first_seq + changes.ordinal`,
 so that the one counter row is locked only for the last statement of a sync.
@@ -10,16 +13,20 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
+    Column,
     DateTime,
+    Float,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
+    Table,
     Text,
     TypeDecorator,
 )
-from sqlmodel import Field, SQLModel
 
 NUMBER_BITS = 40
 KINDS = ("refreshed", "added", "updated", "removed", "restored")  # the stored code is the index
@@ -46,149 +53,141 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class CatalogTable(SQLModel):
-    """Base of the catalog database's tables."""
-
-    metadata = catalog_metadata
-
-
-class PeopleTable(SQLModel):
-    """Base of the people database's tables."""
-
-    metadata = people_metadata
+def required(name: str, kind: Any, *rest: Any, **more: Any) -> Column[Any]:
+    """A column that is never null."""
+    return Column(name, kind, *rest, nullable=False, **more)
 
 
-class StreamRow(CatalogTable, table=True):
-    """The one row that names the change stream and holds the last number given out."""
+# the one row that names the change stream and holds the last number given out
+STREAM = Table(
+    "stream",
+    catalog_metadata,
+    Column("id", Integer, primary_key=True),
+    required("stream_id", Text),
+    required("last_seq", BigInteger),
+)
 
-    __tablename__ = "stream"
-    id: int = Field(primary_key=True)
-    stream_id: str = Field(sa_type=Text)
-    last_seq: int = Field(sa_type=BigInteger)
-
-
-class FeedRow(CatalogTable, table=True):
-    """What is known of a feed beyond its configuration."""
-
-    __tablename__ = "feeds"
-    id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(sa_type=Text, unique=True)
+# what is known of a feed beyond its configuration
+FEEDS = Table(
+    "feeds",
+    catalog_metadata,
+    Column("id", Integer, primary_key=True),
+    required("name", Text, unique=True),
     # the last body that was taken in whole, under which configuration
-    etag: str | None = Field(default=None, sa_type=Text)
-    last_modified: str | None = Field(default=None, sa_type=Text)
-    body_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
-    config_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
-    fetch_digest: bytes | None = Field(default=None, sa_type=LargeBinary)
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_digest", LargeBinary),
+    Column("config_digest", LargeBinary),
+    Column("fetch_digest", LargeBinary),
     # how the last sync went
-    status: str | None = Field(default=None, sa_type=Text)
-    error: str | None = Field(default=None, sa_type=Text)
-    failures: int = 0
-    last_sync_at: datetime | None = Field(default=None, sa_type=Utc)
-    last_applied_at: datetime | None = Field(default=None, sa_type=Utc)
-    full_fetch_at: datetime | None = Field(default=None, sa_type=Utc)
-    max_age_until: datetime | None = Field(default=None, sa_type=Utc)
-    retry_at: datetime | None = Field(default=None, sa_type=Utc)
+    Column("status", Text),
+    Column("error", Text),
+    required("failures", Integer, default=0),
+    Column("last_sync_at", Utc),
+    Column("last_applied_at", Utc),
+    Column("full_fetch_at", Utc),
+    Column("max_age_until", Utc),
+    Column("retry_at", Utc),
     # what is stored of it
-    items: int = Field(default=0, sa_type=BigInteger)
-    rejected: int = Field(default=0, sa_type=BigInteger)
-    warnings: int = Field(default=0, sa_type=BigInteger)
-    held_removals: int = Field(default=0, sa_type=BigInteger)
-    held: bytes | None = Field(default=None, sa_type=LargeBinary)
-    next_item: int = Field(default=1, sa_type=BigInteger)
-    next_reject: int = Field(default=1, sa_type=BigInteger)
+    required("items", BigInteger, default=0),
+    required("rejected", BigInteger, default=0),
+    required("warnings", BigInteger, default=0),
+    required("held_removals", BigInteger, default=0),
+    Column("held", LargeBinary),
+    required("next_item", BigInteger, default=1),
+    required("next_reject", BigInteger, default=1),
     # who may write it now
-    lease_epoch: int = Field(default=0, sa_type=BigInteger)
-    lease_holder: str | None = Field(default=None, sa_type=Text)
-    lease_until: datetime | None = Field(default=None, sa_type=Utc)
+    required("lease_epoch", BigInteger, default=0),
+    Column("lease_holder", Text),
+    Column("lease_until", Utc),
+)
 
+# one run of one feed
+SYNCS = Table(
+    "syncs",
+    catalog_metadata,
+    Column("id", Integer, primary_key=True),
+    required("feed_id", Integer, ForeignKey("feeds.id")),
+    required("trigger", Text),
+    required("status", Text),
+    required("holder", Text),
+    required("started_at", Utc),
+    Column("finished_at", Utc),
+    Column("duration_s", Float),
+    Column("size_bytes", BigInteger),
+    Column("counts", Text),
+    Column("error", Text),
+    Column("first_seq", BigInteger),
+    required("change_count", BigInteger, default=0),
+    Index("ux_syncs_first_seq", "first_seq", unique=True),
+    Index("ix_syncs_feed", "feed_id", "id"),
+)
 
-class SyncRow(CatalogTable, table=True):
-    """One run of one feed."""
+# one item, live or removed; `fields` is canonical JSON, `digest` its XXH3-128
+ITEMS = Table(
+    "items",
+    catalog_metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    required("feed_id", Integer, ForeignKey("feeds.id")),
+    required("item_id", Text),
+    required("fields", Text),
+    required("digest", LargeBinary),
+    Column("warnings", Text),
+    required("warning_count", Integer, default=0),
+    required("created_at", Utc),
+    required("changed_at", Utc),
+    Column("removed_at", Utc),
+    Index("ux_items_feed_item", "feed_id", "item_id", unique=True),
+)
 
-    __tablename__ = "syncs"
-    __table_args__ = (
-        Index("ux_syncs_first_seq", "first_seq", unique=True),
-        Index("ix_syncs_feed", "feed_id", "id"),
-    )
-    id: int | None = Field(default=None, primary_key=True)
-    feed_id: int = Field(foreign_key="feeds.id")
-    trigger: str = Field(sa_type=Text)
-    status: str = Field(sa_type=Text)
-    holder: str = Field(sa_type=Text)
-    started_at: datetime = Field(sa_type=Utc)
-    finished_at: datetime | None = Field(default=None, sa_type=Utc)
-    duration_s: float | None = None
-    size_bytes: int | None = Field(default=None, sa_type=BigInteger)
-    counts: str | None = Field(default=None, sa_type=Text)
-    error: str | None = Field(default=None, sa_type=Text)
-    first_seq: int | None = Field(default=None, sa_type=BigInteger)
-    change_count: int = Field(default=0, sa_type=BigInteger)
+# one change; its number in the stream is its sync's `first_seq` plus `ordinal`
+CHANGES = Table(
+    "changes",
+    catalog_metadata,
+    Column("sync_id", Integer, ForeignKey("syncs.id"), primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True),
+    required("item", BigInteger),
+    required("kind", SmallInteger),
+    required("fields", Text),
+    Index("ix_changes_item", "item"),
+)
 
+# one open reject
+REJECTS = Table(
+    "rejects",
+    catalog_metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    required("feed_id", Integer, ForeignKey("feeds.id")),
+    required("sync_id", Integer),
+    required("position", BigInteger),
+    Column("item_id", Text),
+    required("fingerprint", LargeBinary),
+    required("duplicate", Boolean, default=False),
+    required("problems", Text),
+    required("opened_at", Utc),
+    Index("ix_rejects_feed", "feed_id"),
+)
 
-class ItemRow(CatalogTable, table=True):
-    """One item, live or removed; `fields` is canonical JSON, `digest` its XXH3-128."""
+# part of a feed's packed fingerprints (`feedd.fingerprints.Known`)
+FINGERPRINTS = Table(
+    "fingerprints",
+    catalog_metadata,
+    Column("feed_id", Integer, ForeignKey("feeds.id"), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    required("packed", LargeBinary),
+)
 
-    __tablename__ = "items"
-    __table_args__ = (Index("ux_items_feed_item", "feed_id", "item_id", unique=True),)
-    id: int = Field(primary_key=True, sa_type=BigId, sa_column_kwargs={"autoincrement": False})
-    feed_id: int = Field(foreign_key="feeds.id")
-    item_id: str = Field(sa_type=Text)
-    fields: str = Field(sa_type=Text)
-    digest: bytes = Field(sa_type=LargeBinary)
-    warnings: str | None = Field(default=None, sa_type=Text)
-    warning_count: int = 0
-    created_at: datetime = Field(sa_type=Utc)
-    changed_at: datetime = Field(sa_type=Utc)
-    removed_at: datetime | None = Field(default=None, sa_type=Utc)
-
-
-class ChangeRow(CatalogTable, table=True):
-    """One change; its number in the stream is its sync's `first_seq` plus `ordinal`."""
-
-    __tablename__ = "changes"
-    __table_args__ = (Index("ix_changes_item", "item"),)
-    sync_id: int = Field(primary_key=True, foreign_key="syncs.id")
-    ordinal: int = Field(primary_key=True, sa_type=BigInteger)
-    item: int = Field(sa_type=BigInteger)
-    kind: int = Field(sa_type=SmallInteger)
-    fields: str = Field(sa_type=Text)
-
-
-class RejectRow(CatalogTable, table=True):
-    """One open reject."""
-
-    __tablename__ = "rejects"
-    __table_args__ = (Index("ix_rejects_feed", "feed_id"),)
-    id: int = Field(primary_key=True, sa_type=BigId, sa_column_kwargs={"autoincrement": False})
-    feed_id: int = Field(foreign_key="feeds.id")
-    sync_id: int
-    position: int = Field(sa_type=BigInteger)
-    item_id: str | None = Field(default=None, sa_type=Text)
-    fingerprint: bytes = Field(sa_type=LargeBinary)
-    duplicate: bool = False
-    problems: str = Field(sa_type=Text)
-    opened_at: datetime = Field(sa_type=Utc)
-
-
-class FingerprintRow(CatalogTable, table=True):
-    """Part of a feed's packed fingerprints (`feedd.fingerprints.Known`)."""
-
-    __tablename__ = "fingerprints"
-    feed_id: int = Field(primary_key=True, foreign_key="feeds.id")
-    part: int = Field(primary_key=True)
-    packed: bytes = Field(sa_type=LargeBinary)
-
-
-class ApiKeyRow(PeopleTable, table=True):
-    """An API key. A private key is kept as the SHA-256 of its 256 random bits, found by its first characters."""
-
-    __tablename__ = "api_keys"
-    __table_args__ = (Index("ux_api_keys_prefix", "prefix", unique=True),)
-    id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(sa_type=Text)
-    kind: str = Field(sa_type=Text)
-    prefix: str = Field(sa_type=Text)
-    hash: bytes | None = Field(default=None, sa_type=LargeBinary)
-    scopes: str = Field(sa_type=Text)
-    created_at: datetime = Field(sa_type=Utc)
-    revoked_at: datetime | None = Field(default=None, sa_type=Utc)
+# an API key; a private one is kept as the SHA-256 of its 256 random bits, found by its first characters
+API_KEYS = Table(
+    "api_keys",
+    people_metadata,
+    Column("id", Integer, primary_key=True),
+    required("name", Text),
+    required("kind", Text),
+    required("prefix", Text),
+    Column("hash", LargeBinary),
+    required("scopes", Text),
+    required("created_at", Utc),
+    Column("revoked_at", Utc),
+    Index("ux_api_keys_prefix", "prefix", unique=True),
+)
