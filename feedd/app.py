@@ -5,7 +5,6 @@ work in the calling thread.
 """
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +20,7 @@ from feedd.model import (
     ChangeKind,
     FeedView,
     OpenReject,
+    Progress,
     SyncRecord,
     SyncStatus,
 )
@@ -115,7 +115,7 @@ class App:
         accepted: bytes | None = None,
         on_started: Callable[[int], None] = lambda _: None,
         on_progress: ingest.OnProgress = lambda _: None,
-        stop: threading.Event | None = None,
+        stop: ingest.Stop | None = None,
     ) -> SyncRecord:
         """Sync one feed now; see `ingest.sync_feed`."""
         return ingest.sync_feed(
@@ -364,8 +364,15 @@ def reading_of(feed: FeedSettings) -> ingest.Reading:
     )
 
 
-def _read_here(catalog: Database, job: ingest.Job, on_progress: ingest.OnProgress) -> None:
-    ingest.read_body(job, catalog, on_progress)
+def _read_here(
+    catalog: Database, job: ingest.Job, on_progress: ingest.OnProgress, stop: ingest.Stop
+) -> None:
+    def progressed(progress: Progress) -> None:
+        if stop.is_set():
+            raise stop.why
+        on_progress(progress)
+
+    ingest.read_body(job, catalog, progressed)
 
 
 def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | None:

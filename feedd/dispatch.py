@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from feedd import logs
 from feedd.app import App
 from feedd.errors import STOPPED, FeeddError, SyncStopped
+from feedd.ingest import Stop
 from feedd.model import Progress, SyncRecord
 
 MOST_AT_ONCE = 48  # most of them wait for a server; how many read at once is up to the workers
@@ -31,6 +32,7 @@ class Ticket:
         self.progress: Progress | None = None
         self.record: SyncRecord | None = None
         self.error: BaseException | None = None
+        self.stop = Stop()
         self.started = threading.Event()
         self.done = threading.Event()
 
@@ -104,12 +106,41 @@ class Dispatcher:
                     return ticket.progress
         return None
 
+    def cancel(self, feed: str, *, sync_id: int | None = None) -> list[Ticket]:
+        """End the syncs of a feed before their commit, or just the one with that id: the one that runs, and the one
+        that waits. Gives them; those that run end within moments, and `done` says when.
+        """
+        with self._lock:
+            found = [queue[feed] for queue in (self._running, self._waiting) if feed in queue]
+            if sync_id is not None:
+                found = [ticket for ticket in found if ticket.sync_id == sync_id]
+            for ticket in found:
+                ticket.stop.cancel()
+            unbegun = [ticket for ticket in found if not ticket.begun]
+            for ticket in unbegun:
+                ticket.begun = True  # so that no thread takes it up any more
+                if self._waiting.get(feed) is ticket:
+                    del self._waiting[feed]
+                else:
+                    self._free(feed)
+        for ticket in unbegun:
+            self._end(ticket, error=ticket.stop.why)
+        return found
+
+    def depths(self) -> tuple[int, int]:
+        """How many syncs run, and how many wait for their turn."""
+        with self._lock:
+            running = sum(ticket.begun for ticket in self._running.values())
+            return running, len(self._running) - running + len(self._waiting)
+
     def stop(self) -> None:
         """Take no more, end what has not begun, tell the running ones to stop, and wait for them."""
         with self._lock:
             self._stop.set()
             ended = [*self._waiting.values(), *(t for t in self._running.values() if not t.begun)]
             self._waiting = {}
+            for ticket in self._running.values():
+                ticket.stop.set()
             for ticket in ended:
                 ticket.begun = True  # so that no thread takes it up any more
         for ticket in ended:
@@ -130,12 +161,16 @@ class Dispatcher:
         except Exception as bug:  # noqa: BLE001 one feed's bug must not end the thread before the next is due
             error = bug
         with self._lock:
-            del self._running[ticket.feed]
-            following = self._waiting.pop(ticket.feed, None)
-            if following is not None:
-                self._running[ticket.feed] = following
-                self._pool.submit(self._run, following)
+            self._free(ticket.feed)
         self._end(ticket, record=record, error=error)
+
+    def _free(self, feed: str) -> None:
+        """Nothing of the feed runs any more: what waits begins."""
+        del self._running[feed]
+        following = self._waiting.pop(feed, None)
+        if following is not None:
+            self._running[feed] = following
+            self._pool.submit(self._run, following)
 
     def _sync(self, ticket: Ticket) -> SyncRecord:
         def started(sync_id: int) -> None:
@@ -151,7 +186,7 @@ class Dispatcher:
             accepted=ticket.accepted,
             on_started=started,
             on_progress=progressed,
-            stop=self._stop,
+            stop=ticket.stop,
         )
 
     def _end(

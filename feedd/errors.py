@@ -121,6 +121,7 @@ class FormatError(FeedError):
 
 
 STOPPED = "stopped"  # the code of what feedd itself has ended, whichever stage noticed
+CANCELLED = "cancelled"  # the code of what a person has ended
 
 
 class SyncStopped(FeedError):

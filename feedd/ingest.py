@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from feedd.errors import FeedError, FetchError, SyncStopped
+from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
 from feedd.model import ErrorInfo, Progress, SyncRecord, SyncStatus
@@ -83,7 +83,21 @@ class Job(Struct, frozen=True, kw_only=True):
     began_s: float
 
 
-ReadBody = Callable[[Job, OnProgress], None]
+class Stop(threading.Event):
+    """Set to end a sync before its commit; `why` is what will be recorded of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why = SyncStopped(STOPPED, "feedd was stopped in the middle of this sync")
+
+    def cancel(self) -> None:
+        """Set it because a person wants so."""
+        if not self.is_set():
+            self.why = SyncStopped(CANCELLED, "this sync was cancelled")
+            self.set()
+
+
+ReadBody = Callable[[Job, OnProgress, Stop], None]
 
 
 def plan_of(reading: Reading) -> Plan:
@@ -127,7 +141,7 @@ def sync_feed(
     accepted: bytes | None = None,
     on_started: Callable[[int], None] = lambda _: None,
     on_progress: OnProgress = lambda _: None,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> SyncRecord:
     """Sync one feed; gives how it went, a failure of the feed included.
@@ -140,6 +154,7 @@ def sync_feed(
         StoreError: the database cannot be used, so that not even the failure could be recorded.
     """
     started = time.monotonic()
+    stop = stop or Stop()
     lease = begin_sync(catalog, feed.name, trigger=trigger, holder=holder, now=now())
     on_started(lease.sync_id)
     with _kept_alive(catalog, lease, now):
@@ -159,12 +174,12 @@ def sync_feed(
                         catalog, lease, body, error=still, now=now(), duration_s=duration
                     )
                 else:
-                    read(_job(feed, lease, fetched, body, accepted, started), on_progress)
+                    read(_job(feed, lease, fetched, body, accepted, started), on_progress, stop)
             finally:
                 if fetched.owned and fetched.path is not None:
                     fetched.path.unlink(missing_ok=True)
         except Exception as error:
-            failure = error if isinstance(error, FeedError) else _bug(error)
+            failure = _failure(error, stop)
             try:
                 record_failed(
                     catalog,
@@ -181,7 +196,7 @@ def sync_feed(
                 ):
                     raise
                 # else it was committed, and what failed came after that
-            if failure is not error:
+            if not isinstance(error, FeedError):
                 raise
     return read_sync(catalog, lease.sync_id)
 
@@ -317,7 +332,10 @@ def _job(
     )
 
 
-def _bug(error: Exception) -> FeedError:
+def _failure(error: Exception, stop: Stop) -> FeedError:
+    """What is recorded of a sync that an error has ended."""
+    if isinstance(error, FeedError):
+        return stop.why if error.code == STOPPED else error
     return FeedError(
         "internal",
         f"feedd could not finish this sync ({type(error).__name__})",

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
@@ -22,6 +23,7 @@ _ERRORS: dict[str, type[FeedError]] = {
     cls.__name__: cls for cls in (FeedError, FormatError, SyncStopped)
 }
 _encode = msgspec.json.encode
+STOP_NOTICED_S = 0.1
 
 
 class Workers:
@@ -31,7 +33,8 @@ class Workers:
         self._place = place
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["feedd.workers"])
-        self._free = threading.BoundedSemaphore(most or os.cpu_count() or 1)
+        self.most = most or os.cpu_count() or 1
+        self._free = threading.BoundedSemaphore(self.most)
         self._running: set[Any] = set()
         self._lock = threading.Lock()
         self._stopping = False
@@ -40,28 +43,29 @@ class Workers:
         """Have the fork server import what children need, before the first of them is needed."""
         forkserver.ensure_running()
 
-    def read_body(self, job: ingest.Job, on_progress: ingest.OnProgress) -> None:
+    def read_body(self, job: ingest.Job, on_progress: ingest.OnProgress, stop: ingest.Stop) -> None:
         """Read a body into the catalog in a child process.
 
         Raises:
-            FeedError: as `ingest.read_body`; or (`crashed`) the child died; or (`stopped`) feedd is stopping.
+            FeedError: as `ingest.read_body`; or (`crashed`) the child died; or (`stopped`) `stop` was set:
+                the child is killed, and what it had not committed is gone.
         """
-        with self._free:
+        with self._place_for(stop):
             ours, theirs = self._context.Pipe()
             process = self._context.Process(
                 target=_child, args=(theirs, self._place, job), name=f"feedd-{job.lease.feed}"
             )
             with self._lock:
-                if self._stopping:
+                if self._stopping or stop.is_set():
                     raise _stopped()
                 process.start()
                 self._running.add(process)
             theirs.close()
             try:
-                _follow(ours, on_progress)
+                _follow(ours, on_progress, process, stop)
             except EOFError:
                 process.join(5)
-                if self._stopping:
+                if self._stopping or stop.is_set():
                     raise _stopped() from None
                 raise FeedError(
                     "crashed",
@@ -73,6 +77,22 @@ class Workers:
                 process.join(5)
                 with self._lock:
                     self._running.discard(process)
+
+    @property
+    def busy(self) -> int:
+        """How many children read now."""
+        return len(self._running)
+
+    @contextlib.contextmanager
+    def _place_for(self, stop: ingest.Stop) -> Iterator[None]:
+        """A place among the few that read at once. Raises SyncStopped when `stop` is set before there is one."""
+        while not self._free.acquire(timeout=STOP_NOTICED_S):
+            if stop.is_set():
+                raise _stopped()
+        try:
+            yield
+        finally:
+            self._free.release()
 
     def stop(self) -> None:
         """End every child now; what it had not committed is gone, and comes again with the next sync."""
@@ -87,8 +107,14 @@ def _stopped() -> SyncStopped:
     return SyncStopped("stopped", "feedd was stopped in the middle of this sync")
 
 
-def _follow(pipe: Connection, on_progress: ingest.OnProgress) -> None:
+def _follow(
+    pipe: Connection, on_progress: ingest.OnProgress, process: Any, stop: ingest.Stop
+) -> None:
+    """Pass on what the child tells, until it is done; end it when that is wanted. Raises EOFError once it is gone."""
     while True:
+        while not pipe.poll(STOP_NOTICED_S):
+            _end(process, stop)
+        _end(process, stop)
         kind, payload = msgspec.json.decode(pipe.recv_bytes())
         if kind == "progress":
             on_progress(msgspec.convert(payload, Progress))
@@ -100,6 +126,11 @@ def _follow(pipe: Connection, on_progress: ingest.OnProgress) -> None:
             raise RuntimeError(payload)
         else:
             raise _ERRORS[kind](payload["code"], payload["message"], hint=payload["hint"])
+
+
+def _end(process: Any, stop: ingest.Stop) -> None:
+    if stop.is_set() and process.is_alive():
+        process.kill()
 
 
 def _child(pipe: Connection, place: ingest.Place, job: ingest.Job) -> None:

@@ -1,7 +1,6 @@
 """The wired application: what the doors ask of it."""
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from feedd import ingest
 from feedd.app import App, is_current
 from feedd.checks import address_problem, schema_problem
 from feedd.errors import NotFound
+from feedd.ingest import Stop
 from feedd.settings import FeedSettings, Secret, Settings
 
 
@@ -123,7 +123,7 @@ def test_a_sync_that_feedd_stopped_is_no_fault_of_the_feed(
     )
     (tmp_path / "state").mkdir()
     app = App(Settings(state_dir=tmp_path / "state", socket=tmp_path / "s", feeds={"shop": feed}))
-    stop = threading.Event()
+    stop = Stop()
     stop.set()
     record = app.sync("shop", trigger="schedule", stop=stop)
     assert (record.status, record.error and record.error.code) == ("failed", "stopped")

@@ -198,3 +198,41 @@ def test_many_who_ask_at_once_are_all_answered(app: App) -> None:
         thread.join()
     assert {ended(ticket) for ticket in tickets} <= {"applied", "unchanged"}
     dispatcher.stop()
+
+
+def test_cancelling_ends_what_runs_and_what_waits_of_one_feed(app: App, server: FeedServer) -> None:
+    server.delay.clear()
+    dispatcher = Dispatcher(app)
+    running = begun(dispatcher.submit("one", trigger="schedule"))
+    waiting = dispatcher.submit("one", trigger="resync")
+    other = begun(dispatcher.submit("two", trigger="schedule"))
+    assert dispatcher.depths() == (2, 1)
+    assert dispatcher.cancel("one", sync_id=0) == []
+    assert dispatcher.cancel("one") == [running, waiting]
+    assert running.done.wait(20)
+    assert running.record is not None
+    assert running.record.error is not None
+    assert running.record.error.code == "cancelled"
+    assert isinstance(waiting.error, SyncStopped)
+    assert dispatcher.cancel("one") == []
+    server.delay.set()
+    assert ended(other) == "applied"
+    assert ended(dispatcher.submit("one", trigger="resync")) == "applied"
+    dispatcher.stop()
+    assert dispatcher.depths() == (0, 0)
+
+
+def test_one_that_no_thread_has_taken_up_is_cancelled(
+    app: App, server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "MOST_AT_ONCE", 1)
+    server.delay.clear()
+    dispatcher = Dispatcher(app)
+    first = begun(dispatcher.submit("one", trigger="schedule"))
+    queued = dispatcher.submit("two", trigger="resync")
+    assert dispatcher.cancel("two") == [queued]
+    assert isinstance(queued.error, SyncStopped)
+    server.delay.set()
+    assert ended(first) == "applied"
+    assert ended(dispatcher.submit("two", trigger="resync")) == "applied"
+    dispatcher.stop()

@@ -34,6 +34,7 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "not_authenticated": (401, "Authentication is needed."),
     "forbidden": (403, "Not allowed."),
     "busy": (409, "Busy."),
+    "ended": (409, "It has ended."),
     "stream_changed": (410, "The cursor's history is gone."),
     "payload_too_large": (413, "The body is too large."),
 }
@@ -60,9 +61,14 @@ def attributes_of(struct: msgspec.Struct, *, but: Sequence[str]) -> dict[str, An
     return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in but}
 
 
-def one(resource: Resource, *, status: int = 200) -> Response:
+def one(
+    resource: Resource, *, status: int = 200, meta: Mapping[str, Any] | None = None
+) -> Response:
     """A document with one resource."""
-    return respond({"data": resource.document()}, status=status)
+    document: dict[str, Any] = {"data": resource.document()}
+    if meta:
+        document["meta"] = meta
+    return respond(document, status=status)
 
 
 def many(

@@ -11,14 +11,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from feedd import __version__
-from feedd.api import catalog, feeds, health, keys
+from feedd.api import catalog, feeds, health, keys, operating
 from feedd.api.access import KEY_HEADER, authorize
 from feedd.api.documents import failure, failure_of
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import FeeddError
 
-ROUTES: tuple[APIRouter, ...] = (feeds.router, catalog.router, keys.router)
+ROUTES: tuple[APIRouter, ...] = (feeds.router, operating.router, catalog.router, keys.router)
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
 

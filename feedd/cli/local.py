@@ -7,7 +7,7 @@ from feedd import state
 from feedd.app import App, is_current
 from feedd.cli.backend import Resync
 from feedd.dispatch import Dispatcher, Ticket
-from feedd.errors import NotFound
+from feedd.errors import NotFound, Unavailable
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
 from feedd.settings import Settings
 
@@ -90,6 +90,13 @@ class Local:
     def resync(self, feed: str, *, accept_removals: bool) -> Resync:
         return LocalResync(
             self._dispatcher.submit(feed, trigger="resync", accept_removals=accept_removals)
+        )
+
+    def cancel(self, feed: str) -> tuple[int, int]:
+        self._app.feed_settings(feed)
+        raise Unavailable(
+            "no daemon runs here, so there is nothing to cancel",
+            hint="A `feedd resync` that does the work itself is ended by Ctrl-C.",
         )
 
     def stream(self) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from feedd import __version__
-from feedd.cli import keys, reading, syncing
+from feedd.cli import keys, operating, reading, syncing
 from feedd.cli.options import AsJson, Options, options_of
 from feedd.cli.show import counted, emit, plain, say
 from feedd.errors import (
@@ -84,6 +84,7 @@ def build() -> typer.Typer:
         check,
         reading.feeds,
         syncing.resync,
+        operating.cancel,
         reading.changes,
         reading.item,
         reading.rejects,

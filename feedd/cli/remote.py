@@ -52,6 +52,7 @@ class _Page(Struct, frozen=True):
 
 class _One(Struct, frozen=True):
     data: _Resource
+    meta: dict[str, Any] = {}
 
 
 class _ApiError(Struct, frozen=True):
@@ -98,6 +99,14 @@ class Remote:
 
     def resync(self, feed: str, *, accept_removals: bool) -> "RemoteResync":
         return RemoteResync(self, feed, accept_removals=accept_removals)
+
+    def cancel(self, feed: str) -> tuple[int, int]:
+        """How many syncs of the feed were cancelled, and how many were committed before they could be."""
+        self._feed(feed)
+        body = {"data": {"type": "feed", "id": feed, "attributes": {"action": "cancel"}}}
+        content = self._request("PATCH", f"/api/feeds/{quote(feed, safe='')}", body)
+        meta = msgspec.json.decode(content, type=_One).meta
+        return int(meta["cancelled"]), int(meta["committed"])
 
     def stream(self) -> tuple[str, int]:
         meta = self._page("/api/catalog-changes?page%5Bsize%5D=1").meta

@@ -8,6 +8,7 @@ import typer
 from feedd.cli.backend import Backend, Resync, connect
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.progress import Bars
+from feedd.cli.remote import Remote
 from feedd.cli.show import emit, plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text, resync_object
 from feedd.errors import FeedError, UsageError
@@ -35,7 +36,16 @@ def resync(
     with connect(options_of(context), to_sync=True) as backend:
         names = _named(backend, feeds)
         running = {name: backend.resync(name, accept_removals=accept_removals) for name in names}
-        failed = _follow(running, as_json=as_json)
+        try:
+            failed = _follow(running, as_json=as_json)
+        except KeyboardInterrupt:
+            if isinstance(backend, Remote):
+                for name in running:
+                    say(
+                        f"The daemon goes on with {name}. To end it: feedd cancel {name}",
+                        stderr=True,
+                    )
+            raise
     if failed:
         raise typer.Exit(1)
 

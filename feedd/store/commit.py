@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection, bindparam, text, update
 
-from feedd.errors import STOPPED, FeedError
+from feedd.errors import CANCELLED, STOPPED, FeedError
 from feedd.fingerprints import Int64s, Known
 from feedd.model import Counts, ErrorInfo, SyncStatus
 from feedd.reconcile import Outcome
@@ -224,7 +224,11 @@ def record_failed(
     now: datetime,
     duration_s: float,
 ) -> Ending:
-    """End a sync that failed; the catalog stands as it is. One that feedd itself has stopped is no fault of the feed."""
+    """End a sync that failed; the catalog stands as it is.
+
+    One that feedd itself has stopped is no fault of the feed, and comes again at once; one that a person has cancelled
+    is none either, and comes again when it would have come after it.
+    """
     with database.transaction() as connection:
         feed = connection.execute(
             text("SELECT rejected, warnings, held_removals FROM feeds WHERE id = :feed"),
@@ -246,7 +250,8 @@ def record_failed(
             "last_sync_at": lease.started_at,
             "retry_at": retry_at,
         }
-        close_lease(connection, lease, {} if error.code == STOPPED else fault)
+        ended = {STOPPED: {}, CANCELLED: {"last_sync_at": lease.started_at}}
+        close_lease(connection, lease, ended.get(error.code, fault))
         _end_sync(connection, lease, ending)
     return ending
 

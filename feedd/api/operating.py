@@ -1,0 +1,102 @@
+"""What an administrator does to feeds beyond resyncing them: cancelling a sync."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Response
+from msgspec import Struct
+
+from feedd.api.access import TheApp, TheDispatcher
+from feedd.api.body import described, json_body
+from feedd.api.documents import one
+from feedd.api.feeds import feed_resource, sync_resource
+from feedd.dispatch import Ticket
+from feedd.errors import CANCELLED, SyncStopped, UsageError
+from feedd.model import SyncStatus
+
+router = APIRouter(tags=["feeds"])
+END_WITHIN_S = 10.0
+
+
+class _Action(Struct, forbid_unknown_fields=True):
+    action: Literal["cancel"]
+
+
+class _Patch(Struct):
+    attributes: _Action
+
+
+class ActionRequest(Struct):
+    """`{"data": {"attributes": {"action": "cancel"}}}`"""
+
+    data: _Patch
+
+
+def _example(kind: str, resource_id: str) -> dict[str, object]:
+    return {"data": {"type": kind, "id": resource_id, "attributes": {"action": "cancel"}}}
+
+
+Action = Annotated[ActionRequest, Depends(json_body(ActionRequest))]
+
+
+@router.patch(
+    "/feed-syncs/{sync_id}",
+    summary="Cancel a running sync: `action` is `cancel`",
+    openapi_extra=described(ActionRequest, _example("feed-sync", "12")),
+)
+def cancel_sync(
+    app: TheApp,
+    dispatcher: TheDispatcher,
+    sync_id: Annotated[int, Path(ge=0, lt=2**62)],
+    _request: Action,
+) -> Response:
+    """The catalog stays as it was, unless the sync has just been committed; its record says which."""
+    record = app.sync_record(sync_id)
+    tickets = dispatcher.cancel(record.feed, sync_id=sync_id)
+    if not tickets:
+        record = app.sync_record(sync_id)
+        if record.status == SyncStatus.RUNNING:
+            raise _runs_elsewhere(record.feed)
+        raise UsageError(f"sync {sync_id} has ended already ({record.status})", code="ended")
+    _wait_for(tickets)
+    return one(sync_resource(app.sync_record(sync_id), dispatcher))
+
+
+@router.patch(
+    "/feeds/{name}",
+    summary="Cancel what runs and what waits of a feed: `action` is `cancel`",
+    openapi_extra=described(ActionRequest, _example("feed", "shop")),
+)
+def cancel_feed(app: TheApp, dispatcher: TheDispatcher, name: str, _request: Action) -> Response:
+    """`meta` counts the syncs that were cancelled, and those that were committed before they could be."""
+    app.feed_settings(name)
+    tickets = dispatcher.cancel(name)
+    if not tickets and app.feed(name).running:
+        raise _runs_elsewhere(name)
+    _wait_for(tickets)
+    cancelled = sum(_was_cancelled(ticket) for ticket in tickets)
+    meta = {"cancelled": cancelled, "committed": len(tickets) - cancelled}
+    return one(feed_resource(app.feed(name)), meta=meta)
+
+
+def _wait_for(tickets: list[Ticket]) -> None:
+    for ticket in tickets:
+        if not ticket.done.wait(END_WITHIN_S):
+            raise UsageError(
+                f"the sync of {ticket.feed} was told to end, and has not yet",
+                code="busy",
+                hint="Look again in a moment.",
+            )
+
+
+def _was_cancelled(ticket: Ticket) -> bool:
+    if ticket.record is None:
+        return isinstance(ticket.error, SyncStopped)
+    return ticket.record.error is not None and ticket.record.error.code == CANCELLED
+
+
+def _runs_elsewhere(feed: str) -> UsageError:
+    return UsageError(
+        f"another feedd on the same database syncs {feed}",
+        code="busy",
+        hint="Cancel it there.",
+    )
