@@ -372,3 +372,28 @@ def test_a_request_sent_again_is_carried_out_once(api: Api) -> None:
         return int(answer["data"]["id"])
 
     assert post("one") == post("one") != post("two")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/healthz", "/api/feeds", "/api/catalog-items?page[size]=1", "/api/feeds/none", "/docs"],
+)
+def test_head_answers_as_get_does_without_a_body(api: Api, path: str) -> None:
+    answers = []
+    for method in ("GET", "HEAD"):
+        connection = UnixConnection(api.folder / "api.sock")
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            body = response.read()
+            headers = {k.lower(): v for k, v in response.getheaders() if k.lower() != "date"}
+            answers.append((response.status, headers))
+        finally:
+            connection.close()
+    assert answers[0] == answers[1]
+    assert body == b""
+
+
+def test_head_is_for_what_can_be_got(api: Api) -> None:
+    status, _ = api.request("HEAD", "/api/nothing")
+    assert status == 404

@@ -14,6 +14,7 @@ from feedd import __version__
 from feedd.api import catalog, feeds, health, keys, operating
 from feedd.api.access import KEY_HEADER, authorize
 from feedd.api.documents import failure, failure_of
+from feedd.api.head import HeadAsGet
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import FeeddError
@@ -40,6 +41,7 @@ def create_api(app: App, dispatcher: Dispatcher) -> FastAPI:
         )
     api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
     api.add_route("/docs", _docs, include_in_schema=False)
+    api.add_middleware(HeadAsGet)
     api.add_exception_handler(FeeddError, _feedd_error)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http_error)
