@@ -290,6 +290,7 @@ class App:
             auth=auth,
             timeout_s=feed.timeout_s,
             max_bytes=feed.max_bytes,
+            member=feed.member,
             allow_private=feed.allow_private,
             file_roots=tuple(str(root) for root in self.settings.file_roots),
         )

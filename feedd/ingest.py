@@ -126,7 +126,10 @@ def config_digest(plan: Plan, reading: Reading) -> bytes:
 def fetch_digest(request: FetchRequest) -> bytes:
     """What stands for where a body comes from and who asks for it; passwords and tokens play no part."""
     user = request.auth[0] if isinstance(request.auth, tuple) else None
-    return sha256(msgspec.json.encode([request.url, request.headers, user])).digest()
+    source: list[Any] = [request.url, request.headers, user]
+    if request.member is not None:
+        source.append({"member": request.member})
+    return sha256(msgspec.json.encode(source)).digest()
 
 
 def sync_feed(
@@ -323,7 +326,7 @@ def _job(
         lease=lease,
         reading=feed.reading,
         path=str(fetched.path),
-        name_hint=feed.request.url.partition("?")[0],
+        name_hint=fetched.name or feed.request.url.partition("?")[0],
         content_type=fetched.content_type,
         charset=fetched.charset,
         body=body,

@@ -106,6 +106,7 @@ def test_a_feed_needs_nothing_but_a_url(write: Config):
         ('items = "data.products"', "items", "data.products"),
         ('items = ""', "items", ""),
         ('format = "jsonl"', "format", "jsonl"),
+        ('member = "out/products-*.xml"', "member", "out/products-*.xml"),
         ('currency = "ILS"', "currency", "ILS"),
         ('catalog = "shoes-2"', "catalog", "shoes-2"),
         ('catalog = "$default"', "catalog", "$default"),

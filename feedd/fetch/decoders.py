@@ -4,7 +4,7 @@ httpx's own decoders expand each chunk whole: 809 bytes of brotli become a gigab
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import brotli
 import zstandard
@@ -42,6 +42,15 @@ def decoded(chunks: Iterable[bytes], encoding: str | None) -> Iterator[bytes]:
     return decode(chunks)
 
 
+def gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What a gzip file holds, all of its members, in pieces of bounded size.
+
+    Raises:
+        FetchError: (`bad_archive`, `cut_short`).
+    """
+    return _inflate(chunks, 16 + zlib.MAX_WBITS, "gzip", members=True, bad=_bad_file)
+
+
 def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     return _inflate(chunks, 16 + zlib.MAX_WBITS, "gzip", members=True)
 
@@ -59,7 +68,14 @@ def _deflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
     return _inflate(all_chunks(), bits, "deflate", members=False)
 
 
-def _inflate(chunks: Iterable[bytes], bits: int, name: str, *, members: bool) -> Iterator[bytes]:
+def _inflate(
+    chunks: Iterable[bytes],
+    bits: int,
+    name: str,
+    *,
+    members: bool,
+    bad: Callable[[str], FetchError] | None = None,
+) -> Iterator[bytes]:
     decoder = zlib.decompressobj(bits)
     for chunk in chunks:
         data = chunk
@@ -72,7 +88,7 @@ def _inflate(chunks: Iterable[bytes], bits: int, name: str, *, members: bool) ->
             try:
                 piece = decoder.decompress(data, PIECE)
             except zlib.error as error:
-                raise _bad(name) from error
+                raise (bad or _bad)(name) from error
             data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
             if piece:
                 yield piece
@@ -126,6 +142,14 @@ def _bad(name: str) -> FetchError:
         "bad_encoding",
         f"the body is not valid {name}, though its header says so",
         hint="The server, or a proxy before it, sets Content-Encoding wrongly.",
+    )
+
+
+def _bad_file(name: str) -> FetchError:
+    return FetchError(
+        "bad_archive",
+        f"the {name} file is damaged",
+        hint="Look at what makes it; nothing was changed.",
     )
 
 

@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 from feedd.errors import FetchError
 from feedd.fetch.clock import Deadline
 from feedd.fetch.request import Fetched, FetchRequest, OnProgress
-from feedd.fetch.spool import spool, too_large
+from feedd.fetch.spool import too_large
+from feedd.fetch.unpack import spool_unpacked
 
 _CHUNK = 1024 * 1024
 
@@ -31,12 +32,16 @@ def fetch_file(
         if size > request.max_bytes:
             raise too_large(request.max_bytes)
 
-        def on_bytes(done: int) -> None:
+        def on_bytes(done: int, as_it_came: bool) -> None:
             deadline.check()
-            on_progress(done, size)
+            on_progress(done, size if as_it_came else None)
 
-        body = spool(
-            _unchanged(descriptor, path), folder, max_bytes=request.max_bytes, on_bytes=on_bytes
+        body, name = spool_unpacked(
+            _unchanged(descriptor, path),
+            folder,
+            max_bytes=request.max_bytes,
+            member=request.member,
+            on_bytes=on_bytes,
         )
     finally:
         os.close(descriptor)
@@ -46,6 +51,7 @@ def fetch_file(
         owned=True,
         digest=body.digest,
         size=body.size,
+        name=name,
         final_url=request.url,
     )
 

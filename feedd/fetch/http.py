@@ -20,10 +20,11 @@ from feedd.fetch.clock import Deadline, timed_out
 from feedd.fetch.decoders import ACCEPT_ENCODING, decoded
 from feedd.fetch.dial import GuardedBackend, Resolve
 from feedd.fetch.request import Fetched, FetchRequest, OnProgress
-from feedd.fetch.spool import spool
+from feedd.fetch.unpack import spool_unpacked
 
 MAX_REDIRECTS = 5
 MAX_HEADER_SECONDS = 7 * 86_400
+MAX_LINK_BYTES = 16 * 1024
 _URL_HINT = "Check it for spaces, for `/`, `?` or `#` in a password, and for the port."
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HINTS = {
@@ -271,12 +272,16 @@ def _taken(
             deadline.received(len(chunk))
             yield chunk
 
-    def on_bytes(size: int) -> None:
+    def on_bytes(size: int, as_it_came: bool) -> None:
         deadline.check()
-        on_progress(size, None if encoding else expected)
+        on_progress(size, expected if as_it_came and not encoding else None)
 
-    body = spool(
-        decoded(arriving(), encoding), folder, max_bytes=request.max_bytes, on_bytes=on_bytes
+    body, name = spool_unpacked(
+        decoded(arriving(), encoding),
+        folder,
+        max_bytes=request.max_bytes,
+        member=request.member,
+        on_bytes=on_bytes,
     )
     kind, charset = _content_type(response)
     return Fetched(
@@ -285,8 +290,11 @@ def _taken(
         owned=True,
         digest=body.digest,
         size=body.size,
+        name=name,
         content_type=kind,
         charset=charset,
+        link=_bounded(response, "link"),
+        pages=_total_pages(response),
         max_age_s=_max_age(response),
         final_url=str(url),
         etag=etag,
@@ -325,6 +333,20 @@ def _validator(response: httpx.Response, name: str) -> str | None:
     if value is None or len(value) > 1024 or not value.isprintable() or not value.isascii():
         return None
     return value
+
+
+def _bounded(response: httpx.Response, name: str) -> str | None:
+    value: str | None = response.headers.get(name)
+    return value if value is not None and len(value) <= MAX_LINK_BYTES else None
+
+
+def _total_pages(response: httpx.Response) -> int | None:
+    """Of how many pages this is one, where the server says so (WordPress, GitLab, Kaminari)."""
+    for name in ("x-wp-totalpages", "x-total-pages"):
+        value = response.headers.get(name, "")
+        if value.isdecimal() and len(value) < 10:
+            return int(value)
+    return None
 
 
 def _content_type(response: httpx.Response) -> tuple[str | None, str | None]:

@@ -15,7 +15,8 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
 
     `timeout_s` runs to the first byte of the body; then at least `min_rate` (bytes, within seconds) must come;
     `total_s` is the end of it all, retries included. `max_bytes` counts decoded bytes. `auth` is (user, password) or
-    a bearer token. Without `etag` and `last_modified` the body is asked for in any case.
+    a bearer token. Without `etag` and `last_modified` the body is asked for in any case. `member` is the name, or a
+    pattern of the name, of the feed in a zip of several files.
     """
 
     url: str
@@ -30,6 +31,7 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     allow_private: tuple[str, ...] = ()
     file_roots: tuple[str, ...] = ()
     attempts: int = 3
+    member: str | None = None
 
     @property
     def conditional(self) -> bool:
@@ -40,8 +42,9 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
 class Fetched(Struct, frozen=True, kw_only=True):
     """A body on disk, or the word that it has not changed (`status` 304: no `path`, no `digest`).
 
-    `digest` is the SHA-256 of the decoded body, `size` its bytes. If `owned`, the caller deletes `path`.
-    `max_age_s` is for how much longer the server calls its answer fresh.
+    `digest` is the SHA-256 of the decoded and unpacked body, `size` its bytes, `name` the one it had in its archive. If
+    `owned`, the caller deletes `path`. `max_age_s` is for how much longer the server calls its answer fresh. `link` is the
+    Link header and `pages` the number of pages that the server counts, where it sent them.
     """
 
     status: int
@@ -54,4 +57,7 @@ class Fetched(Struct, frozen=True, kw_only=True):
     content_type: str | None = None
     charset: str | None = None
     max_age_s: float | None = None
+    name: str | None = None
+    link: str | None = None
+    pages: int | None = None
     final_url: str = ""

@@ -18,6 +18,8 @@ _COMPRESSED = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7z",
+    b"Rar!\x1a\x07": "rar",
 }
 _PROLOG = re.compile(rb"(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|script|meta)\b", re.IGNORECASE)
@@ -67,7 +69,7 @@ def refuse_other(head: bytes) -> None:
             raise FormatError(
                 "unknown_format",
                 f"the body is a {name} file",
-                hint="Publish the feed itself, or send it with a Content-Encoding header.",
+                hint="feedd unpacks .gz and .zip files with one feed in them; publish one of these, or the feed itself.",
             )
 
 

@@ -319,6 +319,8 @@ FEED_KEYS = (
         "`username` and `password` (basic), or `token` (bearer); password and token are secrets"),
     Key("timeout", "timeout_s", duration(0.1, 1800, 'timeout = "60s"'), "duration", '"60s"',
         "how long the server may take until its first byte"),
+    Key("member", "member", text('member = "products.xml"'), "name or pattern", "(the only file)",
+        "which file of a zip is the feed, where there are several: its name in the zip, or a pattern such as `products-*.xml`"),
     Key("max_bytes", "max_bytes", size, "size", '"2GiB"', "the largest body that is read, unpacked"),
     Key("max_removed", "max_removed", share, "percentage or 0 to 1", '"30%"',
         "a sync that would remove more of the items than this holds its removals until you accept them"),

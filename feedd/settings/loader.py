@@ -63,6 +63,7 @@ class FeedSettings(Struct, frozen=True, kw_only=True):
     schema: str | None = None
     items: str | None = None
     format: str | None = None
+    member: str | None = None
     fields: dict[str, str | tuple[str, ...]] = {}
     currency: str | None = None
     catalog: str = DEFAULT_CATALOG
