@@ -449,9 +449,18 @@ def test_help_names_every_command_and_the_documentation_describes_it() -> None:
     ).stdout
     documented = DOCS.read_text()
     commands = re.findall(r"^│ ([a-z]+) ", told, re.MULTILINE)
-    assert {"run", "demo", "check", "feeds", "resync", "changes", "item", "rejects", "key"} == set(
-        commands
-    )
+    assert {
+        "run",
+        "demo",
+        "check",
+        "feeds",
+        "resync",
+        "cancel",
+        "changes",
+        "item",
+        "rejects",
+        "key",
+    } == set(commands)
     for command in (*commands, "key create", "key list", "key revoke"):
         assert f"feedd {command}" in documented
         options = subprocess.run(
