@@ -28,6 +28,7 @@ from feedd.errors import (
     UsageError,
 )
 from feedd.listen import HttpServer
+from feedd.metrics import Metrics
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, restart_needed
 from feedd.state import StateLock
@@ -84,7 +85,8 @@ class Daemon:
         self.app = App(settings, read_body=self.workers.read_body)
         self.dispatcher = Dispatcher(self.app, on_done=self._done)
         self.scheduler = Scheduler(on_tick=self._schedule_all)
-        self.http = HttpServer(self.app, self.dispatcher, settings)
+        self.metrics = Metrics(self.app, self.dispatcher, self.workers)
+        self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
         self._stopping = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint, daemon=True)
 
@@ -183,6 +185,7 @@ class Daemon:
     def _done(self, ticket: Ticket) -> None:
         not_before = None
         if ticket.record is not None:
+            self.metrics.observe(ticket.record)
             log.info(logs.SYNC_DONE, **logs.sync_line(ticket.feed, ticket.record))
         elif ticket.error is not None and not isinstance(ticket.error, SyncStopped):
             bug = None if isinstance(ticket.error, FeeddError) else ticket.error

@@ -18,6 +18,7 @@ from feedd.api import create_api
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import Unavailable
+from feedd.metrics import Metrics
 from feedd.settings import Settings
 from feedd.state import socket_address
 
@@ -79,7 +80,13 @@ class HttpServer:
     """uvicorn in a thread of its own, on sockets that feedd has bound."""
 
     def __init__(
-        self, app: App, dispatcher: Dispatcher, settings: Settings, *, stop_within_s: float = 4
+        self,
+        app: App,
+        dispatcher: Dispatcher,
+        settings: Settings,
+        *,
+        metrics: Metrics | None = None,
+        stop_within_s: float = 4,
     ) -> None:
         self._stop_within_s = stop_within_s
         self._socket_path = settings.socket
@@ -88,7 +95,7 @@ class HttpServer:
             self._sockets.append(_bind_tcp(*settings.listen))
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_api(app, dispatcher),
+                create_api(app, dispatcher, metrics),
                 http=GuardedProtocol,
                 log_config=None,
                 access_log=False,

@@ -16,6 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("daemon",),
     ("listen",),
     ("api",),
+    ("metrics",),
     ("dispatch",),
     ("app", "workers", "checks"),
     ("ingest",),
@@ -43,6 +44,7 @@ OWNERS = {
     "typer": {"cli"},
     "rich": {"cli"},
     "structlog": {"logs"},
+    "prometheus_client": {"metrics"},
     "jsonschema": {"schema"},
     "jsonschema_rs": {"normalize"},
 }

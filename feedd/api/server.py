@@ -11,19 +11,20 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from feedd import __version__
-from feedd.api import catalog, feeds, health, keys, operating
+from feedd.api import catalog, feeds, health, keys, metrics, operating
 from feedd.api.access import KEY_HEADER, authorize
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import FeeddError
+from feedd.metrics import Metrics
 
 ROUTES: tuple[APIRouter, ...] = (feeds.router, operating.router, catalog.router, keys.router)
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
 
-def create_api(app: App, dispatcher: Dispatcher) -> FastAPI:
+def create_api(app: App, dispatcher: Dispatcher, counted: Metrics | None = None) -> FastAPI:
     """The API over an App; syncs that it is asked for go to the dispatcher."""
     api = FastAPI(
         title="feedd",
@@ -34,7 +35,9 @@ def create_api(app: App, dispatcher: Dispatcher) -> FastAPI:
     )
     api.state.feedd = app
     api.state.dispatcher = dispatcher
+    api.state.metrics = counted or Metrics(app, dispatcher)
     api.include_router(health.router)
+    api.include_router(metrics.router)
     for router in ROUTES:
         api.include_router(
             router, prefix="/api", dependencies=[Depends(authorize), Security(KEY_HEADER)]

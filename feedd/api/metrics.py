@@ -1,0 +1,45 @@
+"""`GET /metrics`, for Prometheus: who may read it, and in which form."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from feedd.api.access import TheApp, authorize, is_local
+from feedd.metrics import Metrics
+
+router = APIRouter(tags=["health"])
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+def may_scrape(request: Request, app: TheApp) -> None:
+    """Let the unix socket pass, this machine, and who has a private key. Raises UsageError for everybody else."""
+    if not is_local(request) and not _is_this_machine(request):
+        authorize(request, app)
+
+
+def _is_this_machine(request: Request) -> bool:
+    """Whether the connection comes from this machine, for itself.
+
+    Forwarded headers give nobody anything: a request that has one came through a proxy, for whom nobody knows. A
+    browser that was led here under a foreign name (DNS rebinding) says that name as the host.
+    """
+    if any(name in request.headers for name in _OF_PROXIES):
+        return False
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    peer = request.client.host if request.client else None
+    return _is_loopback(peer) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(text: str | None) -> bool:
+    try:
+        return ip_address(text or "").is_loopback
+    except ValueError:
+        return False
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", dependencies=[Depends(may_scrape)])
+def metrics(request: Request) -> Response:
+    found: Metrics = request.app.state.metrics
+    content, content_type = found.render(request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": content_type})
