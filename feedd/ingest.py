@@ -20,7 +20,7 @@ from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
 from feedd.model import ErrorInfo, Progress, SyncRecord, SyncStatus
-from feedd.normalize import Plan, compile_plan, parse_path
+from feedd.normalize import Plan, compile_plan, parse_source
 from feedd.reconcile import Outcome, Reconciler
 from feedd.removals import guard_removals
 from feedd.schema import SchemaError, load_schema
@@ -110,7 +110,7 @@ def plan_of(reading: Reading) -> Plan:
     try:
         return compile_plan(
             load_schema(reading.schema, base_dir=base_dir).document,
-            fields={name: parse_path(path) for name, path in reading.fields.items()},
+            fields={name: parse_source(path) for name, path in reading.fields.items()},
             items=reading.items,
             default_currency=reading.currency,
         )

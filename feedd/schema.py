@@ -5,7 +5,7 @@ It may refer to itself and to shipped schemas by name; nothing is ever fetched.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,15 @@ from msgspec import Struct
 
 from feedd.coerce import COERCIONS
 from feedd.errors import FeeddError
-from feedd.normalize.mapping import FIELD_WORDS, SCHEMA_WORDS, read_fields, sources_of
+from feedd.normalize.mapping import (
+    FIELD_WORDS,
+    MOST_MINOR_UNITS,
+    SCHEMA_WORDS,
+    minor_units_of,
+    read_fields,
+    sources_of,
+)
+from feedd.normalize.paths import parse_path
 from feedd.normalize.verdict import compiled, pointer
 from feedd.resources import shipped
 
@@ -87,11 +95,13 @@ def load_schema(name_or_path: str, *, base_dir: Path | None) -> Schema:
             where, _first_line(error), "Mend the schema, then run `feedd check`."
         ) from error
     known = [field.name for field in fields.fields]
-    for name in fields.recommended:
+    named = [("x-recommended", name) for name in fields.recommended]
+    named += [("x-reduces", field.reduces) for field in fields.fields if field.reduces]
+    for word, name in named:
         if name not in known:
             hint = _did_you_mean(name, known)
             raise SchemaError(
-                where, f"x-recommended names {name!r}, which is no property of the schema", hint
+                where, f"{word} names {name!r}, which is no property of the schema", hint
             )
     digest = sha256(sha256(content).digest() + b"".join(digests)).digest()
     return Schema(name_or_path, bundled, digest)
@@ -184,8 +194,7 @@ def _check_words(place: _Place, where: str) -> None:
                 or f"Known are {', '.join(sorted(SCHEMA_WORDS | FIELD_WORDS))}."
             )
             raise SchemaError(at, f"unknown annotation {word}", hint)
-    for word, wrong in (("x-source", _wrong_source), ("x-coerce", _wrong_coercion), ("x-items", _wrong_items),
-                        ("x-recommended", _wrong_names), ("x-namespaces", _wrong_namespaces)):  # fmt: skip
+    for word, wrong in _WRONG.items():
         if word in place.schema and (hint := wrong(place.schema[word])):
             raise SchemaError(
                 f"{at}/{word}", f"{word} cannot be {json.dumps(place.schema[word])[:80]}", hint
@@ -198,7 +207,7 @@ def _wrong_source(value: Any) -> str:
             return ""
     except (ValueError, TypeError):
         pass
-    return 'Write a path such as "g:price", or a list of alternatives such as ["g:price", "price"].'
+    return 'Write a path such as "g:price", a template such as "{vendor} {model}", or a list of alternatives.'
 
 
 def _wrong_coercion(value: Any) -> str:
@@ -211,7 +220,7 @@ def _wrong_coercion(value: Any) -> str:
 
 
 def _wrong_items(value: Any) -> str:
-    if not _wrong_names(value) and all(path == "" or all(path.split(".")) for path in value):
+    if not _wrong_names(value) and all(path in ("", ".") or all(path.split(".")) for path in value):
         return ""
     return 'Write a list of dotted paths, such as ["rss.channel.item", "products"].'
 
@@ -228,6 +237,38 @@ def _wrong_namespaces(value: Any) -> str:
         if right
         else 'Write prefixes with their addresses, such as {"g": "http://base.google.com/ns/1.0"}.'
     )
+
+
+def _wrong_minor_units(value: Any) -> str:
+    try:
+        minor_units_of(value)
+    except ValueError:
+        return f"Write the number of decimals, at most {MOST_MINOR_UNITS}, or the path where it stands."
+    return ""
+
+
+def _wrong_only(value: Any) -> str:
+    try:
+        if isinstance(value, dict) and not any(map(_wrong_names, value.values())):
+            return "" if all(map(parse_path, value)) else _ONLY_HINT
+    except ValueError:
+        pass
+    return _ONLY_HINT
+
+
+_ONLY_HINT = 'Write paths with the texts that may stand there, such as {"@type": ["Product"]}.'
+_WRONG: dict[str, Callable[[Any], str]] = {
+    "x-coerce": _wrong_coercion,
+    "x-gather": lambda value: "" if type(value) is bool else "Write true or false.",
+    "x-items": _wrong_items,
+    "x-minor-units": _wrong_minor_units,
+    "x-namespaces": _wrong_namespaces,
+    "x-only": _wrong_only,
+    "x-recommended": _wrong_names,
+    "x-reduces": lambda value: "" if isinstance(value, str) else "Write the name of a property.",
+    "x-source": _wrong_source,
+    "x-unwrap": _wrong_names,
+}
 
 
 def _places(document: dict[str, Any]) -> Iterator[_Place]:

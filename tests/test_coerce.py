@@ -52,6 +52,13 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         (12, "!availability_unknown"),
         (["in stock"], "!availability_unknown"),
     ],
+    "availability_of_any": [
+        (["out of stock", "preorder", "nonsense"], "preorder"),
+        ([False, True], "in_stock"),
+        ("sold out", "out_of_stock"),
+        (["nonsense"], "!availability_unknown"),
+        ([None, {}], None),
+    ],
     "boolean": [
         *[(given, True) for given in (True, 1, 1.0, "1", "true", "TRUE", "t", "yes", "Y ")],
         *[(given, False) for given in (False, 0, "0", "false", "F", "no", "n")],
@@ -223,6 +230,30 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         (False, "!not_a_number"),
         ([], "!not_a_number"),
     ],
+    "pairs": [
+        ([{"@name": "Size", "@unit": "cm", "#text": " 36 "}], {"Size": "36 cm"}),
+        ({"@name": "Size", "#text": "36"}, {"Size": "36"}),
+        (
+            [{"name": "a", "value": 1}, {"name": "a", "value": 2}, {"name": "a", "value": 1}],
+            {"a": [1, 2]},
+        ),
+        ([{"name": "Color", "options": ["Red", "Blue"]}], {"Color": ["Red", "Blue"]}),
+        ([{"name": "Color", "terms": [{"id": 1, "name": "Red"}]}], {"Color": ["Red"]}),
+        (
+            [
+                {"attribute_code": "x", "value": ""},
+                None,
+                {"key": "y", "value": {"z": None, "w": 1}},
+            ],
+            {"y": {"w": 1}},
+        ),
+        ([{"name": "@type", "value": "x"}], {"type": "x"}),
+        ({"name": "a", "n": None}, {"name": "a"}),
+        (["a"], "!not_pairs"),
+        ("a", "!not_pairs"),
+        ([{"name": "a", "value": float("nan")}], "!not_finite"),
+        ([], None),
+    ],
     "price": [
         (19.99, 19.99),
         (20.0, 20),
@@ -274,6 +305,14 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         (7, "7"),
         ({"#text": "after", "p": "lost"}, "!not_text"),
         (["a"], "!not_text"),
+    ],
+    "total": [
+        ([3, "4", None, "many"], 7),
+        ([-3, 2.0], -1),
+        (5, 5),
+        (["many"], "!not_a_number"),
+        ([2**62, 2**62], "!number_too_large"),
+        ([], None),
     ],
     "url": [
         ("https://shop.example/a", "https://shop.example/a"),

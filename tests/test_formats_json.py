@@ -129,3 +129,23 @@ def test_a_border_is_found_between_alike_elements() -> None:
 def test_there_is_no_border_to_learn_where_elements_are_no_objects(second: bytes) -> None:
     assert Border.between(b'{"a": 1}', second) is None
     assert Border.between(second[:1] + b"1", b'{"a": 1}') is None
+
+
+def test_an_object_with_none_of_the_arrays_is_one_record_where_the_layout_says_so() -> None:
+    layout = Layout(items=("", "products", "."))
+    assert decode(b' {"id": 1, "images": [{"src": "a"}]} ', layout) == [
+        {"id": 1, "images": [{"src": "a"}]}
+    ]
+    assert decode(b'{"id": 1, "products": [{"id": 2}]}', layout) == [{"id": 2}]
+    for body in (b'"text"', b"[5]"):
+        assert not any(isinstance(record, dict) for record in records_or_error(body, layout))
+    with pytest.raises(FormatError) as caught:
+        decode(b'{"id": "' + b"x" * 2000 + b'"}', Layout(items=(".",), max_record_bytes=1000))
+    assert caught.value.code == "record_too_large"
+
+
+def records_or_error(body: bytes, layout: Layout) -> list[object]:
+    try:
+        return decode(body, layout)
+    except FormatError as error:
+        return [error.code]

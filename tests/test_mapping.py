@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from feedd.normalize.mapping import coercion_of, parse_path, reach, read_fields, sources_of
+from feedd.normalize.mapping import coercion_of, read_fields, sources_of
+from feedd.normalize.paths import Template, filled, parse_path, parse_source, reach
 
 VALUE = {
     "price": {"#text": "5", "@currency": "EUR"},
@@ -13,6 +14,13 @@ VALUE = {
     "a.b": {"c": 1},
     "3": "by name",
     "empty": [],
+    "offers": [
+        {"sku": "a", "price": "9,50", "tags": "red"},
+        {"sku": "b", "price": 5, "tags": ["blue"]},
+        {"sku": "c", "price": "5 EUR", "tags": ["red", "green"]},
+        {"sku": "d", "price": "much"},
+        "e",
+    ],
 }
 
 
@@ -57,10 +65,47 @@ def test_what_is_no_path_is_refused_with_an_example(text: Any) -> None:
         ("empty.0", None),
         ("empty.*", []),
         ("missing", None),
+        ("offers.[lowest price].sku", "b"),
+        ("offers.[lowest weight].sku", "a"),
+        ("empty.[lowest price].sku", None),
+        ("price.[lowest #text].@currency", "EUR"),
+        ("offers.[sku=c].price", ["5 EUR"]),
+        ("offers.[tags=red].sku", ["a", "c"]),
+        ("offers.[tags=bl*].sku", ["b"]),
+        ("offers.[tags=red].[sku=c].price", ["5 EUR"]),
+        ("offers.[sku=none].price", []),
+        ("offers.*.tags.*", ["red", "blue", "red", "green"]),
+        ("price.[@currency=EUR].#text", ["5"]),
+        ("offers.[nonsense].sku", None),
     ],
 )
 def test_a_path_leads_to(path: Any, found: Any) -> None:
     assert reach(VALUE, parse_path(path)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("{image.src} {3}", "one by name"),
+        ("/p/{image.src}", "/p/one"),
+        ("{price}", "5"),
+        ("{image.src} {missing}", None),
+        ("{image}", None),
+        ("{empty}", None),
+        ("cdn/{images.*.src}.jpg", ["cdn/a.jpg", "cdn/b.jpg"]),
+        ("{images.*.src}-{image.src}", ["a-one", "b-one"]),
+    ],
+)
+def test_a_template_is_filled_or_gives_nothing(text: str, made: Any) -> None:
+    template = parse_source(text)
+    assert isinstance(template, Template)
+    assert filled(template, lambda path: reach(VALUE, path)) == made
+
+
+@pytest.mark.parametrize("text", ["{", "{a", "{a}}", "{}", "a{{b}}", "{a..b}"])
+def test_what_is_no_template_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a "):
+        parse_source(text)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,17 @@ def test_a_bundled_schema_needs_nothing_else(tmp_path: Path) -> None:
         ({"$schema": 5}, "#/$schema", "not the draft", ""),
         ({"properties": {"a": {"x-source": {"b": 1}}}}, "/x-source", "cannot be", "g:price"),
         ({"x-items": ["a..b"]}, "#/x-items", "cannot be", "dotted paths"),
+        ({"properties": {"a": {"x-source": "{b"}}}, "/x-source", "cannot be", "template"),
+        ({"properties": {"a": {"x-gather": 1}}}, "/x-gather", "cannot be", "true or false"),
+        ({"properties": {"a": {"x-minor-units": 7}}}, "/x-minor-units", "cannot be", "at most 6"),
+        ({"properties": {"a": {"x-minor-units": None}}}, "/x-minor-units", "cannot be", "at most 6"),
+        ({"properties": {"a": {"x-reduces": []}}}, "/x-reduces", "cannot be", "name of a property"),
+        ({"$ref": "item", "properties": {"sale_price": {"x-reduces": "prize"}}}, "mine.json",
+         "x-reduces names 'prize'", "Did you mean price?"),
+        ({"x-unwrap": "node"}, "#/x-unwrap", "cannot be", "list of strings"),
+        ({"x-only": ["@type"]}, "#/x-only", "cannot be", "paths with the texts"),
+        ({"x-only": {"a..b": ["c"]}}, "#/x-only", "cannot be", "paths with the texts"),
+        ({"x-only": {"a": "c"}}, "#/x-only", "cannot be", "paths with the texts"),
     ],
 )  # fmt: skip
 def test_a_schema_that_cannot_be_used_says_where_what_and_what_instead(
@@ -153,7 +164,7 @@ def test_a_schema_that_cannot_be_used_says_where_what_and_what_instead(
     ("name", "message", "hint"),
     [
         ("itme", "no shipped schema of this name", "Did you mean item?"),
-        ("zzz", "no shipped schema of this name", "Shipped are google-product, "),
+        ("zzz", "no shipped schema of this name", "Shipped are article, google-product, "),
         ("./none.json", "there is no such schema file", "relative to the configuration"),
         ("none.json", "there is no such schema file", "relative to the configuration"),
     ],

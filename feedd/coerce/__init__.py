@@ -13,11 +13,17 @@ from typing import Any
 from feedd.coerce.dates import date
 from feedd.coerce.links import url, urls
 from feedd.coerce.money import currency, price
-from feedd.coerce.numerals import integer, number
+from feedd.coerce.numerals import integer, number, total
 from feedd.coerce.outcome import Note, Noted, Refused, excerpt
 from feedd.coerce.text import category_path, item_id, line, strings, text
-from feedd.coerce.trees import anything
-from feedd.coerce.words import availability, boolean, condition, inventory_policy
+from feedd.coerce.trees import anything, pairs
+from feedd.coerce.words import (
+    availability,
+    availability_of_any,
+    boolean,
+    condition,
+    inventory_policy,
+)
 
 __all__ = ["COERCIONS", "MANY", "Coercion", "Note", "Noted", "Refused", "excerpt"]
 
@@ -26,6 +32,7 @@ Coercion = Callable[[Any], Any]
 COERCIONS: dict[str, Coercion] = {
     "any": anything,
     "availability": availability,
+    "availability_of_any": availability_of_any,
     "boolean": boolean,
     "category_path": category_path,
     "condition": condition,
@@ -36,12 +43,16 @@ COERCIONS: dict[str, Coercion] = {
     "inventory_policy": inventory_policy,
     "line": line,
     "number": number,
+    "pairs": pairs,
     "price": price,
     "strings": strings,
     "text": text,
+    "total": total,
     "url": url,
     "urls": urls,
 }
 
 # These take a list as it is; all others are asked about its elements, one by one.
-MANY = frozenset({"any", "category_path", "strings", "urls"})
+MANY = frozenset(
+    {"any", "availability_of_any", "category_path", "pairs", "strings", "total", "urls"}
+)

@@ -12,7 +12,7 @@ _AMPERSAND = re.compile("&(?:amp;)+")
 _UNSAFE = re.compile(r'[\s"<>\ud800-\udfff]')
 # A run of separators is only tried from its start, or a long one would cost its square.
 _NEXT_LINK = re.compile(r"(?<![\s,;|])[\s,;|]++(?=https?://)")
-_LINK_KEYS = ("#text", "@href", "href", "@url", "url", "@src", "src")
+_LINK_KEYS = ("#text", "@href", "href", "@url", "url", "@src", "src", "contentUrl")
 
 _NOT_A_LINK = Refused(
     "url_not_text", "Write one web address, such as https://shop.example/red-shoe."

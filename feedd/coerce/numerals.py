@@ -124,6 +124,16 @@ def integer(value: Any) -> Any:
     return _NOT_WHOLE if type(found) is float else found
 
 
+def total(value: Any) -> Any:
+    """The sum of a list of whole numbers; what is none of them is left out."""
+    values = value if type(value) is list else [value]
+    results = [integer(each) for each in values if each is not None]
+    numbers = [each for each in results if type(each) is int]
+    if not numbers:
+        return next((each for each in results if each is not None), None)
+    return integer(sum(numbers))
+
+
 def ambiguity(rule: str, digits: str) -> Note:
     """The note that a numeral was read one of two possible ways."""
     hint = f"Read as {digits}; write two decimals, such as 1299.00 or 1.30, to be certain."

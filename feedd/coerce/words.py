@@ -19,6 +19,7 @@ _AVAILABILITY_WORDS = {
     "preorder": "preorder presale",
     "backorder": "backorder backordered onbackorder availablefororder madetoorder",
 }
+_BEST_FIRST = ("in_stock", "preorder", "backorder", "out_of_stock")
 _CONDITION_WORDS = {
     "new": "new brandnew newcondition",
     "refurbished": "refurbished refurbishedcondition renewed reconditioned",
@@ -57,6 +58,16 @@ def boolean(value: Any) -> Any:
 def availability(value: Any) -> Any:
     """`in_stock`, `out_of_stock`, `preorder` or `backorder`, from words, booleans and schema.org addresses."""
     return _looked_up(value, _AVAILABILITIES, _NO_AVAILABILITY)
+
+
+def availability_of_any(value: Any) -> Any:
+    """The best availability of several: a product can be bought where one of its variants or offers can."""
+    values = value if type(value) is list else [value]
+    results = [availability(each) for each in values if each is not None]
+    found = [each for each in results if type(each) is str]
+    if found:
+        return min(found, key=_BEST_FIRST.index)
+    return next((each for each in results if each is not None), None)
 
 
 def condition(value: Any) -> Any:

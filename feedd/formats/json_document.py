@@ -5,7 +5,8 @@ so is, at the end, the rest of the document with the array emptied. Where the el
 hundred of them are cut by `json_windows`, many times faster and with the same outcome.
 
 Which array: the first in the document whose path is one of the layout's. Arrays on the way are transparent, so that
-`results.products` is the products of every result. A path with `*` that nobody configured only counts for an array of
+`results.products` is the products of every result. An object that holds none of them is one record where the layout
+says so. A path with `*` that nobody configured only counts for an array of
 objects that lies in no other array, and from then on it means the path that it has found.
 """
 
@@ -19,7 +20,7 @@ from feedd.errors import FormatError
 from feedd.formats.buffer import Buffer
 from feedd.formats.json_syntax import STRING, syntax_error
 from feedd.formats.json_windows import Border
-from feedd.formats.paths import ANY, Seen, matches, parse
+from feedd.formats.paths import ANY, WHOLE, Seen, matches, parse
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.model import Layout, Slices
@@ -103,8 +104,14 @@ class _Document:
                 f"around its records the body is not valid JSON: {error}; it starts with {excerpt(bytes(self._skeleton[:640]))!r}",
                 hint=_CHECK_IT,
             )
-        if not self._chosen:
+        if self._chosen:
+            return
+        raw = bytes(self._skeleton).strip(SPACE)
+        if WHOLE not in self._layout.items or not raw.startswith(b"{"):
             raise self._no_items()
+        if len(raw) > self._layout.max_record_bytes:
+            raise self._record_too_large()
+        yield Slices(1, [raw])
 
     # -- around the items
 

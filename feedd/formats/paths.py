@@ -1,15 +1,19 @@
 """Dotted paths to the repeated element of a document. Pure.
 
-`data.products` names one key or element after the other, `*` is any one name, and `""` is the root itself.
+`data.products` names one key or element after the other, `*` is any one name, and `""` is the root itself. `.` says
+that a JSON document which is an object, and holds no array at any of the other paths, is one record.
 """
 
 from collections.abc import Sequence
 
 ANY = "*"
+WHOLE = "."
 
 
 def parse(dotted: str) -> tuple[str, ...]:
     """The names of a dotted path, outermost first."""
+    if dotted == WHOLE:
+        return (WHOLE,)
     return tuple(dotted.split(".")) if dotted else ()
 
 

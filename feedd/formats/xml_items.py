@@ -13,7 +13,7 @@ prefix matches whatever prefix the document uses; `*` is any one name.
 
 from enum import Enum
 
-from feedd.formats.paths import ANY, parse
+from feedd.formats.paths import ANY, WHOLE, parse
 from feedd.model import Layout
 
 Names = tuple[
@@ -37,7 +37,7 @@ class ItemPaths:
     """
 
     def __init__(self, layout: Layout) -> None:
-        patterns = [pattern for path in layout.items if (pattern := parse(path))]
+        patterns = [parse(path) for path in layout.items if path and path != WHOLE]
         self._named = [pattern for pattern in patterns if pattern[-1] != ANY]
         self._guesses = [pattern for pattern in patterns if pattern[-1] == ANY]
         self._parents = [

@@ -4,16 +4,19 @@ Annotations of `$ref` and `allOf` are inherited keyword by keyword, the nearest 
 the document itself; a bundled resource stands under `$defs` by its name.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-Path = tuple[str, ...]
+from feedd.normalize.paths import Path, Template, parse_path, parse_source
+
 Source = tuple[str, Path]
 Document = dict[str, Any]
 
-SCHEMA_WORDS = frozenset({"x-items", "x-namespaces", "x-recommended"})
-FIELD_WORDS = frozenset({"x-coerce", "x-source"})
+SCHEMA_WORDS = frozenset({"x-items", "x-namespaces", "x-only", "x-recommended", "x-unwrap"})
+FIELD_WORDS = frozenset({"x-coerce", "x-gather", "x-minor-units", "x-reduces", "x-source"})
+
+MOST_MINOR_UNITS = 6
 
 _TYPE_COERCIONS = {
     "string": "line",
@@ -31,11 +34,18 @@ _FORMAT_COERCIONS = {
 
 
 class Field(NamedTuple):
-    """One field of an item: its sources, best first, each the record's key and the steps below it."""
+    """One field of an item: its sources, best first, each the record's key and the steps below it, or a template.
+
+    `gathers`: the values of all sources make one list. `reduces` names the field that this amount may be a reduction
+    of. `minor_units` says how many decimals an amount is written without, or where that stands.
+    """
 
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[Source | Template, ...]
     coercion: str
+    gathers: bool = False
+    reduces: str | None = None
+    minor_units: int | Path = 0
 
 
 class Fields(NamedTuple):
@@ -45,41 +55,11 @@ class Fields(NamedTuple):
     items: tuple[str, ...]
     namespaces: dict[str, str]
     recommended: tuple[str, ...]
+    unwraps: tuple[str, ...] = ()
+    only: tuple[tuple[Path, frozenset[str]], ...] = ()
 
 
-def parse_path(text: str | Sequence[str]) -> Path:
-    """The steps of a dotted path; a list holds them as they are, for keys that contain dots.
-
-    `0` is the first element of a list, `*` every element, `@name` an XML attribute, `#text` an element's own text.
-
-    Raises:
-        ValueError: the path or one of its steps is empty.
-    """
-    path = tuple(text.split(".")) if isinstance(text, str) else tuple(text)
-    if not path or not all(isinstance(step, str) and step for step in path):
-        raise ValueError(f"{text!r} is not a path; write one such as images.0.src")
-    return path
-
-
-def reach(value: Any, steps: Path) -> Any:
-    """What stands below a value, or None. One element stands for a list of one, as XML writes it."""
-    for index, step in enumerate(steps):
-        if type(value) is dict and step in value:
-            value = value[step]
-        elif step == "*":
-            found = [
-                reach(each, steps[index + 1 :])
-                for each in (value if type(value) is list else [value])
-            ]
-            return [each for each in found if each is not None]
-        elif type(value) is list and step.isdecimal():
-            value = value[int(step)] if len(step) < 10 and int(step) < len(value) else None
-        elif step != "0":
-            return None
-    return value
-
-
-def read_fields(document: Document, overrides: Mapping[str, Path]) -> Fields:
+def read_fields(document: Document, overrides: Mapping[str, Path | Template]) -> Fields:
     """The fields of a schema, `id` and `title` always among them, with a person's own sources in place of its own.
 
     Raises:
@@ -95,7 +75,7 @@ def read_fields(document: Document, overrides: Mapping[str, Path]) -> Fields:
             properties[name] = properties.get(name, {}) | expanded
     fields = [_field(name, prop, overrides.get(name)) for name, prop in properties.items()]
     fields += [
-        Field(name, ((path[0], path[1:]),), "any")
+        Field(name, (_source(path),), "any")
         for name, path in overrides.items()
         if name not in properties
     ]
@@ -104,18 +84,37 @@ def read_fields(document: Document, overrides: Mapping[str, Path]) -> Fields:
         tuple(words.get("x-items", ())),
         dict(words.get("x-namespaces", {})),
         tuple(words.get("x-recommended", ())),
+        tuple(words.get("x-unwrap", ())),
+        tuple(
+            (parse_path(path), frozenset(values))
+            for path, values in words.get("x-only", {}).items()
+        ),
     )
 
 
-def sources_of(prop: Document, name: str) -> tuple[Source, ...]:
-    """The places that `x-source` names, a path or a list of alternatives; the field's own name without it.
+def sources_of(prop: Document, name: str) -> tuple[Source | Template, ...]:
+    """The places that `x-source` names, one or a list of alternatives; the field's own name without it.
 
     Raises:
-        ValueError: one of them is not a path.
+        ValueError: one of them is neither a path nor a template.
     """
     found = prop.get("x-source", [[name]])
-    paths = [parse_path(each) for each in ([found] if isinstance(found, str) else found)]
-    return tuple((path[0], path[1:]) for path in paths)
+    return tuple(
+        _source(parse_source(each)) for each in ([found] if isinstance(found, str) else found)
+    )
+
+
+def minor_units_of(value: Any) -> int | Path:
+    """How many decimals amounts are written without, or the path to that number.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if type(value) is int and 0 <= value <= MOST_MINOR_UNITS:
+        return value
+    if isinstance(value, str | list):
+        return parse_path(value)
+    raise ValueError(f"{value!r} is neither a number of decimals nor a path")
 
 
 def coercion_of(prop: Document, name: str) -> str:
@@ -140,9 +139,20 @@ def _kind(prop: Document) -> str:
     return named[0] if len(named) == 1 else ""
 
 
-def _field(name: str, prop: Document, override: Path | None) -> Field:
-    sources = sources_of(prop, name) if override is None else ((override[0], override[1:]),)
-    return Field(name, sources, coercion_of(prop, name))
+def _source(found: Path | Template) -> Source | Template:
+    return found if isinstance(found, Template) else (found[0], found[1:])
+
+
+def _field(name: str, prop: Document, override: Path | Template | None) -> Field:
+    """A property as a field. A person's own source is read as it stands, whatever the schema's own need done to them."""
+    field = Field(name, sources_of(prop, name), coercion_of(prop, name))
+    if override is not None:
+        return field._replace(sources=(_source(override),), reduces=prop.get("x-reduces"))
+    return field._replace(
+        gathers=prop.get("x-gather", False),
+        reduces=prop.get("x-reduces"),
+        minor_units=minor_units_of(prop.get("x-minor-units", 0)),
+    )
 
 
 def _layers(

@@ -7,20 +7,32 @@ own names, and let the schema judge. A plan never raises for any value that JSON
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from jsonschema_rs import Draft202012Validator
 
-from feedd.coerce import COERCIONS, MANY, Coercion, Note, Noted, Refused, excerpt
+from feedd.coerce import COERCIONS, MANY, Note, Noted, Refused, excerpt
+from feedd.coerce.numerals import integer
+from feedd.coerce.outcome import scalar_text
 from feedd.coerce.text import clean
 from feedd.model import Item, Layout, Problem, Reject
-from feedd.normalize.mapping import Fields, Path, Source, parse_path, reach, read_fields
+from feedd.normalize.draft import (
+    Draft,
+    Step,
+    heard,
+    repeated,
+    settle_currency,
+    settle_images,
+    settle_reduced,
+)
+from feedd.normalize.mapping import MOST_MINOR_UNITS, Field, Fields, read_fields
 from feedd.normalize.names import Names, kept_apart
-from feedd.normalize.verdict import compiled, gathered, pointer, settle
+from feedd.normalize.paths import Path, Template, filled, parse_source, reach
+from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
-NORMALIZER_VERSION = 2
+NORMALIZER_VERSION = 3
 
 _BLANK_TYPES = frozenset({str, dict, list, type(None)})
 _IDENTITY = ("id", "title")
@@ -32,7 +44,7 @@ _read_links = COERCIONS["urls"]
 def compile_plan(
     document: dict[str, Any],
     *,
-    fields: Mapping[str, Path | str | Sequence[str]] = {},
+    fields: Mapping[str, Path | Template | str | Sequence[str]] = {},
     items: str | None = None,
     default_currency: str | None = None,
 ) -> "Plan":
@@ -46,7 +58,10 @@ def compile_plan(
         raise ValueError(
             f"{default_currency!r} is not a currency; write its ISO 4217 code, such as EUR"
         )
-    paths = {name: parse_path(path) for name, path in fields.items()}
+    paths = {
+        name: path if isinstance(path, Template) else parse_source(path)
+        for name, path in fields.items()
+    }
     validator = compiled(document)
     mapping = read_fields(document, paths)
     layout = Layout(
@@ -57,44 +72,6 @@ def compile_plan(
     decides = [NORMALIZER_VERSION, document, sorted(paths.items()), items, code]
     digest = sha256(msgspec.json.encode(decides)).digest()
     return Plan(mapping, validator, layout, digest, code)
-
-
-class _Step(NamedTuple):
-    """How one field is filled."""
-
-    name: str
-    pointer: str
-    sources: tuple[Source, ...]
-    coerce: Coercion
-    many: bool
-
-
-class _Draft:
-    """One item in the making.
-
-    `taken` maps a field to the record's key that it came from; `spent` holds keys that gave nothing, and are not kept.
-    """
-
-    __slots__ = (
-        "currencies",
-        "fields",
-        "record",
-        "refused",
-        "spare_images",
-        "spent",
-        "taken",
-        "warnings",
-    )
-
-    def __init__(self, record: dict[str, Any]) -> None:
-        self.record = record
-        self.fields: dict[str, Any] = {}
-        self.warnings: list[Problem] = []
-        self.taken: dict[str, str] = {}
-        self.spent: set[str] = set()
-        self.refused: dict[str, Problem] = {}
-        self.currencies: dict[str, str] = {}
-        self.spare_images: list[str] = []
 
 
 class Plan:
@@ -113,18 +90,19 @@ class Plan:
         self._validator = validator
         self._default_currency = default_currency
         self._names = Names(frozenset(mapping.namespaces))
-        self._steps = tuple(
-            _Step(f.name, pointer(f.name), f.sources, COERCIONS[f.coercion], f.coercion in MANY)
-            for f in mapping.fields
-        )
-        self._by_name = {step.name: step for step in self._steps}
+        self._by_name = {field.name: _step(field) for field in mapping.fields}
+        self._steps = tuple(step for step in self._by_name.values() if step.plain)
+        self._composed = tuple(step for step in self._by_name.values() if not step.plain)
+        self._unwraps = mapping.unwraps
+        self._only = mapping.only
+        self._reduced = tuple((f.name, f.reduces) for f in mapping.fields if f.reduces)
         self._prices = tuple(f.name for f in mapping.fields if f.coercion == "price")
         self._gallery = {"image_link", "additional_image_links"} <= self._by_name.keys()
         self._alternatives: dict[str, list[str]] = {}
         for field in mapping.fields:
-            for key, rest in field.sources:
-                if not rest:
-                    self._alternatives.setdefault(key, []).append(field.name)
+            for source in field.sources:
+                if not isinstance(source, Template) and not source[1]:
+                    self._alternatives.setdefault(source[0], []).append(field.name)
         self._gaps = tuple(
             (name, _gap(self._by_name[name]))
             for name in mapping.recommended
@@ -135,9 +113,16 @@ class Plan:
         """The item that a record is, with what could not be used as warnings; or why it is none."""
         if type(record) is not dict:
             return Reject(position, None, (_not_an_object(record),))
-        draft = _Draft(record)
+        for name in self._unwraps:
+            if type(record.get(name)) is dict:
+                record = record[name]
+                break
+        for path, kinds in self._only:
+            if (kind := reach(record, path)) and not kinds.intersection(_texts(kind)):
+                return Reject(position, None, (_of_another_kind(path, kind),))
+        draft = Draft(record)
         for step in self._steps:
-            for key, rest in step.sources:
+            for key, rest in step.plain:
                 raw = record.get(key)
                 if raw is None:
                     continue
@@ -147,16 +132,44 @@ class Plan:
                     continue
                 if self._filled(draft, step, "" if rest else key, raw):
                     break
+        for step in self._composed:
+            self._compose(draft, step)
         if draft.refused:
             self._give_up(draft)
+        for now, usual in self._reduced:
+            settle_reduced(draft, now, usual)
         if self._gallery:
-            _settle_images(draft)
+            settle_images(draft)
         if draft.currencies or self._default_currency:
-            self._settle_currency(draft)
+            settle_currency(draft, self._prices, self._default_currency)
         self._keep_others(draft)
         return self._outcome(position, draft)
 
-    def _filled(self, draft: _Draft, step: _Step, key: str, raw: Any) -> bool:
+    def _compose(self, draft: Draft, step: Step) -> None:
+        """Fill a field that is put together from several places, or whose value is not what stands there."""
+        gathered: list[Any] = []
+        keys: list[str] = []
+        for source in step.sources:
+            if isinstance(source, Template):
+                key, raw = "", filled(source, lambda path: reach(draft.record, path))
+            else:
+                key, raw = (
+                    "" if source[1] else source[0],
+                    reach(draft.record, (source[0], *source[1])),
+                )
+            if raw is None or (not raw and type(raw) in _BLANK_TYPES):
+                continue
+            if step.minor_units:
+                raw = _in_major_units(raw, step.minor_units, draft.record)
+            if step.gathers:
+                gathered += _flat(raw)
+                keys += [key] if key else []
+            elif self._filled(draft, step, key, raw):
+                return
+        if gathered and self._filled(draft, step, "", gathered):
+            draft.spent.update(keys)
+
+    def _filled(self, draft: Draft, step: Step, key: str, raw: Any) -> bool:
         """Whether a raw value gave the field its value. `key` is what was used up with it, if anything."""
         if type(raw) is list and not step.many:
             result = self._first_usable(draft, step, raw)
@@ -170,7 +183,7 @@ class Plan:
                 )
             return False
         if kind is Noted:
-            result = _heard(draft, step, result, raw)
+            result = heard(draft, step, result, raw)
         if result is None:
             if key:
                 draft.spent.add(key)
@@ -180,16 +193,16 @@ class Plan:
             draft.taken[step.name] = key
         return True
 
-    def _give_up(self, draft: _Draft) -> None:
+    def _give_up(self, draft: Draft) -> None:
         """Say once what was refused where no other source helped; it is not kept under another name either."""
         for name, problem in draft.refused.items():
             if name in draft.fields:
                 continue
-            draft.spent.update(key for key, rest in self._by_name[name].sources if not rest)
+            draft.spent.update(self._by_name[name].keys)
             if name not in _IDENTITY:
                 draft.warnings.append(problem)
 
-    def _first_usable(self, draft: _Draft, step: _Step, values: list[Any]) -> Any:
+    def _first_usable(self, draft: Draft, step: Step, values: list[Any]) -> Any:
         """One value of several: the first that can be used. Further images go to the gallery, others are counted."""
         if step.name == "image_link" and self._gallery:
             links = _read_links(values)
@@ -208,35 +221,10 @@ class Plan:
             return first
         known = first if type(first) is Noted else Noted(first)
         return Noted(
-            known.value, (*known.notes, Note("repeated_field", _repeated(others))), known.currency
+            known.value, (*known.notes, Note("repeated_field", repeated(others))), known.currency
         )
 
-    def _settle_currency(self, draft: _Draft) -> None:
-        """One currency for all prices of an item: the price's own, else the stated one, else the default."""
-        fields, found = draft.fields, draft.currencies
-        stated = fields.get("currency")
-        own = next((found[name] for name in self._prices[:1] if found.get(name)), None)
-        base = own or stated or next((code for code in found.values() if code), None)
-        if own and stated and own != stated:
-            hint = f"The price is in {own}; write the same currency in both places."
-            draft.warnings.append(
-                Problem(pointer="/currency", rule="currency_mismatch", value=stated, hint=hint)
-            )
-        for name, code in found.items():
-            if code and code != base:
-                hint = f"Write this amount in {base}, as the item's price is."
-                value = excerpt(f"{fields.pop(name)} {code}")
-                draft.warnings.append(
-                    Problem(pointer=pointer(name), rule="currency_mismatch", value=value, hint=hint)
-                )
-        if not base and any(name in fields for name in self._prices):
-            base = self._default_currency
-        if base:
-            fields["currency"] = base
-        elif found and "currency" not in draft.refused:
-            draft.warnings.append(_SHARED_SIGN)
-
-    def _keep_others(self, draft: _Draft) -> None:
+    def _keep_others(self, draft: Draft) -> None:
         """The fields that the schema does not know keep their names and shapes."""
         used = draft.spent.union(draft.taken.values())
         kept: list[tuple[str, str, Any]] = []
@@ -269,7 +257,7 @@ class Plan:
                 draft.fields[name] = result
         draft.warnings += sorted(refused, key=lambda problem: problem.pointer)
 
-    def _says_nothing_new(self, draft: _Draft, key: str, value: Any) -> bool:
+    def _says_nothing_new(self, draft: Draft, key: str, value: Any) -> bool:
         """Whether an alternative that was not needed is empty, or repeats the value that was taken."""
         if not value and type(value) in _BLANK_TYPES:
             return True
@@ -278,7 +266,7 @@ class Plan:
             for name in self._alternatives[key]
         )
 
-    def _outcome(self, position: int, draft: _Draft) -> Item | Reject:
+    def _outcome(self, position: int, draft: Draft) -> Item | Reject:
         fields, warnings = draft.fields, draft.warnings
         item_id = fields.get("id")
         problems: list[Problem] = []
@@ -299,27 +287,23 @@ class Plan:
             return Reject(position, item_id, tuple(problems))
         return Item(fields["id"], fields, tuple(warnings))
 
-    def _no_id(self, draft: _Draft) -> Problem:
+    def _no_id(self, draft: Draft) -> Problem:
         step = self._by_name["id"]
-        there = any(reach(draft.record.get(key), rest) is not None for key, rest in step.sources)
+        there = any(
+            not isinstance(each, Template) and reach(draft.record.get(each[0]), each[1]) is not None
+            for each in step.sources
+        )
         rule, state = ("id_empty", "is empty") if there else ("id_missing", "is missing")
-        hint = f"The id {state}; it was looked for at {_places(step)}. Give every item an id, or name its place in the feed's fields."
+        hint = f"The id {state}; it was looked for at {step.places}. Give every item an id, or name its place in the feed's fields."
         return Problem(pointer="/id", rule=rule, value=excerpt(draft.record), hint=hint)
 
-    def _no_title(self, draft: _Draft) -> Problem:
+    def _no_title(self, draft: Draft) -> Problem:
         step = self._by_name["title"]
         refused = draft.refused.get("title")
-        hint = f"The title is missing; it was looked for at {_places(step)}. Give every item a title, or name its place in the feed's fields."
+        hint = f"The title is missing; it was looked for at {step.places}. Give every item a title, or name its place in the feed's fields."
         if refused is not None:
             return msgspec.structs.replace(refused, rule="title_missing")
         return Problem(pointer="/title", rule="title_missing", hint=hint)
-
-
-_SHARED_SIGN = Problem(
-    pointer="/currency",
-    rule="currency_ambiguous",
-    hint="Several currencies share the sign beside the price; write the three-letter code, such as 5.00 USD.",
-)
 
 
 def _not_an_object(record: Any) -> Problem:
@@ -327,53 +311,54 @@ def _not_an_object(record: Any) -> Problem:
     return Problem(pointer="", rule="not_an_object", value=excerpt(record), hint=hint)
 
 
-def _gap(step: _Step) -> Problem:
-    hint = f"Nothing usable was found at {_places(step)}; add {step.name} to the feed, or name its place in the feed's fields."
+def _gap(step: Step) -> Problem:
+    hint = f"Nothing usable was found at {step.places}; add {step.name} to the feed, or name its place in the feed's fields."
     return Problem(pointer=step.pointer, rule="missing_field", hint=hint)
 
 
-def _places(step: _Step) -> str:
-    return " or ".join(".".join((key, *rest)) for key, rest in step.sources)
+def _of_another_kind(path: Path, kind: Any) -> Problem:
+    hint = "Records of this kind are no products, and make no items; that is all that is wrong with this one."
+    return Problem(pointer=pointer(*path), rule="other_kind", value=excerpt(kind), hint=hint)
+
+
+def _step(field: Field) -> Step:
+    paths = tuple(each for each in field.sources if not isinstance(each, Template))
+    as_it_stands = not (field.gathers or field.minor_units or len(paths) < len(field.sources))
+    return Step(
+        field.name,
+        pointer(field.name),
+        field.sources,
+        COERCIONS[field.coercion],
+        field.coercion in MANY,
+        paths if as_it_stands else (),
+        frozenset(key for key, rest in paths if not rest),
+        field.gathers,
+        field.minor_units,
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in _flat(value) if type(each) is str]
+
+
+def _flat(value: Any) -> list[Any]:
+    """The elements of a list, and of those lists that are elements of it."""
+    if type(value) is not list:
+        return [value]
+    return [inner for each in value for inner in (each if type(each) is list else [each])]
+
+
+def _in_major_units(raw: Any, minor_units: int | Path, record: dict[str, Any]) -> Any:
+    """An amount of cents as one with decimals; what is not written in digits alone stays as it is."""
+    digits = integer(minor_units if isinstance(minor_units, int) else reach(record, minor_units))
+    text = scalar_text(raw)
+    if type(digits) is not int or not 0 < digits <= MOST_MINOR_UNITS:
+        return raw
+    if text is None or not (text.isascii() and text.isdecimal()):
+        return raw
+    text = text.zfill(digits + 1)
+    return f"{text[:-digits]}.{text[-digits:]}"
 
 
 def _plain(result: Any) -> Any:
     return result.value if type(result) is Noted else result
-
-
-def _heard(draft: _Draft, step: _Step, noted: Noted, raw: Any) -> Any:
-    """The value of a noted one, its notes made warnings and its currency remembered."""
-    if noted.notes:
-        draft.warnings += gathered([_warning(step, note, raw) for note in noted.notes])
-    if noted.currency is not None:
-        draft.currencies[step.name] = noted.currency
-    return noted.value
-
-
-def _warning(step: _Step, note: Note, raw: Any) -> Problem:
-    place, value = step.pointer, raw
-    if note.index is not None:
-        place, value = f"{place}/{note.index}", note.value
-    return Problem(pointer=place, rule=note.rule, value=excerpt(value), hint=note.hint)
-
-
-def _settle_images(draft: _Draft) -> None:
-    """The gallery never repeats the main image; images that were given as the main one fill an empty gallery."""
-    main, spare = draft.fields.get("image_link"), draft.spare_images
-    given = draft.fields.get("additional_image_links")
-    if given and (unused := len(set(spare) - {main, *given})):
-        draft.warnings.append(
-            Problem(pointer="/image_link", rule="repeated_field", hint=_repeated(unused))
-        )
-    links = given or spare
-    if not links:
-        return
-    others = [link for link in dict.fromkeys(links) if link != main]
-    if others:
-        draft.fields["additional_image_links"] = others
-    else:
-        draft.fields.pop("additional_image_links", None)
-
-
-def _repeated(others: int) -> str:
-    unused = "1 other is" if others == 1 else f"{others} others are"
-    return f"The first value is used and {unused} not; write this field once."
