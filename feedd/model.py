@@ -47,6 +47,21 @@ class Layout(Struct, frozen=True, kw_only=True):
     max_skeleton_bytes: int = 16 * 1024 * 1024
 
 
+class Pages(Struct, frozen=True, kw_only=True):
+    """How one page of a source leads to the next, and after how many pages something is wrong.
+
+    `by` is `link` (the Link header), `next` (`path` leads to the next URL in the body), `cursor` (`path` leads to what
+    the parameter `query` takes) or `number` (`query` takes `first`, and `step` more for each page).
+    """
+
+    by: str
+    path: tuple[str, ...] = ()
+    query: str = ""
+    first: int = 1
+    step: int = 1
+    most: int = 10_000
+
+
 class Slices(Struct, frozen=True):
     """Some consecutive raw records of one document: `raws[i]` is the record at `position + i` (the first is 1).
 

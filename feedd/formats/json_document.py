@@ -48,6 +48,24 @@ def slices(
     Raises:
         FormatError: the document is not well-formed, or has no array where the layout looks for one.
     """
+    return opened(
+        stream, layout, charset, window_bytes=window_bytes, piece_bytes=piece_bytes
+    ).slices()
+
+
+def opened(
+    stream: BinaryIO,
+    layout: Layout,
+    charset: str | None,
+    *,
+    window_bytes: int = CHUNK_BYTES,
+    piece_bytes: int = CHUNK_BYTES,
+) -> "Document":
+    """A JSON document, of which more than its records is wanted.
+
+    Raises:
+        FormatError: it is certainly no JSON.
+    """
     text = Text(stream, charset, piece_bytes)
     refuse_other(text.head)
     refuse_page(text.head)
@@ -57,7 +75,7 @@ def slices(
             f"expected JSON, and the body is XML: {excerpt(text.head)!r}",
             hint='Set format to "xml", or leave it out.',
         )
-    return _Document(Buffer(text), layout, window_bytes).slices()
+    return Document(Buffer(text), layout, window_bytes)
 
 
 class _Frame:
@@ -71,7 +89,10 @@ class _Frame:
         self.key = ""
 
 
-class _Document:
+class Document:
+    """A JSON document while it is read. Once its slices are through, `around` is what is left with the items taken out
+    of their array, and `items` the path where they were found."""
+
     def __init__(self, buffer: Buffer, layout: Layout, window_bytes: int) -> None:
         self._buffer = buffer
         self._layout = layout
@@ -82,6 +103,16 @@ class _Document:
         self._chosen = False
         self._seen = Seen()
         self._position = 1
+
+    @property
+    def around(self) -> bytes:
+        """The document with its items left out."""
+        return bytes(self._skeleton)
+
+    @property
+    def items(self) -> str:
+        """The path of the array that the items were found in, as far as it was named or guessed."""
+        return ".".join(self._patterns[0]) if self._chosen else ""
 
     def slices(self) -> Iterator[Slices]:
         """All records, then the verdict on the rest of the document."""
