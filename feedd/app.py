@@ -1,18 +1,19 @@
 """The one place that knows all parts: settings in, a working feedd out.
 
 `App` is what the doors (command line, HTTP, scheduler) call. It can be used with no daemon: every method does its
-work in the calling thread.
+work in the calling thread. What only a sync needs (the fetcher, the formats, numpy) is imported when one begins, so that a
+command that looks is quick.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
-from feedd import __version__, ingest, state
+from feedd import __version__, state
 from feedd.errors import NotFound
-from feedd.fetch import Fetcher, FetchRequest, redact_url
 from feedd.model import (
     ApiKey,
     CatalogItem,
@@ -24,12 +25,17 @@ from feedd.model import (
     SyncRecord,
     SyncStatus,
 )
+from feedd.redaction import redact_url
 from feedd.schedule import next_due
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
 from feedd.store import keys, read
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import FeedState, break_leases, read_feeds, read_held, stream_position
 from feedd.store.migrate import is_migrated, migrate
+
+if TYPE_CHECKING:
+    from feedd import ingest
+    from feedd.fetch import Fetcher, FetchRequest
 
 MOST_LOOKUPS = 1_000_000  # to count collisions: about a second
 USER_AGENT = f"feedd/{__version__}"
@@ -38,11 +44,9 @@ USER_AGENT = f"feedd/{__version__}"
 class App:
     """feedd, wired: the databases, the fetcher and the feeds of one configuration."""
 
-    def __init__(self, settings: Settings, *, read_body: ingest.ReadBody | None = None) -> None:
+    def __init__(self, settings: Settings, *, read_body: "ingest.ReadBody | None" = None) -> None:
         self.settings = settings
-        place = place_of(settings)
-        self.catalog = place.open_catalog()
-        self.people = open_database("people", state_dir=settings.state_dir, url=place.url)
+        self.catalog, self.people = _open_databases(settings)
         self.spool_dir = settings.state_dir / "spool"
         self.spool_dir.mkdir(mode=0o700, exist_ok=True)
         os.environ["SQLITE_TMPDIR"] = str(
@@ -52,8 +56,14 @@ class App:
             migrate(database)
         self.holder = state.instance_id(settings.state_dir)
         self._counted: dict[str, tuple[object, int]] = {}
-        self.fetcher = Fetcher(user_agent=USER_AGENT)
         self._read_body = read_body or partial(_read_here, self.catalog)
+
+    @cached_property
+    def fetcher(self) -> "Fetcher":
+        """What fetches bodies."""
+        from feedd.fetch import Fetcher
+
+        return Fetcher(user_agent=USER_AGENT)
 
     def close(self) -> None:
         """Close the databases."""
@@ -114,10 +124,12 @@ class App:
         trigger: str,
         accepted: bytes | None = None,
         on_started: Callable[[int], None] = lambda _: None,
-        on_progress: ingest.OnProgress = lambda _: None,
-        stop: ingest.Stop | None = None,
+        on_progress: "ingest.OnProgress" = lambda _: None,
+        stop: "ingest.Stop | None" = None,
     ) -> SyncRecord:
         """Sync one feed now; see `ingest.sync_feed`."""
+        from feedd import ingest
+
         return ingest.sync_feed(
             self._feed(self.feed_settings(name)),
             catalog=self.catalog,
@@ -275,10 +287,14 @@ class App:
             self._counted[feed.name] = counted
         return counted[1]
 
-    def _feed(self, feed: FeedSettings) -> ingest.Feed:
+    def _feed(self, feed: FeedSettings) -> "ingest.Feed":
+        from feedd import ingest
+
         return ingest.Feed(name=feed.name, request=self._request(feed), reading=reading_of(feed))
 
-    def _request(self, feed: FeedSettings) -> FetchRequest:
+    def _request(self, feed: FeedSettings) -> "FetchRequest":
+        from feedd.fetch import FetchRequest
+
         auth: tuple[str, str] | str | None = None
         if isinstance(feed.auth, Basic):
             auth = (feed.auth.username, feed.auth.password.reveal())
@@ -318,7 +334,7 @@ class App:
         )
 
 
-def build(settings: Settings, *, read_body: ingest.ReadBody | None = None) -> App:
+def build(settings: Settings, *, read_body: "ingest.ReadBody | None" = None) -> App:
     """A feedd for those settings: the state directory made and entered, the databases opened and brought up to date.
 
     `read_body` is how bodies are read into the catalog; in this process when left out.
@@ -333,11 +349,7 @@ def build(settings: Settings, *, read_body: ingest.ReadBody | None = None) -> Ap
 
 def is_current(settings: Settings) -> bool:
     """Whether the databases of those settings need no upgrade. Raises StoreError."""
-    place = place_of(settings)
-    databases = (
-        place.open_catalog(),
-        open_database("people", state_dir=settings.state_dir, url=place.url),
-    )
+    databases = _open_databases(settings)
     try:
         return all(map(is_migrated, databases))
     finally:
@@ -345,14 +357,17 @@ def is_current(settings: Settings) -> bool:
             database.close()
 
 
-def place_of(settings: Settings) -> ingest.Place:
-    """Where the databases of those settings are."""
-    url = settings.database.reveal() if settings.database else None
-    return ingest.Place(state_dir=str(settings.state_dir), url=url)
+def place_of(settings: Settings) -> "ingest.Place":
+    """Where the databases of those settings are, for another process."""
+    from feedd import ingest
+
+    return ingest.Place(state_dir=str(settings.state_dir), url=_database_url(settings))
 
 
-def reading_of(feed: FeedSettings) -> ingest.Reading:
+def reading_of(feed: FeedSettings) -> "ingest.Reading":
     """How a feed's bodies are read, out of its configuration."""
+    from feedd import ingest
+
     return ingest.Reading(
         schema=feed.schema or "item",
         base_dir=str(feed.base_dir),
@@ -365,9 +380,24 @@ def reading_of(feed: FeedSettings) -> ingest.Reading:
     )
 
 
+def _open_databases(settings: Settings) -> tuple[Database, Database]:
+    """The catalog and the people database."""
+    folder, url = settings.state_dir, _database_url(settings)
+    return (
+        open_database("catalog", state_dir=folder, url=url),
+        open_database("people", state_dir=folder, url=url),
+    )
+
+
+def _database_url(settings: Settings) -> str | None:
+    return settings.database.reveal() if settings.database else None
+
+
 def _read_here(
-    catalog: Database, job: ingest.Job, on_progress: ingest.OnProgress, stop: ingest.Stop
+    catalog: Database, job: "ingest.Job", on_progress: "ingest.OnProgress", stop: "ingest.Stop"
 ) -> None:
+    from feedd import ingest
+
     def progressed(progress: Progress) -> None:
         if stop.is_set():
             raise stop.why

@@ -8,15 +8,15 @@ import json as stdlib_json
 import logging
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from io import TextIOWrapper
 from typing import Any, TextIO
-from urllib.parse import quote
 
 import structlog
 from structlog.typing import EventDict, Processor
 
 from feedd.model import SyncRecord
+from feedd.redaction import MASK, escaped, redact_text
 
 DAEMON_READY = "daemon.ready"
 DAEMON_STOPPING = "daemon.stopping"
@@ -27,10 +27,7 @@ SYNC_DONE = "sync.done"
 SYNC_ERROR = "sync.error"
 STORE_ERROR = "store.error"
 
-MASK = "***"
-
 _OURS = "feedd"
-_SHORTEST_SECRET = 4  # masking anything shorter would mask half of the log
 _DEEPEST = 8
 _FIRST = ("timestamp", "level", "event")
 _MANY_LINES = ("exception", "stack")
@@ -38,11 +35,6 @@ _SECRET_KEY = re.compile(
     r"passw(or)?d|passphrase|(^|[_-])token|secret|authorization|api[_-]?key|cookie|credential",
     re.IGNORECASE,
 )
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>`]+", re.IGNORECASE)
-# C0 and C1 controls, line and paragraph separators, lone surrogates, and what reorders the text around it
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-
-_secrets: frozenset[str] = frozenset()
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -92,13 +84,6 @@ def get_logger(name: str = _OURS) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def register_secrets(values: Iterable[str]) -> None:
-    """Mask these values wherever they occur in the log from now on, as they are and as a URL spells them."""
-    global _secrets  # noqa: PLW0603 the log is one for the process, and so is what must not be in it
-    fresh = {value for value in values if len(value) >= _SHORTEST_SECRET}
-    _secrets |= fresh | {quote(value, safe="") for value in fresh}
-
-
 def sync_line(feed: str, record: SyncRecord) -> dict[str, Any]:
     """The keys of the one line that is logged for a sync, whatever it did."""
     line: dict[str, Any] = {
@@ -115,33 +100,6 @@ def sync_line(feed: str, record: SyncRecord) -> dict[str, Any]:
         line |= {"code": record.error.code, "error": record.error.message}
         line["hint"] = record.error.hint or None
     return {key: value for key, value in line.items() if value is not None}
-
-
-def redact_text(text: str) -> str:
-    """Text without registered secrets, and with the URLs in it without user names, passwords and query values."""
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return _URL.sub(lambda match: redact_url(match.group()), text) if "://" in text else text
-
-
-def redact_url(url: str) -> str:
-    """A URL without user name and password, and without the values of its query and fragment."""
-    scheme, _, rest = url.partition("://")
-    end = re.search(r"[/?#]|$", rest)
-    split = end.start() if end else len(rest)
-    host = rest[:split].rpartition("@")[2]
-    path, hash_mark, _ = rest[split:].partition("#")
-    path, question_mark, query = path.partition("?")
-    shown = "&".join(_masked_parameter(part) for part in query.split("&"))
-    return (
-        f"{scheme}://{host}{path}{question_mark}{shown if query else ''}"
-        f"{hash_mark}{MASK if hash_mark else ''}"
-    )
-
-
-def _masked_parameter(part: str) -> str:
-    name, equals, _ = part.partition("=")
-    return f"{name}={MASK}" if equals else MASK
 
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -166,11 +124,6 @@ def _redacted(key: str, value: Any, depth: int = 0) -> Any:
     if key in _MANY_LINES:
         return "\n".join(escaped(line) for line in text.splitlines())
     return escaped(text)
-
-
-def escaped(text: str) -> str:
-    """Text without control characters and without what reorders the text around it: `\\x1b` in their place."""
-    return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
 def _set_off(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("reconcile", "normalize", "removals"),
     ("coerce", "formats", "fingerprints", "diff", "staging"),
     ("settings", "logs", "state"),
-    ("cron", "resources"),
+    ("cron", "resources", "redaction"),
     ("errors",),
     ("model",),
 )

@@ -21,7 +21,7 @@ import pytest
 from daemons import Running, running, shop, wait_for, write_config
 from servers import FeedServer, feed_server
 
-from feedd.cli.main import EXIT_CODES, exit_code
+from feedd.cli.exits import EXIT_CODES, exit_code
 from feedd.errors import ConfigError, FeeddError, FormatError, NotFound, StateInUse
 
 DOCS = Path(__file__).parent.parent / "docs" / "cli.md"

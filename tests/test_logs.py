@@ -12,7 +12,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedd import logs
+from feedd import logs, redaction
 from feedd.model import Counts, ErrorInfo, SyncRecord, SyncStatus
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -29,12 +29,12 @@ class Terminal(io.StringIO):
 def _as_before() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("feedd")
     handlers, levels = list(root.handlers), (root.level, ours.level)
-    secrets = logs._secrets
+    secrets = redaction._secrets
     yield
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
-    logs._secrets = secrets
+    redaction._secrets = secrets
     structlog.reset_defaults()
 
 
@@ -116,8 +116,8 @@ def test_libraries_are_heard_from_warning_on_in_the_same_form(stream: io.StringI
     ],
 )
 def test_urls_lose_what_may_be_secret(url: str, shown: str):
-    assert logs.redact_url(url) == shown
-    assert logs.redact_text(f"see <{url}> and '{url}'") == f"see <{shown}> and '{shown}'"
+    assert redaction.redact_url(url) == shown
+    assert redaction.redact_text(f"see <{url}> and '{url}'") == f"see <{shown}> and '{shown}'"
 
 
 def test_keys_that_name_secrets_are_masked_wherever_they_are(stream: io.StringIO):
@@ -135,7 +135,7 @@ def test_keys_that_name_secrets_are_masked_wherever_they_are(stream: io.StringIO
 
 
 def test_registered_secrets_are_masked_wherever_they_occur(stream: io.StringIO):
-    logs.register_secrets(["s3cr/et value", "", "ab"])
+    redaction.register_secrets(["s3cr/et value", "", "ab"])
     try:
         raise ValueError("refused: s3cr/et value")
     except ValueError as error:

@@ -1,15 +1,18 @@
 """The commands' work done by this process, on the state directory, when no daemon runs."""
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from feedd import state
 from feedd.app import App, is_current
 from feedd.cli.backend import Resync
-from feedd.dispatch import Dispatcher, Ticket
 from feedd.errors import NotFound, Unavailable
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
 from feedd.settings import Settings
+
+if TYPE_CHECKING:
+    from feedd.dispatch import Dispatcher, Ticket
 
 PAGE = 1_000
 Row = TypeVar("Row")
@@ -52,7 +55,7 @@ def open_local(settings: Settings, *, to_sync: bool) -> "Local":
 class LocalResync:
     """A resync in a thread of this process."""
 
-    def __init__(self, ticket: Ticket) -> None:
+    def __init__(self, ticket: "Ticket") -> None:
         self._ticket = ticket
 
     @property
@@ -75,11 +78,17 @@ class Local:
     def __init__(self, app: App, lock: state.StateLock | None = None) -> None:
         self._app = app
         self._lock = lock
-        self._dispatcher = Dispatcher(app)
+
+    @cached_property
+    def _dispatcher(self) -> "Dispatcher":
+        from feedd.dispatch import Dispatcher
+
+        return Dispatcher(self._app)
 
     def close(self) -> None:
         """Stop what is running, and let go of the state directory."""
-        self._dispatcher.stop()
+        if "_dispatcher" in self.__dict__:  # made for the first sync
+            self._dispatcher.stop()
         self._app.close()
         if self._lock is not None:
             self._lock.release()

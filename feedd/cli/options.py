@@ -2,14 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
 
 from feedd.cli.show import counted, say
 from feedd.errors import ConfigError
-from feedd.settings import Settings, find_socket, load
+
+if TYPE_CHECKING:
+    from feedd.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
@@ -20,12 +22,14 @@ class Options(Struct, frozen=True):
     config: Path | None = None
     state_dir: Path | None = None
 
-    def settings(self, *, with_secrets: bool) -> Settings:
+    def settings(self, *, with_secrets: bool) -> "Settings":
         """The settings they lead to. Without secrets: enough to find the daemon, and quick.
 
         Raises:
             ConfigError: something is wrong; holds all of it.
         """
+        from feedd.settings import load
+
         return load(
             self.config,
             state_dir=self.state_dir,
@@ -40,6 +44,8 @@ class Options(Struct, frozen=True):
         Raises:
             ConfigError: the configuration cannot be used, and no daemon is known.
         """
+        from feedd.settings import find_socket
+
         try:
             return self.settings(with_secrets=False).socket
         except ConfigError as error:
@@ -55,15 +61,15 @@ class Options(Struct, frozen=True):
             )
             return found
 
-    def checked_settings(self) -> Settings:
+    def checked_settings(self) -> "Settings":
         """The settings with their secrets and every schema read and checked; the log masks the secrets from now on.
 
         Raises:
             ConfigError: something is wrong; holds all of it.
         """
-        from feedd import logs
         from feedd.checks import address_problem, schema_problem
-        from feedd.settings import secret_values
+        from feedd.redaction import register_secrets
+        from feedd.settings import load, secret_values
 
         settings = load(
             self.config,
@@ -73,7 +79,7 @@ class Options(Struct, frozen=True):
             check_schema=schema_problem,
             check_address=address_problem,
         )
-        logs.register_secrets(secret_values(settings))
+        register_secrets(secret_values(settings))
         return settings
 
 

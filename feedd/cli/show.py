@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from feedd.logs import escaped
+from feedd.redaction import escaped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,6 +105,11 @@ def plain(value: Any) -> str:
     if isinstance(value, str):
         return escaped(value)
     return escaped(msgspec.json.encode(value).decode())
+
+
+def plain_lines(text: str) -> str:
+    """Text of several lines, each safe to print."""
+    return "\n".join(plain(line) for line in text.splitlines())
 
 
 def clock(moment: datetime) -> str:

@@ -2,6 +2,5 @@
 
 from feedd.fetch.fetcher import Fetcher
 from feedd.fetch.request import Fetched, FetchRequest
-from feedd.logs import redact_url
 
-__all__ = ["FetchRequest", "Fetched", "Fetcher", "redact_url"]
+__all__ = ["FetchRequest", "Fetched", "Fetcher"]

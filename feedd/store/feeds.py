@@ -9,7 +9,6 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy import insert as generic_insert
 
 from feedd.errors import SyncStopped, UsageError
-from feedd.fingerprints import without_hashes
 from feedd.model import ErrorInfo, SyncStatus
 from feedd.store.database import Database, bulk_insert
 from feedd.store.tables import FEEDS, STREAM, SYNCS
@@ -197,6 +196,8 @@ def break_leases(database: Database, holder: str, now: datetime) -> list[str]:
 
 def forget_fingerprints(database: Database, feed: str) -> None:
     """Have the next sync of a feed fetch and decode everything, whatever it has seen before."""
+    from feedd.fingerprints import without_hashes
+
     with database.transaction() as connection:
         feed_id = connection.execute(select(FEEDS.c.id).where(FEEDS.c.name == feed)).scalar()
         if feed_id is None:

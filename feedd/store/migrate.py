@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 
 from feedd.errors import StoreError
 from feedd.store.database import Database, transaction
@@ -17,6 +17,8 @@ from feedd.store.tables import catalog_metadata, people_metadata
 HEADS = {"catalog": "catalog0001", "people": "people0001"}
 METADATA = {"catalog": catalog_metadata, "people": people_metadata}
 MIGRATIONS = Path(__file__).parent / "migrations"
+_IN_SQLITE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+_IN_POSTGRES = "SELECT to_regclass('alembic_version')"  # on the search path, which is the schema
 _LOCK_NUMBER = 0x66656564  # "feed", for pg_advisory_xact_lock
 
 
@@ -47,7 +49,9 @@ def is_migrated(database: Database) -> bool:
 
 def current_revision(connection: Connection) -> str | None:
     """The revision of the schema that is there; None for an empty database."""
-    if not inspect(connection).has_table("alembic_version"):
+    sqlite = connection.dialect.name == "sqlite"
+    there = connection.exec_driver_sql(_IN_SQLITE if sqlite else _IN_POSTGRES).scalar()
+    if there is None:
         return None
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return None if found is None else str(found)

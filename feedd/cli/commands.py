@@ -1,0 +1,109 @@
+"""The table of commands: what each is called, where it is, what it does.
+
+To add a command: a function in the module that it belongs to, its line here, its part in `docs/cli.md` and its tests in
+`tests/test_cli.py`. Only the module of the command that was typed is imported, so a command costs the others nothing;
+what is heavy in it (sqlalchemy, httpx, rich, numpy, lxml, jsonschema) is imported where it is needed, not at its top.
+"""
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+class Command(NamedTuple):
+    """One command: its words, the function (module below `feedd.cli`, and name), and its line in `--help`.
+
+    The line is the first one of the function's docstring too; a test compares.
+    """
+
+    name: str
+    where: str
+    help: str
+
+    def load(self) -> TyperCommand:
+        """The command itself, its module imported."""
+        module, _, function = self.where.partition(":")
+        single = typer.Typer(
+            add_completion=False, pretty_exceptions_enable=False, context_settings=CONTEXT
+        )
+        single.command(self.name.rpartition(" ")[2])(
+            getattr(import_module(f"feedd.cli.{module}"), function)
+        )
+        command: Any = typer.main.get_command(single)
+        return command  # type: ignore[no-any-return]
+
+
+COMMANDS = (
+    Command(
+        "run",
+        "running:run",
+        "Run the daemon until SIGTERM or Ctrl-C; SIGHUP reads the configuration again.",
+    ),
+    Command(
+        "demo",
+        "running:demo",
+        "Show what feedd does: the real daemon and a small shop whose prices change while you watch.",
+    ),
+    Command(
+        "check",
+        "checking:check",
+        "Name everything that is wrong with the configuration, where, and what to write instead.",
+    ),
+    Command("feeds", "reading:feeds", "How each feed is doing, and what is wrong with it."),
+    Command("resync", "syncing:resync", "Sync feeds now, and tell what it did."),
+    Command(
+        "cancel",
+        "operating:cancel",
+        "End the sync of a feed that runs, and the one that waits; the catalog stays as it was.",
+    ),
+    Command(
+        "changes",
+        "reading:changes",
+        "What changed, in the order of the stream: field by field, old -> new.",
+    ),
+    Command("item", "reading:item", "One item as it is stored."),
+    Command("rejects", "reading:rejects", "Records that could not become items, and why."),
+    Command(
+        "key create",
+        "keys:create",
+        "Make an API key. A private one is shown this once, and stored as a hash.",
+    ),
+    Command("key list", "keys:list_", "The API keys, without their secrets."),
+    Command("key revoke", "keys:revoke", "Make an API key useless, at once."),
+)
+GROUPS = {"key": "API keys for the HTTP side."}
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows the names of its commands, and imports the one that is typed."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._lazy: dict[str, Command] = {}
+
+    def add(self, command: Command) -> None:
+        """Take up a command by its name and help; `resolve_command` loads it."""
+        name = command.name.rpartition(" ")[2]
+        self.add_command(TyperCommand(name, help=command.help, context_settings=CONTEXT))
+        self._lazy[name] = command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self._lazy:
+            command = self._lazy[name].load()
+        return name, command, rest
+
+
+def fill(program: LazyGroup) -> None:
+    """Give the program its commands, and the groups of commands that it has."""
+    groups: dict[str, LazyGroup] = {"": program}
+    for command in COMMANDS:
+        group = command.name.rpartition(" ")[0]
+        if group not in groups:
+            groups[group] = LazyGroup(name=group, help=GROUPS[group], no_args_is_help=True)
+            program.add_command(groups[group])
+        groups[group].add(command)

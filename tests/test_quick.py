@@ -1,0 +1,126 @@
+"""The command line feels quick: a command imports what it needs, when it needs it.
+
+What is asserted is what is imported, which is most of a short command's time and the same on every machine;
+`tests/benchmarks/commands.py` prints the time.
+"""
+
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from daemons import running, shop, write_config
+from servers import FeedServer, feed_server
+
+from feedd.cli.commands import COMMANDS, GROUPS
+
+# what costs from a twentieth of a second on
+HEAVY = {
+    "alembic",
+    "apscheduler",
+    "fastapi",
+    "feedd.api",
+    "feedd.daemon",
+    "feedd.dispatch",
+    "feedd.fetch",
+    "feedd.formats",
+    "feedd.ingest",
+    "feedd.normalize",
+    "feedd.schema",
+    "httpx",
+    "jsonschema",
+    "jsonschema_rs",
+    "lxml",
+    "multiprocessing",
+    "numpy",
+    "psycopg",
+    "sqlalchemy.orm",
+    "sqlmodel",
+    "structlog",
+    "uvicorn",
+}
+STORE = {"sqlalchemy", "sqlite3", "feedd.app", "feedd.store"}
+
+PROGRAM = """
+import json, sys
+from feedd.cli import main
+sys.argv = ["feedd", *json.loads(sys.argv[1])]
+try:
+    main()
+finally:
+    print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+def imported_by(*arguments: str, code: str = PROGRAM) -> set[str]:
+    """The modules that a command has imported when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(arguments)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    with feed_server() as made:
+        made.bodies["/shop.json"] = b'[{"id": "sku-1", "title": "Mug"}]'
+        yield made
+
+
+def test_help_imports_no_command() -> None:
+    modules = imported_by("--help")
+    assert not modules & (HEAVY | STORE | {"feedd.settings", "http.client"})
+    assert {m for m in modules if m.startswith("feedd.cli.")} == {
+        f"feedd.cli.{name}" for name in ("commands", "exits", "main", "options", "show")
+    }
+
+
+def test_loading_every_command_imports_nothing_heavy() -> None:
+    modules = imported_by(
+        code="""
+import json, sys
+from feedd.cli.commands import COMMANDS
+for command in COMMANDS:
+    command.load()
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+    )
+    assert not modules & (HEAVY | STORE | {"rich.table"})
+
+
+@pytest.mark.parametrize(
+    "command", [["feeds"], ["feeds", "--json"], ["changes"], ["item", "sku-1"], ["key", "list"]]
+)
+def test_a_command_that_looks_opens_the_databases_and_no_more(
+    command: list[str], tmp_path: Path, server: FeedServer
+) -> None:
+    config = write_config(tmp_path, {"shop": shop(server)})
+    subprocess.run(
+        [sys.executable, "-m", "feedd", "--config", config, "resync", "shop"], check=True
+    )
+    modules = imported_by("--config", str(config), *command)
+    assert modules >= STORE
+    assert not modules & HEAVY
+
+
+def test_a_command_that_asks_the_daemon_opens_nothing(tmp_path: Path, server: FeedServer) -> None:
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        for command in (["feeds"], ["changes"], ["rejects"]):
+            modules = imported_by("--config", str(daemon.config), *command)
+            assert not modules & (HEAVY | STORE | {"feedd.cli.local"}), command
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_commands_line_in_help_is_the_first_of_its_docstring(command) -> None:
+    callback = command.load().callback
+    assert callback is not None
+    assert (inspect.getdoc(callback) or "").partition("\n\n")[0] == command.help
+
+
+def test_every_group_is_named() -> None:
+    groups = {command.name.rpartition(" ")[0] for command in COMMANDS} - {""}
+    assert groups == set(GROUPS)
