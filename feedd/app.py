@@ -317,7 +317,7 @@ class App:
             name=feed.name,
             url=_shown_url(feed.url),
             catalog=feed.catalog,
-            schema=feed.schema,
+            schema=feed.schema or (stored.guess.schema if stored.guess else None),
             enabled=feed.enabled,
             running=stored.lease_until is not None and stored.lease_until > now,
             status=stored.status or "new",
@@ -331,6 +331,7 @@ class App:
             last_applied=stored.last_applied_at,
             next_due=_due(feed, stored, now),
             error=stored.error,
+            guess=stored.guess,
         )
 
 
@@ -369,7 +370,7 @@ def reading_of(feed: FeedSettings) -> "ingest.Reading":
     from feedd import ingest
 
     return ingest.Reading(
-        schema=feed.schema or "item",
+        schema=feed.schema,
         base_dir=str(feed.base_dir),
         items=feed.items,
         fields=dict(feed.fields),

@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
-from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, SyncStopped
+from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, FormatError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
-from feedd.model import ErrorInfo, Progress, SyncRecord, SyncStatus
+from feedd.guess import PLAIN, guess_body
+from feedd.model import ErrorInfo, Guess, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_source
 from feedd.reconcile import Outcome, Reconciler
 from feedd.removals import guard_removals
@@ -33,7 +34,7 @@ from feedd.store.stage import open_stage
 FULL_FETCH_EVERY = timedelta(hours=24)
 HEAD_BYTES = 64 * 1024
 PROGRESS_EVERY_S = 0.1
-_BODY_ERRORS = ("mostly_rejected", "all_rejected")
+MOSTLY_REJECTED, ALL_REJECTED = _BODY_ERRORS = ("mostly_rejected", "all_rejected")
 
 OnProgress = Callable[[Progress], None]
 
@@ -41,7 +42,7 @@ OnProgress = Callable[[Progress], None]
 class Reading(Struct, frozen=True, kw_only=True):
     """How the bodies of one feed are read: what its configuration says beyond where to fetch it."""
 
-    schema: str
+    schema: str | None = None
     base_dir: str | None = None
     items: str | None = None
     fields: dict[str, Any] = {}
@@ -81,6 +82,7 @@ class Job(Struct, frozen=True, kw_only=True):
     body: Body
     accepted: bytes | None
     began_s: float
+    guess: Guess | None = None
 
 
 class Stop(threading.Event):
@@ -100,8 +102,32 @@ class Stop(threading.Event):
 ReadBody = Callable[[Job, OnProgress, Stop], None]
 
 
+def settled(reading: Reading, guess: Guess | None) -> Reading | None:
+    """The reading with what it leaves open filled in by a guess; None where that takes another guess."""
+    if reading.schema is not None and reading.items is not None:
+        return reading
+    if guess is None or guess.basis != _basis(reading):
+        return None
+    return _filled(reading, guess)
+
+
+def _filled(reading: Reading, guess: Guess) -> Reading:
+    return msgspec.structs.replace(
+        reading,
+        schema=reading.schema or guess.schema,
+        items=guess.items if reading.items is None else reading.items,
+    )
+
+
+def _basis(reading: Reading) -> str:
+    """What stands for all in a reading that a guess hangs on."""
+    fields = sorted(reading.fields.items())
+    decides = [reading.schema, reading.base_dir, reading.items, fields, reading.format]
+    return sha256(msgspec.json.encode(decides)).hexdigest()
+
+
 def plan_of(reading: Reading) -> Plan:
-    """The compiled schema of a feed.
+    """The compiled schema of a settled reading.
 
     Raises:
         FeedError: (`schema`) the schema cannot be used.
@@ -109,18 +135,34 @@ def plan_of(reading: Reading) -> Plan:
     base_dir = None if reading.base_dir is None else Path(reading.base_dir)
     try:
         return compile_plan(
-            load_schema(reading.schema, base_dir=base_dir).document,
+            load_schema(reading.schema or PLAIN, base_dir=base_dir).document,
             fields={name: parse_source(path) for name, path in reading.fields.items()},
             items=reading.items,
             default_currency=reading.currency,
         )
     except (SchemaError, ValueError) as error:
-        raise FeedError("schema", str(error), hint="`feedd check` says more.") from error
+        raise _schema_error(error) from error
+
+
+def _schema_error(error: Exception) -> FeedError:
+    return FeedError("schema", str(error), hint="`feedd check` says more.")
 
 
 def config_digest(plan: Plan, reading: Reading) -> bytes:
-    """What stands for everything that decides how a body is read."""
+    """What stands for everything that decides how a body is read, by a settled reading."""
     return plan.digest + msgspec.json.encode([reading.format, reading.doctype])
+
+
+def digest_of(reading: Reading, guess: Guess | None) -> bytes:
+    """`config_digest` under a stored guess; nothing that ever matches where that does not settle the reading.
+
+    Raises:
+        FeedError: (`schema`) the schema cannot be used.
+    """
+    reading_now = settled(reading, guess)
+    if reading_now is None:
+        return b""
+    return config_digest(plan_of(reading_now), reading_now)
 
 
 def fetch_digest(request: FetchRequest) -> bytes:
@@ -163,7 +205,7 @@ def sync_feed(
     with _kept_alive(catalog, lease, now):
         try:
             state = read_feed(catalog, feed.name)
-            digest = config_digest(plan_of(feed.reading), feed.reading)
+            digest = digest_of(feed.reading, state.guess)
             request = _conditional(feed.request, state, digest, now())
             fetched = fetcher.fetch(
                 request, spool_dir, on_progress=_fetch_progress(on_progress), stop=stop
@@ -177,7 +219,8 @@ def sync_feed(
                         catalog, lease, body, error=still, now=now(), duration_s=duration
                     )
                 else:
-                    read(_job(feed, lease, fetched, body, accepted, started), on_progress, stop)
+                    job = _job(feed, lease, fetched, body, accepted, state, started)
+                    read(job, on_progress, stop)
             finally:
                 if fetched.owned and fetched.path is not None:
                     fetched.path.unlink(missing_ok=True)
@@ -211,20 +254,64 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
         FormatError: the body is not a whole document with records; the catalog is as it was.
         SyncStopped: the lease was lost; the catalog is as it was.
     """
-    reading = job.reading
-    plan = plan_of(reading)
-    layout = msgspec.structs.replace(plan.layout, doctype=reading.doctype)
-    with Path(job.path).open("rb") as stream, open_stage(catalog, job.lease.feed_id) as stage:
-        name = reading.format or recognize(
+    with Path(job.path).open("rb") as stream:
+        form = job.reading.format or recognize(
             stream.read(HEAD_BYTES), content_type=job.content_type, name_hint=job.name_hint
         )
-        stream.seek(0)
-        form = FORMATS[name]
+        guess = job.guess if job.guess is not None and job.guess.format == form else None
+        reading = settled(job.reading, guess)
+        try:
+            if reading is not None:
+                _read(job, reading, guess, form, stream, catalog, on_progress)
+                return
+        except FormatError as error:
+            if error.code != "no_items_found" or reading == job.reading:
+                raise
+        # there was no guess yet, or the feed is built otherwise now
+        guess = _guessed(job, form, stream)
+        _read(job, _filled(job.reading, guess), guess, form, stream, catalog, on_progress)
+
+
+def _guessed(job: Job, form: str, stream: BinaryIO) -> Guess:
+    stream.seek(0)
+    reading = job.reading
+    try:
+        guess = guess_body(
+            stream,
+            form=form,
+            charset=job.charset,
+            schema=reading.schema,
+            base_dir=None if reading.base_dir is None else Path(reading.base_dir),
+            items=reading.items,
+            fields=reading.fields,
+            doctype=reading.doctype,
+        )
+    except (SchemaError, ValueError) as error:
+        raise _schema_error(error) from error
+    return msgspec.structs.replace(guess, basis=_basis(reading))
+
+
+def _read(
+    job: Job,
+    reading: Reading,
+    guess: Guess | None,
+    name: str,
+    stream: BinaryIO,
+    catalog: Database,
+    on_progress: OnProgress,
+) -> None:
+    """Read a body whose format is known into the catalog, by a settled reading."""
+    stream.seek(0)
+    plan = plan_of(reading)
+    digest = config_digest(plan, reading)
+    layout = msgspec.structs.replace(plan.layout, doctype=reading.doctype)
+    form = FORMATS[name]
+    with open_stage(catalog, job.lease.feed_id) as stage:
         known = stage.known()
         next_item, next_reject = stage.numbering()
         reconciler = Reconciler(
             known=known,
-            config_digest=config_digest(plan, reading) + name.encode(),
+            config_digest=digest + name.encode(),
             decode=lambda slices: form.decode(slices, layout),
             salvage=lambda raw, context: form.salvage(raw, context, layout),
             normalize=plan.normalize,
@@ -252,7 +339,9 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
             removed=removed,
             held=held,
             known=known,
-            body=job.body,
+            body=msgspec.structs.replace(
+                job.body, config_digest=digest, guess=guess if reconciler.records else None
+            ),
             error=_hardly_usable(outcome, reconciler.records),
             now=datetime.now(UTC),
             elapsed_s=lambda: time.monotonic() - job.began_s,
@@ -272,7 +361,7 @@ def _hardly_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
             if records > 1
             else "its one record could not be used"
         )
-    hint = "See `feedd rejects` for why: the schema or its [fields] may not fit this feed, or the feed is broken."
+    hint = "See `feedd rejects` for why: the schema or its [fields] may not fit this feed, or the feed is broken. `feedd probe` shows what would fit."
     return ErrorInfo(code=_BODY_ERRORS[0 if rejected < records else 1], message=said, hint=hint)
 
 
@@ -312,6 +401,7 @@ def _body(
         size_bytes=fetched.size,
         config_digest=digest,
         fetch_digest=fetch_digest(request),
+        guess=state.guess,
         etag=fetched.etag or (state.etag if not_modified else None),
         last_modified=fetched.last_modified or (state.last_modified if not_modified else None),
         max_age_until=None if max_age is None else now + max_age,
@@ -320,8 +410,15 @@ def _body(
 
 
 def _job(
-    feed: Feed, lease: Lease, fetched: Fetched, body: Body, accepted: bytes | None, began_s: float
+    feed: Feed,
+    lease: Lease,
+    fetched: Fetched,
+    body: Body,
+    accepted: bytes | None,
+    state: FeedState,
+    began_s: float,
 ) -> Job:
+    useless = state.error is not None and state.error.code == ALL_REJECTED
     return Job(
         lease=lease,
         reading=feed.reading,
@@ -331,6 +428,7 @@ def _job(
         charset=fetched.charset,
         body=body,
         accepted=accepted,
+        guess=None if useless else state.guess,
         began_s=began_s,
     )
 

@@ -62,6 +62,19 @@ class Pages(Struct, frozen=True, kw_only=True):
     most: int = 10_000
 
 
+class Guess(Struct, frozen=True, kw_only=True):
+    """What a body was found to be where its configuration leaves that open.
+
+    `items` is None where the schema itself knows the place of the records. `basis` stands for what was configured.
+    """
+
+    format: str
+    schema: str
+    items: str | None = None
+    evidence: tuple[str, ...] = ()
+    basis: str = ""
+
+
 class Slices(Struct, frozen=True):
     """Some consecutive raw records of one document: `raws[i]` is the record at `position + i` (the first is 1).
 
@@ -190,7 +203,7 @@ class FeedView(Struct, frozen=True, kw_only=True):
     """A configured feed with its stored state. `url` is redacted; `status` is `new` before the first sync.
 
     `collisions` counts live items whose id a feed before this one in the same catalog has too: lookups take that one;
-    None where counting them would take too long.
+    None where counting them would take too long. `schema` is the guessed one where none is configured.
     """
 
     name: str
@@ -210,6 +223,7 @@ class FeedView(Struct, frozen=True, kw_only=True):
     last_applied: datetime | None
     next_due: datetime | None
     error: ErrorInfo | None
+    guess: Guess | None = None
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):

@@ -225,6 +225,17 @@ def _wrong_items(value: Any) -> str:
     return 'Write a list of dotted paths, such as ["rss.channel.item", "products"].'
 
 
+def _wrong_marks(value: Any) -> str:
+    try:
+        if value and isinstance(value, list) and all(parse_path(each) for each in value):
+            return ""
+    except (ValueError, TypeError):
+        pass
+    return (
+        'Write a list of paths that only this dialect has, such as ["variants.0.inventory_policy"].'
+    )
+
+
 def _wrong_names(value: Any) -> str:
     right = isinstance(value, list) and all(isinstance(each, str) for each in value)
     return "" if right else "Write a list of strings."
@@ -261,6 +272,7 @@ _WRONG: dict[str, Callable[[Any], str]] = {
     "x-coerce": _wrong_coercion,
     "x-gather": lambda value: "" if type(value) is bool else "Write true or false.",
     "x-items": _wrong_items,
+    "x-marks": _wrong_marks,
     "x-minor-units": _wrong_minor_units,
     "x-namespaces": _wrong_namespaces,
     "x-only": _wrong_only,

@@ -11,7 +11,7 @@ from feedd import ingest
 from feedd.model import SyncRecord
 from feedd.store.commit import Body
 from feedd.store.database import Database
-from feedd.store.feeds import begin_sync, read_held
+from feedd.store.feeds import begin_sync, read_feed, read_held
 from feedd.store.read import read_changes, read_items, read_rejects, read_sync
 
 READING = ingest.Reading(schema="item")
@@ -47,6 +47,7 @@ def take_in(
             ),
             accepted=read_held(catalog, feed) if accept_removals else None,
             began_s=time.monotonic(),
+            guess=read_feed(catalog, feed).guess,
         ),
         catalog,
         lambda _: None,

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dispatch",),
     ("app", "workers", "checks"),
     ("ingest",),
+    ("guess",),
     ("store", "fetch", "schema", "schedule"),
     ("reconcile", "normalize", "removals"),
     ("coerce", "formats", "fingerprints", "diff", "staging"),

@@ -5,7 +5,8 @@ that are new. The law between the two: where the borders are certain, a broken r
 they are not, the whole body is a `FormatError`.
 
 To add a format: write a module with `slices`, a `decode` and a `salvage`, give it a line in `FORMATS` and a way to be
-told in `recognize`, pairs of files in `tests/data/formats/`, and its name among the choices of `format` in
+told in `recognize`, pairs of files in `tests/data/formats/`, and its places in
+`places`, its name among the choices of `format` in
 `settings/feed_keys.py` and `docs/configuration.md`.
 """
 

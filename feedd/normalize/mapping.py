@@ -13,7 +13,7 @@ from feedd.normalize.paths import Path, Template, parse_path, parse_source
 Source = tuple[str, Path]
 Document = dict[str, Any]
 
-SCHEMA_WORDS = frozenset({"x-items", "x-namespaces", "x-only", "x-recommended", "x-unwrap"})
+SCHEMA_WORDS = frozenset({"x-items", "x-marks", "x-namespaces", "x-only", "x-recommended", "x-unwrap"})
 FIELD_WORDS = frozenset({"x-coerce", "x-gather", "x-minor-units", "x-reduces", "x-source"})
 
 MOST_MINOR_UNITS = 6
@@ -57,6 +57,7 @@ class Fields(NamedTuple):
     recommended: tuple[str, ...]
     unwraps: tuple[str, ...] = ()
     only: tuple[tuple[Path, frozenset[str]], ...] = ()
+    marks: tuple[Path, ...] = ()
 
 
 def read_fields(document: Document, overrides: Mapping[str, Path | Template]) -> Fields:
@@ -89,6 +90,7 @@ def read_fields(document: Document, overrides: Mapping[str, Path | Template]) ->
             (parse_path(path), frozenset(values))
             for path, values in words.get("x-only", {}).items()
         ),
+        tuple(parse_path(mark) for mark in words.get("x-marks", ())),
     )
 
 

@@ -75,7 +75,10 @@ def compile_plan(
 
 
 class Plan:
-    """How the records of one feed become items. `digest` stands for all that decides it."""
+    """How the records of one feed become items. `digest` stands for all that decides it.
+
+    `fields` are the names of the fields that the schema fills, `marks` the paths that tell its dialect from others.
+    """
 
     def __init__(
         self,
@@ -87,6 +90,8 @@ class Plan:
     ) -> None:
         self.layout = layout
         self.digest = digest
+        self.fields = tuple(field.name for field in mapping.fields)
+        self.marks = mapping.marks
         self._validator = validator
         self._default_currency = default_currency
         self._names = Names(frozenset(mapping.namespaces))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, text, update
 
 from feedd.errors import CANCELLED, STOPPED, FeedError
 from feedd.fingerprints import Int64s, Known
-from feedd.model import Counts, ErrorInfo, SyncStatus
+from feedd.model import Counts, ErrorInfo, Guess, SyncStatus
 from feedd.reconcile import Outcome
 from feedd.store.database import Database, bulk_insert, transaction
 from feedd.store.feeds import Lease, close_lease
@@ -71,6 +71,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     config_digest: bytes
     fetch_digest: bytes
+    guess: Guess | None = None
     etag: str | None = None
     last_modified: str | None = None
     max_age_until: datetime | None = None
@@ -264,6 +265,7 @@ def _validators(stored: Body | None, seen: Body) -> dict[str, Any]:
         "body_digest": stored.digest if stored else None,
         "config_digest": stored.config_digest if stored else None,
         "fetch_digest": stored.fetch_digest if stored else None,
+        "guess": None if seen.guess is None else msgspec.json.encode(seen.guess).decode(),
         "full_fetch_at": seen.full_fetch_at,
         "max_age_until": seen.max_age_until,
     }

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy import insert as generic_insert
 
 from feedd.errors import SyncStopped, UsageError
-from feedd.model import ErrorInfo, SyncStatus
+from feedd.model import ErrorInfo, Guess, SyncStatus
 from feedd.store.database import Database, bulk_insert
 from feedd.store.tables import FEEDS, STREAM, SYNCS
 
@@ -26,6 +26,7 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     body_digest: bytes | None = None
     config_digest: bytes | None = None
     fetch_digest: bytes | None = None
+    guess: Guess | None = None
     status: SyncStatus | None = None
     error: ErrorInfo | None = None
     failures: int = 0
@@ -77,6 +78,8 @@ def _state(row: Any) -> FeedState:
     values = dict(row._mapping)
     if values["error"] is not None:
         values["error"] = msgspec.json.decode(values["error"], type=ErrorInfo)
+    if values["guess"] is not None:
+        values["guess"] = msgspec.json.decode(values["guess"], type=Guess)
     if values["status"] is not None:
         values["status"] = SyncStatus(values["status"])
     return FeedState(**values)

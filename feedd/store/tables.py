@@ -79,6 +79,7 @@ FEEDS = Table(
     Column("body_digest", LargeBinary),
     Column("config_digest", LargeBinary),
     Column("fetch_digest", LargeBinary),
+    Column("guess", Text),
     # how the last sync went
     Column("status", Text),
     Column("error", Text),

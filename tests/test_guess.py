@@ -1,0 +1,202 @@
+"""What a body is, where its configuration does not say."""
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from feeds import take_in
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedd import ingest
+from feedd.errors import FormatError
+from feedd.formats.places import Place, places
+from feedd.guess import guess_body
+from feedd.model import SyncStatus
+from feedd.store.database import Database
+from feedd.store.feeds import read_feed
+from feedd.store.read import read_items
+
+OPEN = ingest.Reading()
+
+
+@pytest.fixture
+def catalog(place: ingest.Place) -> Iterator[Database]:
+    database = place.open_catalog()
+    yield database
+    database.close()
+
+
+GOOGLE = """<rss xmlns:g="http://base.google.com/ns/1.0"><channel><title>Shop</title>{}</channel></rss>"""
+
+
+def products(count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [{"id": n, "title": f"Mug {n}", "price": n, **fields} for n in range(1, count + 1)]
+
+
+def google(count: int) -> bytes:
+    items = "".join(
+        f"<item><g:id>{n}</g:id><title>Mug</title><g:price>{n} EUR</g:price></item>"
+        for n in range(count)
+    )
+    return GOOGLE.format(items).encode()
+
+
+BODIES: dict[str, tuple[Any, str, str | None]] = {
+    "a list at the root": (products(3), "item", None),
+    "a list somewhere": ({"meta": {}, "answer": {"rows": products(3)}}, "item", "answer.rows"),
+    "the fullest list that makes items": (
+        {"tags": [{"tag": n} for n in range(9)], "shop": {"mugs": products(3)}},
+        "item",
+        "shop.mugs",
+    ),
+    "a list in each element of a list": (
+        [{"city": "Bonn", "mugs": products(2)}, {"city": "Ulm", "mugs": products(4)[2:]}],
+        "item",
+        "mugs",
+    ),
+    "not what the records hold": (
+        products(3, variants=[{"id": n, "title": "x"} for n in range(4)]),
+        "item",
+        None,
+    ),
+    "Klaviyo's keys": (
+        [{"$id": "1", "$title": "Mug", "$price": 5, "$link": "https://shop.example/1"}],
+        "klaviyo-catalog",
+        None,
+    ),
+    "Google in RSS": (google(3), "google-product", None),
+    "one product": (google(1), "google-product", None),
+    "XML of its own": (
+        b"<a><b><c><id>1</id><title>Mug</title></c><c><id>2</id><title>Cup</title></c></b></a>",
+        "item",
+        "a.b.c",
+    ),
+    "JSON Lines": (b'{"id": 1, "title": "Mug"}\n{"id": 2, "title": "Cup"}\n', "item", None),
+}
+
+
+def bytes_of(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def form_of(body: bytes) -> str:
+    return "xml" if body.startswith(b"<") else "jsonl" if b"}\n{" in body else "json"
+
+
+@pytest.mark.parametrize(("body", "schema", "items"), BODIES.values(), ids=list(BODIES))
+def test_schema_and_place_are_found(body: Any, schema: str, items: str | None) -> None:
+    content = bytes_of(body)
+    found = guess_body(BytesIO(content), form=form_of(content))
+    assert (found.schema, found.items) == (schema, items)
+    assert found.evidence
+
+
+def test_what_is_configured_is_not_guessed() -> None:
+    body = bytes_of({"shop": {"mugs": products(3)}, "cups": products(9)})
+    found = guess_body(BytesIO(body), form="json", schema="klaviyo-catalog")
+    assert (found.schema, found.items) == ("klaviyo-catalog", "cups")
+    found = guess_body(BytesIO(body), form="json", items="shop.mugs")
+    assert (found.schema, found.items) == ("item", None)
+    found = guess_body(
+        BytesIO(bytes_of([{"nr": 1, "t": "Mug"}])), form="json", fields={"id": "nr", "title": "t"}
+    )
+    assert (found.schema, found.evidence[0]) == (
+        "item",
+        "records where the schema looks for them: 1 of the 1 tried become items",
+    )
+
+
+def test_a_long_body_is_guessed_from_its_start() -> None:
+    body = bytes_of({"rows": {"of": products(40_000, text="x" * 50)}})
+    assert guess_body(BytesIO(body), form="json").items == "rows.of"
+
+
+@given(st.binary(max_size=300), st.sampled_from(["json", "jsonl", "xml"]))
+def test_any_bytes_give_a_guess(body: bytes, form: str) -> None:
+    start = b"[{" if form != "xml" else b"<a>"
+    assert guess_body(BytesIO(start + body.lstrip(b"\xff\xfe\x00")), form=form).format == form
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "expected"),
+    [
+        (b'{"a": [{"b": [{}, {}]}, {"b": []}], "c": [1, 2]}', "json",
+         [Place("a", 2, False), Place("a.b", 2, True)]),
+        (b'{"a": {"x.y": [{}, {}]}, "s": "[{}, {}]"}', "json", []),
+        (b"<a><b x='1'/><b x='2'/><c><d>1</d></c><c><d>1</d></c><e>1</e><e>2</e>", "xml",
+         [Place("a.b", 2, False), Place("a.c", 2, False)]),
+        (b"<r xmlns:g='u'><g:b><c/></g:b><g:b><c/></g:b></r><broken", "xml", [Place("r.b", 2, False)]),
+        (b'{"a": [{}, {}]}', "jsonl", []),
+    ],
+)  # fmt: skip
+def test_places_are_what_is_repeated(text: bytes, form: str, expected: list[Place]) -> None:
+    assert places(text, form) == expected
+
+
+# in a sync
+
+
+def test_a_feed_needs_nothing_but_its_address(catalog: Database, tmp_path: Path) -> None:
+    sync = take_in(catalog, tmp_path, google(3), reading=OPEN)
+    assert sync.counts is not None
+    assert sync.counts.added == 3
+    stored = read_feed(catalog, "shop")
+    assert stored.guess is not None
+    assert stored.guess.schema == "google-product"
+    assert stored.config_digest == ingest.digest_of(OPEN, stored.guess)
+
+
+def test_a_guess_stands_while_it_serves(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, products(3), reading=OPEN)
+    first = read_feed(catalog, "shop").guess
+    more = products(3, **{"$id": 1, "$title": "Mug", "inventory_policy": 1})
+    take_in(catalog, tmp_path, more, reading=OPEN)
+    assert read_feed(catalog, "shop").guess == first
+
+
+def test_a_feed_that_is_built_otherwise_is_guessed_anew(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, bytes_of({"old": {"rows": products(3)}}), reading=OPEN)
+    sync = take_in(catalog, tmp_path, bytes_of({"new": {"rows": products(4)}}), reading=OPEN)
+    assert sync.counts is not None
+    assert (sync.counts.added, sync.counts.unchanged) == (1, 3)
+    sync = take_in(catalog, tmp_path, google(5), reading=OPEN)
+    assert sync.status is SyncStatus.APPLIED
+    guess = read_feed(catalog, "shop").guess
+    assert guess is not None
+    assert (guess.format, guess.schema) == ("xml", "google-product")
+
+
+def test_a_guess_is_for_one_configuration(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, products(3), reading=OPEN)
+    stored = read_feed(catalog, "shop").guess
+    assert ingest.settled(OPEN, stored) is not None
+    assert ingest.settled(ingest.Reading(fields={"id": "sku"}), stored) is None
+    assert ingest.settled(ingest.Reading(currency="EUR"), stored) is not None
+
+
+def test_nothing_is_learned_from_an_empty_list(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, b"[]", reading=OPEN)
+    assert read_feed(catalog, "shop").guess is None
+    take_in(catalog, tmp_path, BODIES["Klaviyo's keys"][0], reading=OPEN)
+    assert [item.id for item in read_items(catalog)] == ["1"]
+
+
+def test_the_place_is_found_for_a_schema_that_is_configured(
+    catalog: Database, tmp_path: Path
+) -> None:
+    reading = ingest.Reading(schema="google-product")
+    body = {"export": {"mugs": products(3)}}
+    sync = take_in(catalog, tmp_path, bytes_of(body), reading=reading)
+    assert sync.counts is not None
+    assert sync.counts.added == 3
+
+
+def test_an_error_answer_is_no_feed(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, bytes_of({"data": products(3)}), reading=OPEN)
+    body = {"errors": [{"id": "e1", "title": "Not found"}, {"id": "e2", "title": "Not found"}]}
+    with pytest.raises(FormatError, match="no array of records"):
+        take_in(catalog, tmp_path, bytes_of(body), reading=OPEN)
