@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Self
 
 from feedd import logs, state
-from feedd.app import App, place_of
+from feedd.app import App, is_current, place_of
 from feedd.dispatch import Dispatcher, Ticket
 from feedd.errors import (
     ConfigError,
@@ -29,12 +29,16 @@ from feedd.errors import (
 )
 from feedd.listen import HttpServer
 from feedd.metrics import Metrics
+from feedd.notify import Notifier, take_notifier
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, restart_needed
 from feedd.state import StateLock
+from feedd.watchdog import Watchdog
 from feedd.workers import Workers
 
 STOP_WITHIN_S = 9
+UPGRADE_WITHIN_S = 3600.0  # a large catalog takes minutes
+LOOP_TURNS_WITHIN_S = 10.0
 RETRY_AFTER_TROUBLE = timedelta(seconds=15)
 CHECKPOINT_EVERY_S = 5
 
@@ -58,12 +62,15 @@ def run(
         Unavailable: an address cannot be listened on, or the HTTP side has ended by itself.
         StoreError: a database cannot be used.
     """
+    notifier = take_notifier(os.environ)
     settings = load()
     state.prepare(settings.state_dir)
     lock = StateLock(settings.state_dir, "run")
     try:
         with _Signals() as signals:  # from here on none kills feedd halfway
-            daemon = Daemon(settings)
+            if not is_current(settings):
+                notifier.extend(UPGRADE_WITHIN_S, "Making or upgrading the databases")
+            daemon = Daemon(settings, notifier)
             try:
                 daemon.start()
                 on_ready(daemon)
@@ -80,13 +87,15 @@ def run(
 class Daemon:
     """All that runs, so that it can be started and stopped as one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
+        self.notifier = notifier or Notifier()
         self.workers = Workers(place_of(settings))
         self.app = App(settings, read_body=self.workers.read_body)
         self.dispatcher = Dispatcher(self.app, on_done=self._done)
         self.scheduler = Scheduler(on_tick=self._schedule_all)
         self.metrics = Metrics(self.app, self.dispatcher, self.workers)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
+        self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
         self._stopping = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint, daemon=True)
 
@@ -107,6 +116,8 @@ class Daemon:
             listen=self.http.address(),
             interrupted=interrupted,
         )
+        self.watchdog.start()
+        self.notifier.ready(self._status())
 
     def serve(self, load: Callable[[], Settings], signals: "_Signals") -> None:
         """Wait for signals, and obey them."""
@@ -114,13 +125,16 @@ class Daemon:
             for number in signals.wait(1.0):
                 if number != signal.SIGHUP:
                     return
-                self.reload(load)
+                self.notifier.reloading()
+                self.notifier.ready(self.reload(load))
             if not self.http.alive():
                 raise Unavailable("the HTTP server ended by itself; the log says why")
 
     def stop(self) -> None:
         """Stop in order, within ten seconds."""
         log.info(logs.DAEMON_STOPPING)
+        self.notifier.stopping()
+        self.watchdog.stop()
         self._stopping.set()
         self.scheduler.stop()
         self.workers.stop()
@@ -130,15 +144,15 @@ class Daemon:
         self.app.people.checkpoint()
         self.app.close()
 
-    def reload(self, load: Callable[[], Settings]) -> None:
-        """Take over a new configuration; one that cannot be used leaves the old one running."""
+    def reload(self, load: Callable[[], Settings]) -> str:
+        """Take over a new configuration; one that cannot be used leaves the old one running. Gives the status now."""
         try:
             settings = load()
         except ConfigError as error:
             log.error(
                 logs.CONFIG_REFUSED, problems=[" ".join(str(p).split()) for p in error.problems]
             )
-            return
+            return f"{self._status()}; the new configuration is refused, see feedd check"
         old = self.app.settings
         added, removed, changed = changed_feeds(old, settings)
         self.app.reload(settings)
@@ -155,6 +169,23 @@ class Daemon:
             changed=sorted(changed),
             restart_needed=restart_needed(old, settings),
         )
+        return self._status()
+
+    def _status(self) -> str:
+        """What `systemctl status` shows."""
+        count = len(self.app.settings.feeds)
+        return f"{count} {'feed' if count == 1 else 'feeds'}; answering on {self.http.places()}"
+
+    def _loop_trouble(self) -> str | None:
+        turns = self.http.turns(LOOP_TURNS_WITHIN_S)
+        return None if turns else "the event loop does not turn"
+
+    def _database_trouble(self) -> str | None:
+        try:
+            self.app.ping()
+        except StoreError as error:
+            return str(error)
+        return None
 
     def _schedule_all(self) -> None:
         now = datetime.now(UTC)

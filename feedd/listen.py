@@ -76,6 +76,16 @@ class GuardedProtocol(H11Protocol):
             self.transport.abort()
 
 
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells which loop it runs on."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+
 class HttpServer:
     """uvicorn in a thread of its own, on sockets that feedd has bound."""
 
@@ -93,7 +103,7 @@ class HttpServer:
         self._sockets = [_bind_unix(settings.socket)]
         if settings.listen is not None:
             self._sockets.append(_bind_tcp(*settings.listen))
-        self._server = uvicorn.Server(
+        self._server = _Server(
             uvicorn.Config(
                 create_api(app, dispatcher, metrics),
                 http=GuardedProtocol,
@@ -124,6 +134,11 @@ class HttpServer:
                 raise Unavailable("the HTTP server did not start; the log says why")
             time.sleep(0.01)
 
+    def places(self) -> str:
+        """Where it is listened, for people."""
+        address = self.address()
+        return f"{self._socket_path} and {address}" if address else str(self._socket_path)
+
     def address(self) -> str | None:
         """Where TCP is listened on: the port that was given where 0 was asked for."""
         if len(self._sockets) == 1:
@@ -133,6 +148,15 @@ class HttpServer:
     def alive(self) -> bool:
         """Whether it still answers."""
         return self._thread.is_alive()
+
+    def turns(self, within_s: float) -> bool:
+        """Whether the event loop does what it is given, in time."""
+        turned = threading.Event()
+        if self._server.loop is None:
+            return False
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._server.loop.call_soon_threadsafe(turned.set)
+        return turned.wait(within_s)
 
     def stop(self) -> None:
         """Take no more, and give the requests that are running a moment to end."""

@@ -20,6 +20,7 @@ from feedd.redaction import MASK, escaped, redact_text
 
 DAEMON_READY = "daemon.ready"
 DAEMON_STOPPING = "daemon.stopping"
+DAEMON_UNWELL = "daemon.unwell"
 DAEMON_STOPPED_LATE = "daemon.stopped_late"
 CONFIG_RELOADED = "config.reloaded"
 CONFIG_REFUSED = "config.refused"

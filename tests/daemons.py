@@ -61,8 +61,9 @@ class UnixConnection(http.client.HTTPConnection):
 class Running:
     """A daemon that was started on a configuration file."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, **environ: str) -> None:
         self.config = config
+        self.environ = environ
         self.socket = config.parent / "state" / "feedd.sock"
         self.log_path = config.parent / "daemon.log"
         self.start()
@@ -74,7 +75,7 @@ class Running:
                 [sys.executable, "-m", "feedd", "--config", str(self.config), "run"],
                 stderr=log,
                 stdout=log,
-                env=os.environ | {"PYTHONWARNINGS": "error"},
+                env=os.environ | {"PYTHONWARNINGS": "error"} | self.environ,
             )
         wait_for(lambda: self._ready(lines) or self.process.poll() is not None)
         if self.process.poll() is not None:
@@ -143,8 +144,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(config: Path) -> Iterator[Running]:
-    daemon = Running(config)
+def running(config: Path, **environ: str) -> Iterator[Running]:
+    daemon = Running(config, **environ)
     try:
         yield daemon
     finally:

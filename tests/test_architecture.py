@@ -14,6 +14,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("daemon",),
+    ("watchdog",),
     ("listen",),
     ("api",),
     ("metrics",),
@@ -25,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("reconcile", "normalize", "removals"),
     ("coerce", "formats", "fingerprints", "diff", "staging"),
     ("settings", "logs", "state"),
-    ("cron", "resources", "redaction"),
+    ("cron", "resources", "redaction", "notify"),
     ("errors",),
     ("model",),
 )

@@ -80,9 +80,12 @@ class Database:
                     connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
 
     def ping(self) -> None:
-        """Make one round trip, or raise StoreError."""
-        with self.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
+        """Read something of the database, or raise StoreError: `SELECT 1` would need no disk."""
+        try:
+            with self.connect() as connection:
+                connection.exec_driver_sql("SELECT version_num FROM alembic_version").all()
+        except ProgrammingError as error:
+            raise StoreError(f"the {self.name} database has lost its tables") from error
 
     def close(self) -> None:
         """Close every pooled connection."""
