@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from feedd import __version__, state
-from feedd.errors import NotFound
+from feedd.bodies import Bodies
+from feedd.errors import FeedError, NotFound, UsageError
 from feedd.model import (
     ApiKey,
     CatalogItem,
@@ -54,6 +55,7 @@ class App:
         )  # staged rows can outgrow a /tmp in memory
         for database in (self.catalog, self.people):
             migrate(database)
+        self.bodies = Bodies(settings.state_dir / "bodies")
         self.holder = state.instance_id(settings.state_dir)
         self._counted: dict[str, tuple[object, int]] = {}
         self._read_body = read_body or partial(_read_here, self.catalog)
@@ -71,18 +73,20 @@ class App:
             database.close()
 
     def recover(self) -> list[str]:
-        """After a crash: end the syncs that died with it and drop their spool files; the feeds' names.
+        """After a crash: end the syncs that died with it and drop their files; the feeds' names.
 
         Only for the holder of the state directory's lock.
         """
         for leftover in self.spool_dir.iterdir():
             if not leftover.is_dir():
                 leftover.unlink(missing_ok=True)
+        self._sweep_bodies()
         return break_leases(self.catalog, self.holder, datetime.now(UTC))
 
     def reload(self, settings: Settings) -> None:
         """Go on with other feeds; what is running ends under the configuration that it began with."""
         self.settings = settings
+        self._sweep_bodies()
 
     # feeds and syncs
 
@@ -117,11 +121,43 @@ class App:
         """The removals of a feed that are held now: what a person who accepts them has been shown."""
         return read_held(self.catalog, self.feed_settings(name).name)
 
+    def outdated(self, name: str) -> Literal["replay", "fetch"] | None:
+        """What brings a feed's catalog in step with its configuration, when it was read with another one.
+
+        Its stored body is read again. It is fetched when that body is not here or came from elsewhere, and when its
+        last sync has failed: whoever mends a feed wants to see that.
+        """
+        from feedd import ingest
+
+        feed = self._feed(self.feed_settings(name))
+        stored = read_feeds(self.catalog, [name]).get(name)
+        if stored is None or stored.read_config is None:
+            return None
+        try:
+            digest = ingest.digest_of(feed.reading, stored.guess)
+        except FeedError:  # its schema cannot be used just now; its next sync says so
+            return None
+        if stored.read_config == digest:
+            return None
+        if stored.status == SyncStatus.FAILED or not ingest.can_replay(feed, stored, self.bodies):
+            return "fetch"
+        return "replay"
+
+    def check_body(self, name: str) -> None:
+        """Raise UsageError (`no_body`) when a feed has no stored body here to be read again."""
+        stored = read_feeds(self.catalog, [name]).get(self.feed_settings(name).name)
+        if stored is None or self.bodies.find(name, stored.read_digest) is None:
+            from feedd import ingest
+
+            missing = ingest.no_body(name)
+            raise UsageError(missing.message, code=missing.code, hint=missing.hint)
+
     def sync(
         self,
         name: str,
         *,
         trigger: str,
+        replay: bool = False,
         accepted: bytes | None = None,
         on_started: Callable[[int], None] = lambda _: None,
         on_progress: "ingest.OnProgress" = lambda _: None,
@@ -135,8 +171,10 @@ class App:
             catalog=self.catalog,
             fetcher=self.fetcher,
             spool_dir=self.spool_dir,
+            bodies=self.bodies,
             read=self._read_body,
             trigger=trigger,
+            replay=replay,
             holder=self.holder,
             accepted=accepted,
             on_started=on_started,
@@ -290,7 +328,22 @@ class App:
     def _feed(self, feed: FeedSettings) -> "ingest.Feed":
         from feedd import ingest
 
-        return ingest.Feed(name=feed.name, request=self._request(feed), reading=reading_of(feed))
+        return ingest.Feed(
+            name=feed.name,
+            request=self._request(feed),
+            reading=reading_of(feed),
+            keep_body=self._keeps_body(feed),
+        )
+
+    def _keeps_body(self, feed: FeedSettings) -> bool:
+        return self.settings.keep_bodies and feed.keep_body
+
+    def _sweep_bodies(self) -> None:
+        kept = {name for name, feed in self.settings.feeds.items() if self._keeps_body(feed)}
+        states = read_feeds(self.catalog)
+        self.bodies.sweep(
+            {name: state.read_digest for name, state in states.items() if name in kept}
+        )
 
     def _request(self, feed: FeedSettings) -> "FetchRequest":
         from feedd.fetch import FetchRequest

@@ -30,8 +30,9 @@ from feedd.errors import (
 from feedd.listen import HttpServer
 from feedd.metrics import Metrics
 from feedd.notify import Notifier, take_notifier
+from feedd.replays import Replays
 from feedd.schedule import Scheduler
-from feedd.settings import Settings, changed_feeds, restart_needed
+from feedd.settings import Settings, changed_feeds, only_reading_changed, restart_needed
 from feedd.state import StateLock
 from feedd.watchdog import Watchdog
 from feedd.workers import Workers
@@ -94,6 +95,7 @@ class Daemon:
         self.dispatcher = Dispatcher(self.app, on_done=self._done)
         self.scheduler = Scheduler(on_tick=self._schedule_all)
         self.metrics = Metrics(self.app, self.dispatcher, self.workers)
+        self.replays = Replays(self.app, self.dispatcher)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
         self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
         self._stopping = threading.Event()
@@ -107,6 +109,7 @@ class Daemon:
         self._checkpoints.start()
         self.scheduler.start()
         self._schedule_all()
+        self.replays.start()
         settings = self.app.settings
         log.info(
             logs.DAEMON_READY,
@@ -137,6 +140,7 @@ class Daemon:
         self.watchdog.stop()
         self._stopping.set()
         self.scheduler.stop()
+        self.replays.stop()
         self.workers.stop()
         self.dispatcher.stop()
         self.http.stop()
@@ -159,9 +163,13 @@ class Daemon:
         for name in removed:
             self.scheduler.remove(name)
         self._schedule_all()
-        for name in added | changed:  # who mends a feed wants to see it, not wait for its next turn
-            if settings.feeds[name].enabled:
+        read_anew = {n for n in changed if only_reading_changed(old.feeds[n], settings.feeds[n])}
+        for name in (added | changed) - read_anew:
+            if settings.feeds[
+                name
+            ].enabled:  # who mends a feed wants to see it, not wait for its turn
                 self.dispatcher.submit(name, trigger="reload")
+        self.replays.look(read_anew)
         log.info(
             logs.CONFIG_RELOADED,
             added=sorted(added),

@@ -20,12 +20,13 @@ log = logs.get_logger("feedd")
 class Ticket:
     """One sync that was asked for: queued, then running (`sync_id` is set), then done (`record` or `error` is).
 
-    `accepted` are the held removals that whoever asked for it has agreed to.
+    `accepted` are the held removals that whoever asked for it has agreed to. A `replay` reads the stored body.
     """
 
-    def __init__(self, feed: str, trigger: str) -> None:
+    def __init__(self, feed: str, trigger: str, *, replay: bool = False) -> None:
         self.feed = feed
         self.trigger = trigger
+        self.replay = replay
         self.accepted: bytes | None = None
         self.begun = False
         self.sync_id: int | None = None
@@ -46,7 +47,7 @@ class Dispatcher:
         self._pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="sync")
         self._lock = threading.Lock()
         self._running: dict[str, Ticket] = {}
-        self._waiting: dict[str, Ticket] = {}
+        self._waiting: dict[str, list[Ticket]] = {}
         self._requests: OrderedDict[tuple[str, str], Ticket] = OrderedDict()
         self._stop = threading.Event()
 
@@ -55,29 +56,34 @@ class Dispatcher:
         feed: str,
         *,
         trigger: str,
+        replay: bool = False,
         accept_removals: bool = False,
         request_id: str | None = None,
     ) -> Ticket:
         """Ask for a sync of a configured feed.
 
         While one is running, a scheduled request is met by it; any other waits and then runs, since what it is about
-        may have happened after the running one fetched. One that has not begun yet meets both. `accept_removals`
+        may have happened after the running one fetched. One that has not begun yet meets both, except that a `replay`
+        (of the stored body) and a fetch do not stand for each other. `accept_removals`
         agrees to what is held at this moment, not to what may be when the sync runs. A request whose id has come
         before gets the same ticket.
 
         Raises:
             NotFound: there is no such feed.
+            UsageError: (`no_body`) there is no body to replay.
             SyncStopped: feedd is stopping.
         """
         held = self._app.held(feed) if accept_removals else None
         self._app.feed_settings(feed)
+        if replay:
+            self._app.check_body(feed)
         with self._lock:
             if self._stop.is_set():
                 raise SyncStopped(STOPPED, "feedd is stopping")
             key = (feed, request_id or "")
             if key in self._requests:
                 return self._requests[key]
-            ticket = self._ticket(feed, trigger)
+            ticket = self._ticket(feed, trigger, replay)
             if held is not None:
                 ticket.accepted = (ticket.accepted or b"") + held
             if request_id is not None:
@@ -86,15 +92,19 @@ class Dispatcher:
                     self._requests.popitem(last=False)
             return ticket
 
-    def _ticket(self, feed: str, trigger: str) -> Ticket:
+    def _ticket(self, feed: str, trigger: str, replay: bool) -> Ticket:
         ticket = self._running.get(feed)
         if ticket is None:
-            ticket = Ticket(feed, trigger)
+            ticket = Ticket(feed, trigger, replay=replay)
             self._running[feed] = ticket
             self._pool.submit(self._run, ticket)
-        elif trigger != "schedule":
-            if ticket.begun:
-                ticket = self._waiting.setdefault(feed, Ticket(feed, trigger))
+        elif trigger != "schedule":  # which a replay meets too: it leaves the feed's turn as it is
+            if ticket.begun or ticket.replay != replay:
+                waiting = self._waiting.setdefault(feed, [])
+                same = [other for other in waiting if other.replay == replay]
+                ticket = same[0] if same else Ticket(feed, trigger, replay=replay)
+                if not same:
+                    waiting.append(ticket)
             ticket.trigger = trigger
         return ticket
 
@@ -107,11 +117,12 @@ class Dispatcher:
         return None
 
     def cancel(self, feed: str, *, sync_id: int | None = None) -> list[Ticket]:
-        """End the syncs of a feed before their commit, or just the one with that id: the one that runs, and the one
-        that waits. Gives them; those that run end within moments, and `done` says when.
+        """End the syncs of a feed before their commit, or just the one with that id: the one that runs, and those
+        that wait. Gives them; those that run end within moments, and `done` says when.
         """
         with self._lock:
-            found = [queue[feed] for queue in (self._running, self._waiting) if feed in queue]
+            running = self._running.get(feed)
+            found = [] if running is None else [running, *self._waiting.get(feed, ())]
             if sync_id is not None:
                 found = [ticket for ticket in found if ticket.sync_id == sync_id]
             for ticket in found:
@@ -119,10 +130,10 @@ class Dispatcher:
             unbegun = [ticket for ticket in found if not ticket.begun]
             for ticket in unbegun:
                 ticket.begun = True  # so that no thread takes it up any more
-                if self._waiting.get(feed) is ticket:
-                    del self._waiting[feed]
-                else:
-                    self._free(feed)
+            if feed in self._waiting:
+                self._waiting[feed] = [t for t in self._waiting[feed] if not t.begun]
+            if running in unbegun:
+                self._free(feed)
         for ticket in unbegun:
             self._end(ticket, error=ticket.stop.why)
         return found
@@ -131,13 +142,14 @@ class Dispatcher:
         """How many syncs run, and how many wait for their turn."""
         with self._lock:
             running = sum(ticket.begun for ticket in self._running.values())
-            return running, len(self._running) - running + len(self._waiting)
+            return running, len(self._running) - running + sum(map(len, self._waiting.values()))
 
     def stop(self) -> None:
         """Take no more, end what has not begun, tell the running ones to stop, and wait for them."""
         with self._lock:
             self._stop.set()
-            ended = [*self._waiting.values(), *(t for t in self._running.values() if not t.begun)]
+            ended = [t for waiting in self._waiting.values() for t in waiting]
+            ended += [t for t in self._running.values() if not t.begun]
             self._waiting = {}
             for ticket in self._running.values():
                 ticket.stop.set()
@@ -167,8 +179,9 @@ class Dispatcher:
     def _free(self, feed: str) -> None:
         """Nothing of the feed runs any more: what waits begins."""
         del self._running[feed]
-        following = self._waiting.pop(feed, None)
-        if following is not None:
+        waiting = self._waiting.get(feed)
+        if waiting:
+            following = waiting.pop(0)
             self._running[feed] = following
             self._pool.submit(self._run, following)
 
@@ -183,6 +196,7 @@ class Dispatcher:
         return self._app.sync(
             ticket.feed,
             trigger=ticket.trigger,
+            replay=ticket.replay,
             accepted=ticket.accepted,
             on_started=started,
             on_progress=progressed,

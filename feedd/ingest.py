@@ -1,4 +1,4 @@
-"""A feed's way in: fetch, parse, skip the unchanged, normalize, diff, store.
+"""A feed's way in: fetch (or take the stored body), parse, skip the unchanged, normalize, diff, store.
 
 `sync_feed` is the sentence; `read_body` is its second half, the CPU work, which a daemon runs in a child process.
 """
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, FormatError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
@@ -27,7 +28,7 @@ from feedd.removals import guard_removals
 from feedd.schema import SchemaError, load_schema
 from feedd.store.commit import Body, commit_sync, record_failed, record_unchanged
 from feedd.store.database import Database, open_database
-from feedd.store.feeds import LEASE, FeedState, Lease, begin_sync, read_feed, renew_lease
+from feedd.store.feeds import LEASE, FeedState, Lease, Origin, begin_sync, read_feed, renew_lease
 from feedd.store.read import read_sync
 from feedd.store.stage import open_stage
 
@@ -58,6 +59,7 @@ class Feed(Struct, frozen=True, kw_only=True):
     name: str
     request: FetchRequest
     reading: Reading
+    keep_body: bool = True
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -76,9 +78,6 @@ class Job(Struct, frozen=True, kw_only=True):
     lease: Lease
     reading: Reading
     path: str
-    name_hint: str
-    content_type: str | None
-    charset: str | None
     body: Body
     accepted: bytes | None
     began_s: float
@@ -180,9 +179,11 @@ def sync_feed(
     catalog: Database,
     fetcher: Fetcher,
     spool_dir: Path,
+    bodies: Bodies,
     read: ReadBody,
     trigger: str,
     holder: str,
+    replay: bool = False,
     accepted: bytes | None = None,
     on_started: Callable[[int], None] = lambda _: None,
     on_progress: OnProgress = lambda _: None,
@@ -191,7 +192,8 @@ def sync_feed(
 ) -> SyncRecord:
     """Sync one feed; gives how it went, a failure of the feed included.
 
-    `accepted` are the held removals that a person has agreed to, as `read_held` gives them.
+    `accepted` are the held removals that a person has agreed to, as `read_held` gives them. A `replay` takes the
+    feed's stored body instead of fetching one.
 
     Raises:
         UsageError: (`busy`) the feed is being synced already.
@@ -206,24 +208,25 @@ def sync_feed(
         try:
             state = read_feed(catalog, feed.name)
             digest = digest_of(feed.reading, state.guess)
-            request = _conditional(feed.request, state, digest, now())
-            fetched = fetcher.fetch(
-                request, spool_dir, on_progress=_fetch_progress(on_progress), stop=stop
-            )
-            try:
-                body = _body(fetched, state, request, digest, now())
-                if _is_stored(fetched, state, digest):
-                    duration = time.monotonic() - started
-                    still = state.error if _is_of_the_body(state.error) else None
-                    record_unchanged(
-                        catalog, lease, body, error=still, now=now(), duration_s=duration
-                    )
-                else:
-                    job = _job(feed, lease, fetched, body, accepted, state, started)
-                    read(job, on_progress, stop)
-            finally:
-                if fetched.owned and fetched.path is not None:
-                    fetched.path.unlink(missing_ok=True)
+            if replay:
+                path, body = stored_body(feed, state, bodies, digest)
+                read(_job(feed, lease, path, body, accepted, state, started), on_progress, stop)
+            else:
+                request = _conditional(feed.request, state, digest, now())
+                fetched = fetcher.fetch(
+                    request, spool_dir, on_progress=_fetch_progress(on_progress), stop=stop
+                )
+                body = _body(feed, fetched, state, request, digest, now())
+                with _kept(feed, fetched, bodies, catalog) as fresh:
+                    if fresh is None or _is_stored(fetched, state, digest):
+                        duration = time.monotonic() - started
+                        still = state.error if _is_of_the_body(state.error) else None
+                        record_unchanged(
+                            catalog, lease, body, error=still, now=now(), duration_s=duration
+                        )
+                    else:
+                        job = _job(feed, lease, fresh, body, accepted, state, started)
+                        read(job, on_progress, stop)
         except Exception as error:
             failure = _failure(error, stop)
             try:
@@ -234,6 +237,7 @@ def sync_feed(
                     retry_at=_retry_at(failure, now()),
                     now=now(),
                     duration_s=time.monotonic() - started,
+                    replayed=replay,
                 )
             except SyncStopped:
                 if read_sync(catalog, lease.sync_id).status in (
@@ -254,9 +258,10 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
         FormatError: the body is not a whole document with records; the catalog is as it was.
         SyncStopped: the lease was lost; the catalog is as it was.
     """
+    origin = _origin(job)
     with Path(job.path).open("rb") as stream:
         form = job.reading.format or recognize(
-            stream.read(HEAD_BYTES), content_type=job.content_type, name_hint=job.name_hint
+            stream.read(HEAD_BYTES), content_type=origin.content_type, name_hint=origin.name_hint
         )
         guess = job.guess if job.guess is not None and job.guess.format == form else None
         reading = settled(job.reading, guess)
@@ -272,6 +277,10 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
         _read(job, _filled(job.reading, guess), guess, form, stream, catalog, on_progress)
 
 
+def _origin(job: Job) -> Origin:
+    return job.body.origin or Origin()
+
+
 def _guessed(job: Job, form: str, stream: BinaryIO) -> Guess:
     stream.seek(0)
     reading = job.reading
@@ -279,7 +288,7 @@ def _guessed(job: Job, form: str, stream: BinaryIO) -> Guess:
         guess = guess_body(
             stream,
             form=form,
-            charset=job.charset,
+            charset=_origin(job).charset,
             schema=reading.schema,
             base_dir=None if reading.base_dir is None else Path(reading.base_dir),
             items=reading.items,
@@ -321,7 +330,7 @@ def _read(
             stored_any=next_item != stage.key(1),
         )
         report = _read_progress(on_progress, job.body.size_bytes)
-        for slices in form.slices(stream, layout, job.charset):
+        for slices in form.slices(stream, layout, _origin(job).charset):
             reconciler.take(slices)
             report(stream.tell(), reconciler.records)
         outcome = reconciler.finish()
@@ -384,6 +393,67 @@ def _conditional(
     return msgspec.structs.replace(request, etag=state.etag, last_modified=state.last_modified)
 
 
+def stored_body(feed: Feed, state: FeedState, bodies: Bodies, digest: bytes) -> tuple[Path, Body]:
+    """A feed's stored body, to be read once more; it is as fresh, and its validators are worth, what they were.
+
+    Raises:
+        FeedError: (`no_body`) it is not here.
+    """
+    path = bodies.find_whole(feed.name, state.read_digest)
+    if path is None or state.read_digest is None or state.read_from is None:
+        raise no_body(feed.name)
+    return path, Body(
+        digest=state.read_digest,
+        size_bytes=state.read_from.size_bytes,
+        config_digest=digest,
+        fetch_digest=state.read_from.fetch_digest,
+        guess=state.guess,
+        etag=state.etag,
+        last_modified=state.last_modified,
+        max_age_until=state.max_age_until,
+        full_fetch_at=state.full_fetch_at,
+        origin=state.read_from,
+        replayed=True,
+    )
+
+
+def can_replay(feed: Feed, state: FeedState, bodies: Bodies) -> bool:
+    """Whether a feed's stored body is here, and came from where the feed is now."""
+    origin = state.read_from
+    return (
+        origin is not None
+        and origin.fetch_digest == fetch_digest(feed.request)
+        and bodies.find(feed.name, state.read_digest) is not None
+    )
+
+
+def no_body(feed: str) -> FeedError:
+    """The error for a feed that has no stored body on this machine."""
+    return FeedError(
+        "no_body",
+        f"no body of feed {feed} is kept here to be read again",
+        hint=f"Fetch it: feedd resync {feed}. Bodies are kept unless keep_bodies or keep_body is false.",
+    )
+
+
+@contextmanager
+def _kept(feed: Feed, fetched: Fetched, bodies: Bodies, catalog: Database) -> Iterator[Path | None]:
+    """Where a fetched body lies while it is read; after that the one that the catalog was read from is left."""
+    path = fetched.path
+    if path is None:
+        yield None
+        return
+    if feed.keep_body and fetched.owned and fetched.digest is not None:
+        path = bodies.keep(feed.name, fetched.digest, path)
+    try:
+        yield path
+    finally:
+        if fetched.owned and fetched.path is not None:
+            fetched.path.unlink(missing_ok=True)
+        stored = read_feed(catalog, feed.name).read_digest if feed.keep_body else None
+        bodies.settle(feed.name, stored)
+
+
 def _is_stored(fetched: Fetched, state: FeedState, digest: bytes) -> bool:
     if fetched.status == 304:
         return True
@@ -391,7 +461,12 @@ def _is_stored(fetched: Fetched, state: FeedState, digest: bytes) -> bool:
 
 
 def _body(
-    fetched: Fetched, state: FeedState, request: FetchRequest, digest: bytes, now: datetime
+    feed: Feed,
+    fetched: Fetched,
+    state: FeedState,
+    request: FetchRequest,
+    digest: bytes,
+    now: datetime,
 ) -> Body:
     asked = request.etag is not None or request.last_modified is not None
     not_modified = fetched.status == 304
@@ -406,13 +481,22 @@ def _body(
         last_modified=fetched.last_modified or (state.last_modified if not_modified else None),
         max_age_until=None if max_age is None else now + max_age,
         full_fetch_at=state.full_fetch_at if asked else now,
+        origin=None
+        if not_modified
+        else Origin(
+            size_bytes=fetched.size,
+            fetch_digest=fetch_digest(request),
+            name_hint=fetched.name or feed.request.url.partition("?")[0],
+            content_type=fetched.content_type,
+            charset=fetched.charset,
+        ),
     )
 
 
 def _job(
     feed: Feed,
     lease: Lease,
-    fetched: Fetched,
+    path: Path,
     body: Body,
     accepted: bytes | None,
     state: FeedState,
@@ -422,10 +506,7 @@ def _job(
     return Job(
         lease=lease,
         reading=feed.reading,
-        path=str(fetched.path),
-        name_hint=fetched.name or feed.request.url.partition("?")[0],
-        content_type=fetched.content_type,
-        charset=fetched.charset,
+        path=str(path),
         body=body,
         accepted=accepted,
         guess=None if useless else state.guess,

@@ -11,7 +11,7 @@ from feedd import ingest
 from feedd.model import SyncRecord
 from feedd.store.commit import Body
 from feedd.store.database import Database
-from feedd.store.feeds import begin_sync, read_feed, read_held
+from feedd.store.feeds import Origin, begin_sync, read_feed, read_held
 from feedd.store.read import read_changes, read_items, read_rejects, read_sync
 
 READING = ingest.Reading(schema="item")
@@ -36,14 +36,12 @@ def take_in(
             lease=lease,
             reading=reading,
             path=str(path),
-            name_hint=f"https://shop.example/{feed}",
-            content_type=None,
-            charset=None,
             body=Body(
                 digest=hashlib.sha256(content).digest(),
                 size_bytes=len(content),
                 config_digest=b"",
                 fetch_digest=b"",
+                origin=Origin(name_hint=f"https://shop.example/{feed}"),
             ),
             accepted=read_held(catalog, feed) if accept_removals else None,
             began_s=time.monotonic(),

@@ -553,3 +553,13 @@ def _resync_while_one_runs(daemon: Running, shell: Shell, server: FeedServer) ->
         assert json.loads(out)["status"] == "unchanged"
     assert len(server.requests) == 3
     assert len(daemon.get("/api/feed-syncs")["data"]) == 3
+
+
+def test_a_stored_body_is_read_again_by_hand(shell: Shell, server: FeedServer) -> None:
+    server.answers["/shop.json"] = (500, {}, b"down")
+    requests = len(server.requests)
+    (outcome,) = shell.lines("resync", "shop", "--replay")
+    assert list(outcome) == RESYNC
+    assert (outcome["status"], outcome["unchanged"], outcome["rejected"]) == ("applied", 2, 1)
+    assert len(server.requests) == requests
+    assert "no body of feed outlet is kept" in shell.failing(1, "resync", "outlet", "--replay")

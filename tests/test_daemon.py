@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemons import running, shop, wait_for, write_config
+from daemons import Running, running, shop, wait_for, write_config
 from servers import FeedServer, feed_server
 
 from feedd import listen
@@ -360,3 +360,102 @@ def test_a_child_that_dies_costs_one_sync(server: FeedServer, tmp_path: Path) ->
         assert daemon.get(path)["data"]["attributes"]["error"]["code"] == "crashed"
         assert len(daemon.ids()) == 3
         assert daemon.resync()["counts"]["added"] == 60_000 - 3
+
+
+def reload(daemon: Running) -> None:
+    """SIGHUP, and wait until it is taken over."""
+    before = sum(line["event"] == "config.reloaded" for line in daemon.log())
+    daemon.send(signal.SIGHUP)
+    wait_for(lambda: sum(line["event"] == "config.reloaded" for line in daemon.log()) > before)
+
+
+def triggers(daemon: Running) -> list[str]:
+    """What each ended sync was triggered by, the newest first."""
+    syncs = [s["attributes"] for s in daemon.get("/api/feed-syncs")["data"]]
+    return [s["trigger"] for s in syncs if s["status"] != "running"]
+
+
+def test_a_reload_reads_stored_bodies_again_without_fetching(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    server.bodies["/shop.json"] = body(3, cost=5)
+    server.bodies["/elsewhere.json"] = body(3, cost=7)
+    config = write_config(tmp_path, {"shop": shop(server)})
+    with running(config) as daemon:
+        wait_for(lambda: len(daemon.ids()) == 3)
+        due = daemon.feed()["next_due"]
+        server.answers["/shop.json"] = (500, {}, b"down")
+        write_config(tmp_path, {"shop": shop(server, fields={"price": "cost"})})
+        reload(daemon)
+        wait_for(lambda: len(daemon.changes(kind="updated")) == 3)
+        assert triggers(daemon) == ["replay", "schedule"]
+        assert (len(server.requests), daemon.feed()["next_due"]) == (1, due)
+        assert daemon.resync(replay=True)["counts"]["unchanged"] == 3
+        # asked elsewhere, it is fetched
+        fields = {"price": "cost", "brand": "title"}
+        write_config(tmp_path, {"shop": shop(server, "/elsewhere.json", fields=fields)})
+        reload(daemon)
+        wait_for(lambda: len(daemon.changes(kind="updated")) == 6)
+        assert triggers(daemon)[0] == "reload"
+        # without a kept body too
+        write_config(
+            tmp_path, {"shop": shop(server, "/elsewhere.json", keep_body=False)}, keep_bodies=True
+        )
+        reload(daemon)
+        wait_for(lambda: len(daemon.changes(kind="updated")) == 9)
+        assert not list((tmp_path / "state" / "bodies").iterdir())
+        status, document = daemon.request(
+            "POST",
+            "/api/feed-syncs",
+            {
+                "data": {
+                    "type": "feed-sync",
+                    "attributes": {"replay": True},
+                    "relationships": {"feed": {"data": {"id": "shop"}}},
+                }
+            },
+        )
+        assert (status, document["errors"][0]["code"]) == (409, "no_body")
+
+
+def test_a_start_under_another_configuration_replays_what_it_changes(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    feeds = {name: shop(server) for name in ("shop", "outlet", "same")}
+    config = write_config(tmp_path, feeds)
+    with running(config) as daemon:
+        wait_for(lambda: all(daemon.feed(name)["items"] == 3 for name in feeds))
+        assert daemon.stop() == 0
+        for name in ("shop", "outlet"):
+            feeds[name] = shop(server, fields={"brand": "title"})
+        write_config(tmp_path, feeds)
+        daemon.start()
+        wait_for(lambda: len(daemon.changes(kind="updated")) == 6)
+        assert triggers(daemon) == ["replay"] * 2 + ["schedule"] * 3
+        assert len(server.requests) == 3
+        del feeds["outlet"]
+        write_config(tmp_path, feeds)
+        reload(daemon)
+        kept = {path.name for path in (tmp_path / "state" / "bodies").iterdir()}
+        assert kept == {"shop", "same"}
+
+
+def test_an_edited_schema_is_replayed_at_a_reload_although_the_configuration_is_the_same(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    server.bodies["/shop.json"] = json.dumps([{"id": "a", "label": "Mug"}]).encode()
+    path = tmp_path / "own.json"
+
+    def write_schema(**title: Any) -> None:
+        properties = {"id": {"type": "string"}, "title": {"type": "string"} | title}
+        path.write_text(json.dumps({"properties": properties}))
+
+    write_schema()
+    with running(
+        write_config(tmp_path, {"shop": shop(server, schema="own.json", items="")})
+    ) as daemon:
+        wait_for(lambda: daemon.feed()["rejected"] == 1)
+        write_schema(**{"x-source": "label"})
+        reload(daemon)
+        wait_for(lambda: daemon.ids() == {"a"})
+        assert (daemon.feed()["rejected"], len(server.requests)) == (0, 1)

@@ -118,6 +118,7 @@ def test_a_feed_needs_nothing_but_a_url(write: Config):
         ("max_removed = 1", "max_removed", 1.0),
         ('allow_private = ["10.1.0.0/16", "fd00::1"]', "allow_private", ("10.1.0.0/16", "fd00::1/128")),
         ("doctype = true", "doctype", True),
+        ("keep_body = false", "keep_body", False),
         ('fields = { id = "sku", w = ["a.b", "c"] }', "fields", {"id": "sku", "w": ("a.b", "c")}),
         ('headers.Accept-Language = "he"', "headers", (("Accept-Language", "he"),)),
         ('url = "http://127.0.0.1:8123/f.json?page=1"', "url", "http://127.0.0.1:8123/f.json?page=1"),
@@ -141,6 +142,7 @@ def test_a_feed_key_is_read(write: Config, line: str, field: str, value: object)
         ('database = "postgresql://feedd@db.example/feedd"', "database",
          Secret("postgresql://feedd@db.example/feedd", "database")),
         ('log_level = "debug"', "log_level", "debug"),
+        ("keep_bodies = false", "keep_bodies", False),
     ],
 )  # fmt: skip
 def test_a_main_key_is_read(write: Config, line: str, field: str, value: object):

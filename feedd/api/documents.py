@@ -35,6 +35,7 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "forbidden": (403, "Not allowed."),
     "busy": (409, "Busy."),
     "ended": (409, "It has ended."),
+    "no_body": (409, "No body."),
     "stream_changed": (410, "The cursor's history is gone."),
     "payload_too_large": (413, "The body is too large."),
 }

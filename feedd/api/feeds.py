@@ -33,6 +33,7 @@ class _Relationships(Struct):
 
 class _SyncOptions(Struct, forbid_unknown_fields=True):
     accept_removals: bool = False
+    replay: bool = False
 
 
 class _SyncData(Struct):
@@ -50,7 +51,7 @@ class SyncRequest(Struct):
 SYNC_EXAMPLE = {
     "data": {
         "type": "feed-sync",
-        "attributes": {"accept_removals": False},
+        "attributes": {"accept_removals": False, "replay": False},
         "relationships": {"feed": {"data": {"type": "feed", "id": "shop"}}},
     }
 }
@@ -116,6 +117,8 @@ def create_sync(
 ) -> Response:
     """Answers once the sync has started; follow it with `GET /api/feed-syncs/{id}`.
 
+    With `replay` the feed's stored body is read again, and nothing is fetched; 409 `no_body` where none is kept.
+
     A running sync of the same feed is waited for first: what this one is about may have happened after it fetched.
     After some seconds of that the answer is 409, and this one runs all the same; sent again with the same
     `Idempotency-Key` (any text of the caller's), the request waits for the same sync.
@@ -123,7 +126,8 @@ def create_sync(
     data = request.data
     ticket = dispatcher.submit(
         data.relationships.feed.data.id,
-        trigger="resync",
+        trigger="replay" if data.attributes.replay else "resync",
+        replay=data.attributes.replay,
         accept_removals=data.attributes.accept_removals,
         request_id=idempotency_key,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from feedd import state
 from feedd.app import App, is_current
 from feedd.cli.backend import Resync
-from feedd.errors import NotFound, Unavailable
+from feedd.errors import NotFound, Unavailable, UsageError
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
 from feedd.settings import Settings
 
@@ -72,6 +72,18 @@ class LocalResync:
         return self._ticket.record
 
 
+class RefusedResync:
+    """A resync that could not even be asked for; that is told when its turn comes."""
+
+    progress = None
+
+    def __init__(self, error: UsageError) -> None:
+        self._error = error
+
+    def poll(self) -> SyncRecord | None:
+        raise self._error
+
+
 class Local:
     """A `Backend` over an App of this process."""
 
@@ -96,10 +108,17 @@ class Local:
     def feeds(self) -> list[FeedView]:
         return self._app.feeds()
 
-    def resync(self, feed: str, *, accept_removals: bool) -> Resync:
-        return LocalResync(
-            self._dispatcher.submit(feed, trigger="resync", accept_removals=accept_removals)
-        )
+    def resync(self, feed: str, *, accept_removals: bool, replay: bool) -> Resync:
+        try:
+            ticket = self._dispatcher.submit(
+                feed,
+                trigger="replay" if replay else "resync",
+                replay=replay,
+                accept_removals=accept_removals,
+            )
+        except UsageError as error:
+            return RefusedResync(error)
+        return LocalResync(ticket)
 
     def cancel(self, feed: str) -> tuple[int, int]:
         self._app.feed_settings(feed)

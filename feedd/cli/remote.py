@@ -97,8 +97,8 @@ class Remote:
     def feeds(self) -> list[FeedView]:
         return list(self._rows("/api/feeds", FeedView))
 
-    def resync(self, feed: str, *, accept_removals: bool) -> "RemoteResync":
-        return RemoteResync(self, feed, accept_removals=accept_removals)
+    def resync(self, feed: str, *, accept_removals: bool, replay: bool) -> "RemoteResync":
+        return RemoteResync(self, feed, accept_removals=accept_removals, replay=replay)
 
     def cancel(self, feed: str) -> tuple[int, int]:
         """How many syncs of the feed were cancelled, and how many were committed before they could be."""
@@ -211,13 +211,13 @@ class Remote:
 class RemoteResync:
     """A resync by the daemon; asked for again while the feed's running sync has to end first."""
 
-    def __init__(self, remote: Remote, feed: str, *, accept_removals: bool) -> None:
+    def __init__(self, remote: Remote, feed: str, *, accept_removals: bool, replay: bool) -> None:
         self._remote = remote
         self._request_id = secrets.token_hex(16)
         self._body = {
             "data": {
                 "type": "feed-sync",
-                "attributes": {"accept_removals": accept_removals},
+                "attributes": {"accept_removals": accept_removals, "replay": replay},
                 "relationships": {"feed": {"data": {"type": "feed", "id": feed}}},
             }
         }

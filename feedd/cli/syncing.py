@@ -26,6 +26,9 @@ def resync(
     accept_removals: Annotated[
         bool, typer.Option("--accept-removals", help="Agree to the removals that are held.")
     ] = False,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Read the stored body again, without fetching.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Sync feeds now, and tell what it did."""
@@ -35,7 +38,10 @@ def resync(
         )
     with connect(options_of(context), to_sync=True) as backend:
         names = _named(backend, feeds)
-        running = {name: backend.resync(name, accept_removals=accept_removals) for name in names}
+        running = {
+            name: backend.resync(name, accept_removals=accept_removals, replay=replay)
+            for name in names
+        }
         try:
             failed = _follow(running, as_json=as_json)
         except KeyboardInterrupt:
@@ -71,7 +77,15 @@ def _follow(running: dict[str, Resync], *, as_json: bool) -> bool:
     with Bars() as bars:
         while running:
             for name, resync in list(running.items()):
-                record = _polled(name, resync)
+                try:
+                    record = _polled(name, resync)
+                except UsageError as error:
+                    if error.code != "no_body":
+                        raise
+                    say(f"feedd: {plain(str(error))}", stderr=True)
+                    del running[name]
+                    failed = True
+                    continue
                 if record is None:
                     bars.show(name, resync.progress)
                     continue

@@ -13,7 +13,9 @@ from feedd.normalize.paths import Path, Template, parse_path, parse_source
 Source = tuple[str, Path]
 Document = dict[str, Any]
 
-SCHEMA_WORDS = frozenset({"x-items", "x-marks", "x-namespaces", "x-only", "x-recommended", "x-unwrap"})
+SCHEMA_WORDS = frozenset(
+    {"x-items", "x-marks", "x-namespaces", "x-only", "x-recommended", "x-unwrap"}
+)
 FIELD_WORDS = frozenset({"x-coerce", "x-gather", "x-minor-units", "x-reduces", "x-source"})
 
 MOST_MINOR_UNITS = 6

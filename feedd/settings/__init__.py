@@ -13,6 +13,7 @@ from feedd.settings.loader import (
     changed_feeds,
     find_socket,
     load,
+    only_reading_changed,
     restart_needed,
     secret_values,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "find_config",
     "find_socket",
     "load",
+    "only_reading_changed",
     "restart_needed",
     "secret_values",
 ]

@@ -328,4 +328,6 @@ FEED_KEYS = (
         "private networks that this feed may be fetched from; all others are refused"),
     Key("doctype", "doctype", flag, "true or false", "false",
         "`true` takes XML with a DOCTYPE; entities are refused all the same"),
+    Key("keep_body", "keep_body", flag, "true or false", "true",
+        "`false` keeps no body of this feed, whatever `keep_bodies` says"),
 )  # fmt: skip

@@ -31,6 +31,8 @@ CheckAddress = Callable[[str, tuple[str, ...]], tuple[str, str] | None]
 
 SOCKET_NAME = "feedd.sock"
 
+# what decides how a stored body is read: a change of these alone is no reason to fetch
+_READING = ("schema", "items", "format", "fields", "currency", "doctype", "base_dir")
 _NEEDS_RESTART = ("state_dir", "socket", "listen", "database")
 
 
@@ -74,6 +76,7 @@ class FeedSettings(Struct, frozen=True, kw_only=True):
     max_removed: float = 0.3
     allow_private: tuple[str, ...] = ()
     doctype: bool = False
+    keep_body: bool = True
     base_dir: Path = Path()
     order: int = 0
 
@@ -90,6 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     listen: tuple[str, int] | None = ("127.0.0.1", 8030)
     file_roots: tuple[Path, ...] = ()
     database: Secret | None = None
+    keep_bodies: bool = True
     log_level: str = "info"
     feeds: dict[str, FeedSettings] = {}
 
@@ -136,6 +140,12 @@ def find_socket(
     wanted = [key for key in MAIN_KEYS if key.name in ("state_dir", "socket")]
     values = read_keys(Node(file.data, (), place), wanted, also=list(file.data))
     return _places(values, environ, cwd, state_dir)["socket"]
+
+
+def only_reading_changed(old: FeedSettings, new: FeedSettings) -> bool:
+    """Whether two versions of a feed are fetched the same way at the same times, and only read differently."""
+    reading = {name: getattr(new, name) for name in _READING}
+    return replace(old, order=0, **reading) == replace(new, order=0)
 
 
 def changed_feeds(old: Settings, new: Settings) -> tuple[set[str], set[str], set[str]]:

@@ -16,6 +16,7 @@ from feedd.settings.values import (
     choice,
     directory,
     each,
+    flag,
     secret,
     text,
 )
@@ -72,6 +73,8 @@ MAIN_KEYS = (
         "list of paths", "[]", "`file://` feeds are allowed below these directories only"),
     Key("database", "database", read_database, "address or secret", "(SQLite)",
         "a PostgreSQL database instead of SQLite in the state directory"),
+    Key("keep_bodies", "keep_bodies", flag, "true or false", "true",
+        "whether the last body of each feed is kept in the state directory, so that it can be read again without fetching"),
     Key("log_level", "log_level", choice("debug", "info", "warning", "error"),
         "`debug`, `info`, `warning` or `error`", '"info"', "what is logged: this and what is worse"),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from feedd.fingerprints import Int64s, Known
 from feedd.model import Counts, ErrorInfo, Guess, SyncStatus
 from feedd.reconcile import Outcome
 from feedd.store.database import Database, bulk_insert, transaction
-from feedd.store.feeds import Lease, close_lease
+from feedd.store.feeds import Lease, Origin, close_lease
 from feedd.store.stage import DatabaseStage
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, STREAM, SYNCS, Utc
 
@@ -65,7 +65,11 @@ _MOVES = [
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body is recognized by next time, and what the server said about it."""
+    """What a body is recognized by next time, and what the server said about it.
+
+    `origin` is None for one that did not come, because it has not changed. A `replayed` one was not asked for: the
+    feed's turn, its failures to come and what the server wants stay as they are.
+    """
 
     digest: bytes
     size_bytes: int
@@ -76,6 +80,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     last_modified: str | None = None
     max_age_until: datetime | None = None
     full_fetch_at: datetime | None = None
+    origin: Origin | None = None
+    replayed: bool = False
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,12 +135,10 @@ def commit_sync(
             connection,
             lease,
             _validators(None if len(held) else body, body)
+            | _turn(lease, replayed=body.replayed)
             | {
                 "status": status,
-                "failures": 0,
-                "last_sync_at": lease.started_at,
                 "last_applied_at": now,
-                "retry_at": None,
                 "error": _error(error),
                 "items": live,
                 "rejected": counts.rejected,
@@ -204,13 +208,8 @@ def record_unchanged(
             duration_s=duration_s,
             size_bytes=body.size_bytes,
         )
-        values = _validators(body, body) | {
-            "status": SyncStatus.UNCHANGED,
-            "error": _error(error),
-            "failures": 0,
-            "last_sync_at": lease.started_at,
-            "retry_at": None,
-        }
+        values = _validators(body, body) | _turn(lease)
+        values |= {"status": SyncStatus.UNCHANGED, "error": _error(error)}
         close_lease(connection, lease, values)
         _end_sync(connection, lease, ending)
     return ending
@@ -224,6 +223,7 @@ def record_failed(
     retry_at: datetime | None,
     now: datetime,
     duration_s: float,
+    replayed: bool = False,
 ) -> Ending:
     """End a sync that failed; the catalog stands as it is.
 
@@ -244,22 +244,39 @@ def record_failed(
             duration_s=duration_s,
             error=error.info,
         )
-        fault = {
+        fault = _turn(lease, retry_at, replayed=replayed) | {
             "status": SyncStatus.FAILED,
             "error": _error(error.info),
             "failures": FEEDS.c.failures + 1,
-            "last_sync_at": lease.started_at,
-            "retry_at": retry_at,
         }
-        ended = {STOPPED: {}, CANCELLED: {"last_sync_at": lease.started_at}}
+        ended = {STOPPED: {}, CANCELLED: {} if replayed else {"last_sync_at": lease.started_at}}
         close_lease(connection, lease, ended.get(error.code, fault))
         _end_sync(connection, lease, ending)
     return ending
 
 
+def _turn(
+    lease: Lease, retry_at: datetime | None = None, *, replayed: bool = False
+) -> dict[str, Any]:
+    """What the feed's next turn hangs on: when it was asked for last, and how that went."""
+    if replayed:
+        return {}
+    return {"last_sync_at": lease.started_at, "retry_at": retry_at, "failures": 0}
+
+
 def _validators(stored: Body | None, seen: Body) -> dict[str, Any]:
-    """What the next fetch may ask with; None where the body was not taken in whole, so that it comes again."""
-    return {
+    """What the next fetch may ask with; None where the body was not taken in whole, so that it comes again.
+
+    Whether or not it was, a body that came is the one that the catalog was read from.
+    """
+    read: dict[str, Any] = {}
+    if seen.origin is not None:
+        read = {
+            "read_digest": seen.digest,
+            "read_config": seen.config_digest,
+            "read_from": msgspec.json.encode(seen.origin).decode(),
+        }
+    return read | {
         "etag": stored.etag if stored else None,
         "last_modified": stored.last_modified if stored else None,
         "body_digest": stored.digest if stored else None,

@@ -16,6 +16,16 @@ from feedd.store.tables import FEEDS, STREAM, SYNCS
 LEASE = timedelta(seconds=60)
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a body came as, which its bytes do not tell: enough to read it again later."""
+
+    size_bytes: int = 0
+    fetch_digest: bytes = b""
+    name_hint: str = ""
+    content_type: str | None = None
+    charset: str | None = None
+
+
 class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of a feed; all None and zero before its first sync."""
 
@@ -27,6 +37,9 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     config_digest: bytes | None = None
     fetch_digest: bytes | None = None
     guess: Guess | None = None
+    read_digest: bytes | None = None
+    read_config: bytes | None = None
+    read_from: Origin | None = None
     status: SyncStatus | None = None
     error: ErrorInfo | None = None
     failures: int = 0
@@ -80,6 +93,8 @@ def _state(row: Any) -> FeedState:
         values["error"] = msgspec.json.decode(values["error"], type=ErrorInfo)
     if values["guess"] is not None:
         values["guess"] = msgspec.json.decode(values["guess"], type=Guess)
+    if values["read_from"] is not None:
+        values["read_from"] = msgspec.json.decode(values["read_from"], type=Origin)
     if values["status"] is not None:
         values["status"] = SyncStatus(values["status"])
     return FeedState(**values)

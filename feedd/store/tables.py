@@ -80,6 +80,10 @@ FEEDS = Table(
     Column("config_digest", LargeBinary),
     Column("fetch_digest", LargeBinary),
     Column("guess", Text),
+    # the body that the catalog was read from, held removals or not; how it was read, and what it came as
+    Column("read_digest", LargeBinary),
+    Column("read_config", LargeBinary),
+    Column("read_from", Text),
     # how the last sync went
     Column("status", Text),
     Column("error", Text),
