@@ -20,18 +20,27 @@ from feedd.model import (
     CatalogItem,
     Change,
     ChangeKind,
+    Deleted,
     FeedView,
     OpenReject,
     Progress,
+    StreamState,
     SyncRecord,
     SyncStatus,
 )
 from feedd.redaction import redact_url
 from feedd.schedule import next_due
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
-from feedd.store import keys, read
+from feedd.store import keys, read, retention
 from feedd.store.database import Database, open_database
-from feedd.store.feeds import FeedState, break_leases, read_feeds, read_held, stream_position
+from feedd.store.feeds import (
+    FeedState,
+    break_leases,
+    read_feeds,
+    read_held,
+    read_stream,
+    stream_position,
+)
 from feedd.store.migrate import is_migrated, migrate
 
 if TYPE_CHECKING:
@@ -207,6 +216,12 @@ class App:
         """Open rejects; `after` is the (key, position) of the last one seen."""
         return read.read_rejects(self.catalog, feeds=feeds, after=after, limit=limit)
 
+    def closed_rejects(
+        self, *, feeds: Sequence[str] | None = None, after: int | None = None, limit: int = 100
+    ) -> list[OpenReject]:
+        """Closed rejects, those that were opened last first; `after` is the key of the last one seen."""
+        return read.read_closed_rejects(self.catalog, feeds=feeds, after=after, limit=limit)
+
     # the catalog and its changes
 
     def items(
@@ -259,11 +274,16 @@ class App:
         feeds: Sequence[str] | None = None,
         kinds: Sequence[ChangeKind] | None = None,
         items: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
         sync: int | None = None,
         descending: bool = False,
         before: int | None = None,
     ) -> list[Change]:
-        """Changes with a number above `since`, in the order of the stream."""
+        """Changes with a number above `since`, in the order of the stream; 0 is its beginning.
+
+        Raises:
+            TooOld: changes after `since` are no longer kept.
+        """
         return read.read_changes(
             self.catalog,
             since=since,
@@ -271,6 +291,7 @@ class App:
             feeds=feeds,
             kinds=kinds,
             items=items,
+            fields=fields,
             sync=sync,
             descending=descending,
             before=before,
@@ -279,6 +300,14 @@ class App:
     def stream_position(self) -> tuple[str, int]:
         """The change stream's id and the last number given out."""
         return stream_position(self.catalog)
+
+    def stream(self) -> StreamState:
+        """Which part of the change stream there is."""
+        return read_stream(self.catalog)
+
+    def retain(self, now: datetime, *, rest: retention.Rest) -> Deleted:
+        """Delete what has grown too old; see `retention.retain`."""
+        return retention.retain(self.catalog, self.settings.retention, now, rest=rest)
 
     # keys
 

@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Self
 
+import msgspec
+
 from feedd import logs, state
 from feedd.app import App, is_current, place_of
 from feedd.dispatch import Dispatcher, Ticket
@@ -42,6 +44,8 @@ UPGRADE_WITHIN_S = 3600.0  # a large catalog takes minutes
 LOOP_TURNS_WITHIN_S = 10.0
 RETRY_AFTER_TROUBLE = timedelta(seconds=15)
 CHECKPOINT_EVERY_S = 5
+RETAIN_EVERY_S = 3_600
+REST_S = 0.02  # at least, between two transactions of retention
 
 log = logs.get_logger("feedd")
 
@@ -100,6 +104,7 @@ class Daemon:
         self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
         self._stopping = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint, daemon=True)
+        self._retention = threading.Thread(target=self._retain, daemon=True)
 
     def start(self) -> None:
         """Clean up after a crash, open the doors, and schedule every feed."""
@@ -107,6 +112,7 @@ class Daemon:
         interrupted = self.app.recover()
         self.http.start()
         self._checkpoints.start()
+        self._retention.start()
         self.scheduler.start()
         self._schedule_all()
         self.replays.start()
@@ -222,6 +228,7 @@ class Daemon:
             return
 
     def _done(self, ticket: Ticket) -> None:
+        self.http.tail.wake()
         not_before = None
         if ticket.record is not None:
             self.metrics.observe(ticket.record)
@@ -237,6 +244,23 @@ class Daemon:
         while not self._stopping.wait(CHECKPOINT_EVERY_S):
             self.app.people.checkpoint()
             self.app.catalog.checkpoint()
+
+    def _retain(self) -> None:
+        """What has grown too old goes, now and every hour; others have at least half of the time in between."""
+
+        def rest(seconds: float) -> bool:
+            return self._stopping.wait(max(seconds, REST_S))
+
+        while not self._stopping.is_set():
+            try:
+                done = self.app.retain(datetime.now(UTC), rest=rest)
+            except StoreError as error:
+                log.error(logs.STORE_ERROR, error=str(error))
+            else:
+                counts = msgspec.structs.asdict(done)
+                if any(counts.values()):
+                    log.info(logs.RETENTION_DONE, **counts)
+            self._stopping.wait(RETAIN_EVERY_S)
 
 
 @contextlib.contextmanager

@@ -64,6 +64,18 @@ class NotFound(UsageError):
         super().__init__(message, code="not_found", hint=hint)
 
 
+class TooOld(UsageError):
+    """What was asked for lies before the changes that are kept; `oldest_seq` is the first of those."""
+
+    def __init__(self, asked: str, oldest_seq: int, *, hint: str = "") -> None:
+        self.oldest_seq = oldest_seq
+        super().__init__(
+            f"{asked} are no longer kept: the oldest change that is kept is {oldest_seq}",
+            code="too_old",
+            hint=hint or f"Read the items as they are now, then go on after {oldest_seq - 1}.",
+        )
+
+
 class Unavailable(FeeddError):
     """The machine does not give what feedd needs just now: an address to listen on, a running server."""
 

@@ -21,9 +21,11 @@ from feedd.errors import Unavailable
 from feedd.metrics import Metrics
 from feedd.settings import Settings
 from feedd.state import socket_address
+from feedd.tail import Tail
 
 SOCKET_MODE = 0o660
 REQUEST_WITHIN_S = 20.0  # from the first byte of a request to its last
+TAKE_WITHIN_S = 60.0  # for so long a client may take nothing of what it is sent
 MOST_TCP = 256
 _FILES = 8_192
 
@@ -31,13 +33,15 @@ _FILES = 8_192
 class GuardedProtocol(H11Protocol):
     """HTTP/1.1 whose requests must be sent in time, and whose TCP connections are counted.
 
-    A client that sends half a request costs a connection until its time is over, and no more than `MOST_TCP` of them
-    are taken: the unix socket, the databases and the feeds have the other descriptors to themselves.
+    A client that sends half a request costs a connection until its time is over, so does one that does not read its
+    answer, and no more than `MOST_TCP` of them are taken: the unix socket, the databases and the feeds have the other
+    descriptors to themselves. An answer itself may take as long as it likes: a stream of changes never ends.
     """
 
     _tcp = 0
     _counted = False
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -53,9 +57,20 @@ class GuardedProtocol(H11Protocol):
         if self._counted:
             GuardedProtocol._tcp -= 1
             self._counted = False
-        if self._late is not None:
-            self._late.cancel()
+        for timer in (self._late, self._stuck):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck = self.loop.call_later(TAKE_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -99,13 +114,14 @@ class HttpServer:
         stop_within_s: float = 4,
     ) -> None:
         self._stop_within_s = stop_within_s
+        self.tail = Tail(app.stream)
         self._socket_path = settings.socket
         self._sockets = [_bind_unix(settings.socket)]
         if settings.listen is not None:
             self._sockets.append(_bind_tcp(*settings.listen))
         self._server = _Server(
             uvicorn.Config(
-                create_api(app, dispatcher, metrics),
+                create_api(app, dispatcher, metrics, self.tail),
                 http=GuardedProtocol,
                 log_config=None,
                 access_log=False,
@@ -160,6 +176,7 @@ class HttpServer:
 
     def stop(self) -> None:
         """Take no more, and give the requests that are running a moment to end."""
+        self.tail.stop()
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(self._stop_within_s)

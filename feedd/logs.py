@@ -27,6 +27,7 @@ CONFIG_REFUSED = "config.refused"
 SYNC_DONE = "sync.done"
 SYNC_ERROR = "sync.error"
 STORE_ERROR = "store.error"
+RETENTION_DONE = "retention.done"
 
 _OURS = "feedd"
 _DEEPEST = 8

@@ -187,8 +187,50 @@ class CatalogItem(Struct, frozen=True, kw_only=True):
     removed_at: datetime | None
 
 
+class ItemVersion(Struct, frozen=True, kw_only=True):
+    """An item as it was right after the change `seq` of the stream; the item itself need not have changed then.
+
+    `changed_at` is the time of its last change until then, None where that one is no longer kept.
+    """
+
+    feed: str
+    id: str
+    seq: int
+    fields: dict[str, Any]
+    changed_at: datetime | None
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """For how long what is over is kept, in seconds; None is for ever."""
+
+    changes_s: float | None = 90 * 86_400.0
+    syncs_s: float | None = 90 * 86_400.0
+    rejects_s: float | None = 30 * 86_400.0
+    removed_items_s: float | None = None
+
+
+class Deleted(Struct, kw_only=True):
+    """How much has grown too old and was deleted."""
+
+    changes: int = 0
+    syncs: int = 0
+    rejects: int = 0
+    removed_items: int = 0
+
+
+class StreamState(Struct, frozen=True, kw_only=True):
+    """The change stream: its id, the last number given out, and the first one that is still kept."""
+
+    stream_id: str
+    last_seq: int
+    oldest_seq: int
+
+
 class OpenReject(Struct, frozen=True, kw_only=True):
-    """A record that could not become an item; `sync` is the one that first met it as it is."""
+    """A record that could not become an item; `sync` is the one that first met it as it is.
+
+    `closed_at` is when its record changed or went away, None while it is open.
+    """
 
     key: int
     feed: str
@@ -197,6 +239,7 @@ class OpenReject(Struct, frozen=True, kw_only=True):
     item_id: str | None
     problems: tuple[Problem, ...]
     opened_at: datetime
+    closed_at: datetime | None = None
 
 
 class FeedView(Struct, frozen=True, kw_only=True):

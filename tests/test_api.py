@@ -207,6 +207,25 @@ def test_a_cursor_belongs_to_its_list(api: Api) -> None:
     api.refused("GET", f"/api/catalog-changes?page[cursor]={cursor}", 400)
 
 
+def test_a_cursor_belongs_to_its_filter_and_sort(api: Api) -> None:
+    api.sync("shop", [item(str(n)) for n in range(5)])
+    api.sync("shop", [item(str(n), price=n) for n in range(5)])
+    for path, other in (
+        ("/api/catalog-items?page[size]=2", "filter=equals(feed,%22shop%22)"),
+        ("/api/catalog-changes?page[size]=2", "filter=equals(kind,%22added%22)"),
+        ("/api/catalog-changes?page[size]=2", "sort=-seq"),
+        ("/api/feed-syncs?page[size]=1", "filter=equals(status,%22applied%22)"),
+        ("/api/feeds?page[size]=1", "filter=any(id,[%22shop%22,%22extra%22])"),
+    ):
+        following = api.get(path)["links"]["next"]
+        assert "filter or sort" in api.refused("GET", f"{following}&{other}", 400)["detail"]
+        assert api.get(following)["data"]
+        assert api.get(following.replace("size%5D=2", "size%5D=3"))["data"]
+    spaced = "/api/catalog-changes?page[size]=2&filter=equals(kind,%22added%22)"
+    following = api.get(spaced)["links"]["next"]
+    assert api.get(following.replace("%2C", "%2C%20"))["data"]  # the same filter, written otherwise
+
+
 def test_syncs_rejects_and_warnings_are_listed(api: Api) -> None:
     api.sync("shop", [item("a", price="?"), {"id": "b"}, {"title": "c"}, None])
     api.sync("shop", [item("a", price="?"), {"id": "b"}, {"title": "c"}, None])

@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("api",),
     ("metrics",),
     ("replays",),
-    ("dispatch",),
+    ("dispatch", "tail"),
     ("app", "workers", "checks"),
     ("ingest",),
     ("guess",),

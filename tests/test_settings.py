@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedd.errors import ConfigError, ConfigProblem
+from feedd.model import Retention
 from feedd.settings import (
     Basic,
     Bearer,
@@ -28,6 +29,7 @@ from feedd.settings.feed_keys import FEED_KEYS
 from feedd.settings.file import find_config
 from feedd.settings.lines import key_lines
 from feedd.settings.main_keys import MAIN_KEYS
+from feedd.settings.retention_keys import RETENTION_KEYS
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 URL = 'url = "https://shop.example/feed.xml"\n'
@@ -143,6 +145,12 @@ def test_a_feed_key_is_read(write: Config, line: str, field: str, value: object)
          Secret("postgresql://feedd@db.example/feedd", "database")),
         ('log_level = "debug"', "log_level", "debug"),
         ("keep_bodies = false", "keep_bodies", False),
+        ("retention = {}", "retention", Retention()),
+        ('[retention]\nchanges = "2w"', "retention", Retention(changes_s=14 * 86_400.0)),
+        ('[retention]\nsyncs = "forever"', "retention", Retention(syncs_s=None)),
+        ("[retention]\nrejects = 3600", "retention", Retention(rejects_s=3600.0)),
+        ('[retention]\nremoved_items = "365d"', "retention",
+         Retention(removed_items_s=365 * 86_400.0)),
     ],
 )  # fmt: skip
 def test_a_main_key_is_read(write: Config, line: str, field: str, value: object):
@@ -415,6 +423,10 @@ def test_a_file_feed_without_roots_names_the_setting(write: Config):
         ('database = "postgresql://u:hush@h/x"', 1, "password", "env"),
         ('database = "postgresql://u@h/x?password=hush"', 1, "password", "env"),
         ('state_dir = ""', 1, "not a path", "/var/lib/feedd"),
+        ("retention = 90", 1, "not a table", "[retention]"),
+        ('[retention]\nchanges = "never"', 2, "not a length of time", '"forever"'),
+        ("[retention]\nchanges = 0", 2, "at least 1 s", '"forever"'),
+        ('[retention]\nchange = "90d"', 2, "no such key", "changes"),
         ("feeds = 3", 1, "not a table of feeds", "[feeds.NAME]"),
         ("\n[[feeds]]\n", 2, "not a table of feeds", "[feeds.NAME]"),
         ('feeds.shop = "https://x.example"', 1, "not a table", "[feeds.shop]"),
@@ -646,7 +658,12 @@ def _table(heading: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("heading", "keys"), [("Keys at the top", MAIN_KEYS), ("Keys of a feed", FEED_KEYS)]
+    ("heading", "keys"),
+    [
+        ("Keys at the top", MAIN_KEYS),
+        ("Retention", RETENTION_KEYS),
+        ("Keys of a feed", FEED_KEYS),
+    ],
 )
 def test_the_documentation_names_every_key_as_it_is(heading: str, keys: Any):
     shown = [
@@ -665,7 +682,13 @@ def test_a_documented_default_is_the_default(write: Config, key: Any):
     assert same == plain
 
 
+@pytest.mark.parametrize("key", RETENTION_KEYS, ids=lambda key: key.name)
+def test_a_documented_retention_is_the_default(write: Config, key: Any):
+    assert settings_of(write(f"[retention]\n{key.name} = {key.default}")) == settings_of(write(""))
+
+
 def test_every_field_has_a_key():
+    assert {key.field for key in RETENTION_KEYS} == set(Retention.__struct_fields__)
     own = {"name", "base_dir", "order"}
     assert {key.field for key in FEED_KEYS} == set(FeedSettings.__struct_fields__) - own
     assert {k.field for k in MAIN_KEYS} == set(Settings.__struct_fields__) - {

@@ -8,6 +8,7 @@ from fastapi.security import APIKeyHeader
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import UsageError
+from feedd.tail import Tail
 
 
 def is_local(request: Request) -> bool:
@@ -28,7 +29,14 @@ def the_dispatcher(request: Request) -> Dispatcher:
     return dispatcher
 
 
+def the_tail(request: Request) -> Tail:
+    """The end of the change stream, for those who follow it."""
+    tail: Tail = request.app.state.tail
+    return tail
+
+
 TheApp = Annotated[App, Depends(the_app)]
+TheTail = Annotated[Tail, Depends(the_tail)]
 TheDispatcher = Annotated[Dispatcher, Depends(the_dispatcher)]
 
 

@@ -10,10 +10,11 @@ from feedd.api.filters import Condition, FilterError
 from feedd.api.listing import CursorError, List, Number, texts_of, values_of
 from feedd.app import App
 from feedd.errors import NotFound
-from feedd.model import CatalogItem, Change, ChangeKind
+from feedd.model import CatalogItem, Change, ChangeKind, StreamState
 
 router = APIRouter(tags=["catalog"])
 _START = "$custom:::"
+CHANGE_FIELDS = dict.fromkeys(("feed", "item", "kind", "field"), ("equals", "any"))
 
 
 @router.get("/catalog-items", summary="Items of the catalogs")
@@ -53,19 +54,14 @@ def get_item(app: TheApp, item_id: str) -> Response:
 
 @router.get("/catalog-changes", summary="What changed, in the order of the stream")
 def list_changes(app: TheApp, listing: List) -> Response:
+    """`equals(field,"price")` gives the changes that touch the price: `added` and `removed` name no fields."""
     conditions = listing.conditions(
-        {
-            "feed": ("equals", "any"),
-            "item": ("equals", "any"),
-            "kind": ("equals", "any"),
-            "seq": ("greater-than",),
-        },
-        sorts=("seq", "-seq"),
+        CHANGE_FIELDS | {"seq": ("greater-than",)}, sorts=("seq", "-seq")
     )
-    stream_id, last_seq = app.stream_position()
+    stream = app.stream()
     descending = listing.sort == "-seq"
     position = listing.position("catalog-change", tuple[str, Number])
-    if position is not None and position[0] != stream_id:
+    if position is not None and position[0] != stream.stream_id:
         raise CursorError(
             "this cursor belongs to another history of the catalog",
             code="stream_changed",
@@ -79,16 +75,17 @@ def list_changes(app: TheApp, listing: List) -> Response:
         before=before,
         limit=listing.size + 1,
         feeds=texts_of(conditions, "feed"),
-        kinds=_kinds(conditions),
+        kinds=kinds_of(conditions),
         items=texts_of(conditions, "item"),
+        fields=texts_of(conditions, "field"),
         descending=descending,
     )
     response: Response = listing.page(
         "catalog-change",
         rows,
         resource=change_resource,
-        position=lambda change: [stream_id, change.seq],
-        meta={"stream_id": stream_id, "last_seq": last_seq},
+        position=lambda change: [stream.stream_id, change.seq],
+        meta=stream_meta(stream),
     )
     return response
 
@@ -146,7 +143,17 @@ def _removed(conditions: list[Condition]) -> bool | None:
     return None if len(set(wanted)) == 2 else bool(wanted[0])
 
 
-def _kinds(conditions: list[Condition]) -> list[ChangeKind] | None:
+def stream_meta(stream: StreamState) -> dict[str, Any]:
+    """What a list of changes tells of the whole stream."""
+    return {
+        "stream_id": stream.stream_id,
+        "last_seq": stream.last_seq,
+        "oldest_seq": stream.oldest_seq,
+    }
+
+
+def kinds_of(conditions: list[Condition]) -> list[ChangeKind] | None:
+    """The kinds of changes that the conditions leave; None when nothing is asked of them."""
     kinds = texts_of(conditions, "kind")
     try:
         return None if kinds is None else [ChangeKind(kind) for kind in kinds]

@@ -15,6 +15,7 @@ from feedd.errors import (
     StateInUse,
     StoreError,
     SyncStopped,
+    TooOld,
     Unavailable,
     UsageError,
 )
@@ -37,6 +38,8 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "ended": (409, "It has ended."),
     "no_body": (409, "No body."),
     "stream_changed": (410, "The cursor's history is gone."),
+    "too_old": (410, "No longer kept."),
+    "too_many_streams": (429, "Too many streams."),
     "payload_too_large": (413, "The body is too large."),
 }
 
@@ -104,6 +107,7 @@ def failure(
     detail: str,
     *,
     source: Mapping[str, str] | None = None,
+    meta: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A document with one error."""
@@ -116,6 +120,8 @@ def failure(
     }
     if source is not None:
         error["source"] = source
+    if meta is not None:
+        error["meta"] = meta
     return respond({"errors": [error]}, status=status, headers=headers)
 
 
@@ -126,6 +132,7 @@ def failure_of(error: FeeddError) -> Response:
     )
     code = getattr(error, "code", "unavailable")
     status, title = CODE_STATUSES.get(code, (status, title))
-    headers = {"Retry-After": "5"} if status == 503 else {}
+    headers = {"Retry-After": "5"} if status in (429, 503) else {}
     source = getattr(error, "source", None)
-    return failure(status, code, title, str(error), source=source, headers=headers)
+    meta = {"oldest_seq": error.oldest_seq} if isinstance(error, TooOld) else None
+    return failure(status, code, title, str(error), source=source, meta=meta, headers=headers)

@@ -10,7 +10,8 @@ from feedd.api.access import TheApp, TheDispatcher
 from feedd.api.body import described, json_body
 from feedd.api.catalog import item_attributes
 from feedd.api.documents import Resource, attributes_of, one
-from feedd.api.listing import List, Number, texts_of
+from feedd.api.filters import Condition, FilterError
+from feedd.api.listing import List, Number, texts_of, values_of
 from feedd.errors import UsageError
 from feedd.model import CatalogItem, FeedView, OpenReject, SyncRecord, SyncStatus
 
@@ -144,10 +145,23 @@ def create_sync(
 
 @router.get("/feed-rejects", summary="Records that could not become items")
 def list_rejects(app: TheApp, listing: List) -> Response:
-    conditions = listing.conditions({"feed": ("equals", "any")})
+    """Open ones; `equals(closed,true)` gives those whose record has changed or gone, the last opened first."""
+    conditions = listing.conditions({"feed": ("equals", "any"), "closed": ("equals",)})
+    feeds = texts_of(conditions, "feed")
+    if _closed(conditions):
+        last = listing.position("closed-reject", tuple[Number])
+        closed: Response = listing.page(
+            "closed-reject",
+            app.closed_rejects(
+                feeds=feeds, after=None if last is None else int(last[0]), limit=listing.size + 1
+            ),
+            resource=reject_resource,
+            position=lambda reject: [reject.key],
+        )
+        return closed
     position = listing.position("feed-reject", tuple[Number, Number])
     rows = app.rejects(
-        feeds=texts_of(conditions, "feed"),
+        feeds=feeds,
         after=None if position is None else (int(position[0]), int(position[1])),
         limit=listing.size + 1,
     )
@@ -189,7 +203,7 @@ def sync_resource(record: SyncRecord, dispatcher: TheDispatcher) -> Resource:
 
 
 def reject_resource(reject: OpenReject) -> Resource:
-    """An open reject as a resource."""
+    """A reject as a resource."""
     return Resource(
         "feed-reject", str(reject.key), attributes_of(reject, but=("key",)), has_page=False
     )
@@ -198,6 +212,13 @@ def reject_resource(reject: OpenReject) -> Resource:
 def warning_resource(item: CatalogItem) -> Resource:
     """An item with warnings as a resource."""
     return Resource("feed-warning", str(item.key), item_attributes(item), has_page=False)
+
+
+def _closed(conditions: list[Condition]) -> bool:
+    wanted = values_of(conditions, "closed")
+    if wanted is not None and wanted not in ([True], [False]):
+        raise FilterError("closed is true or false", hint="Write equals(closed,true).")
+    return wanted == [True]
 
 
 def _status(text: str) -> SyncStatus:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
@@ -48,6 +49,7 @@ class Listing:
         self._request = request
         self._filter = filter_
         self._cursor = cursor
+        self._asked = ""
         self.sort = sort
         self.size = size
 
@@ -64,25 +66,38 @@ class Listing:
         if self.sort is not None and self.sort not in sorts:
             listed = ", ".join(f"sort={each}" for each in sorts)
             raise ParameterError("sort", f"Supported: {listed or 'no sorting'}.")
-        return parse_filter(self._filter, supported)
+        found = parse_filter(self._filter, supported)
+        asked = msgspec.json.encode([found, self.sort])
+        self._asked = hashlib.blake2s(asked, digest_size=6).hexdigest()
+        return found
 
     def position(self, kind: str, shape: type[Position]) -> Position | None:
         """Where the last page ended, as it was given to `page`: a tuple of that shape; None on the first page.
 
+        A cursor holds a hash of the conditions and the order that it was made under: `conditions` comes first.
+
         Raises:
-            CursorError: the cursor is not one of this list.
+            CursorError: the cursor is not one of this list, or of another filter.
         """
         if self._cursor is None:
             return None
         try:
             packed = base64.urlsafe_b64decode(self._cursor + "=" * (-len(self._cursor) % 4))
-            found: tuple[str, Position] = msgspec.json.decode(packed, type=tuple[str, shape])  # type: ignore[valid-type]
+            found: tuple[str, Position, str] = msgspec.json.decode(
+                packed,
+                type=tuple[str, shape, str],  # type: ignore[valid-type]
+            )
         except (binascii.Error, ValueError, RecursionError):  # msgspec's errors are ValueErrors
-            found = ("", None)  # type: ignore[assignment]
+            found = ("", None, "")  # type: ignore[assignment]
         if found[0] != kind:
             raise CursorError(
                 "page[cursor] is not a cursor of this list",
                 hint="Take it from links.next of the page before.",
+            )
+        if found[2] != self._asked:
+            raise CursorError(
+                "page[cursor] was made with another filter or sort",
+                hint="Send the filter and sort of the page before, or start without a cursor.",
             )
         return found[1]
 
@@ -99,7 +114,7 @@ class Listing:
         shown = rows[: self.size]
         following = None
         if len(rows) > self.size:
-            packed = msgspec.json.encode([kind, position(shown[-1])])
+            packed = msgspec.json.encode([kind, position(shown[-1]), self._asked])
             following = self._url(base64.urlsafe_b64encode(packed).decode().rstrip("="))
         return many(
             [resource(row) for row in shown],

@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from feedd import __version__
-from feedd.api import catalog, feeds, health, keys, metrics, operating
+from feedd.api import catalog, feeds, health, keys, metrics, operating, stream
 from feedd.api.access import KEY_HEADER, authorize
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
@@ -19,13 +19,25 @@ from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import FeeddError
 from feedd.metrics import Metrics
+from feedd.tail import Tail
 
-ROUTES: tuple[APIRouter, ...] = (feeds.router, operating.router, catalog.router, keys.router)
+ROUTES: tuple[APIRouter, ...] = (
+    feeds.router,
+    operating.router,
+    catalog.router,
+    stream.router,
+    keys.router,
+)
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
 
-def create_api(app: App, dispatcher: Dispatcher, counted: Metrics | None = None) -> FastAPI:
-    """The API over an App; syncs that it is asked for go to the dispatcher."""
+def create_api(
+    app: App,
+    dispatcher: Dispatcher,
+    counted: Metrics | None = None,
+    tail: Tail | None = None,
+) -> FastAPI:
+    """The API over an App; syncs that it is asked for go to the dispatcher, `tail` tells of changes."""
     api = FastAPI(
         title="feedd",
         version=__version__,
@@ -36,6 +48,7 @@ def create_api(app: App, dispatcher: Dispatcher, counted: Metrics | None = None)
     api.state.feedd = app
     api.state.dispatcher = dispatcher
     api.state.metrics = counted or Metrics(app, dispatcher)
+    api.state.tail = tail or Tail(app.stream)
     api.include_router(health.router)
     api.include_router(metrics.router)
     for router in ROUTES:

@@ -62,7 +62,7 @@ COMMANDS = (
     ),
     Command(
         "changes",
-        "reading:changes",
+        "changes:changes",
         "What changed, in the order of the stream: field by field, old -> new.",
     ),
     Command("item", "reading:item", "One item as it is stored."),

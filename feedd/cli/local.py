@@ -1,12 +1,14 @@
 """The commands' work done by this process, on the state directory, when no daemon runs."""
 
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from feedd import state
 from feedd.app import App, is_current
-from feedd.cli.backend import Resync
+from feedd.cli.backend import Followed, Resync
+from feedd.cli.options import Wanted
 from feedd.errors import NotFound, Unavailable, UsageError
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
 from feedd.settings import Settings
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from feedd.dispatch import Dispatcher, Ticket
 
 PAGE = 1_000
+FOLLOW_EVERY_S = 0.5
 Row = TypeVar("Row")
 
 
@@ -130,11 +133,30 @@ class Local:
     def stream(self) -> tuple[str, int]:
         return self._app.stream_position()
 
-    def changes(self, feed: str | None, *, since: int, limit: int) -> list[Change]:
-        return self._app.changes(since=since, limit=limit, feeds=self._feeds(feed))
+    def changes(self, wanted: Wanted, *, since: int, limit: int) -> list[Change]:
+        return self._app.changes(since=since, limit=limit, **self._conditions(wanted))
 
-    def newest_changes(self, feed: str | None, *, limit: int) -> list[Change]:
-        return self._app.changes(limit=limit, feeds=self._feeds(feed), descending=True)[::-1]
+    def newest_changes(self, wanted: Wanted, *, limit: int) -> list[Change]:
+        return self._app.changes(limit=limit, descending=True, **self._conditions(wanted))[::-1]
+
+    def follow(self, wanted: Wanted, *, stream: str, since: int) -> Iterator[Followed]:
+        """With no daemon there is nobody who tells: the database is asked now and then."""
+        while True:
+            state = self._app.stream()
+            if state.stream_id != stream:
+                raise UsageError(
+                    "the change stream began anew: the catalog was restored or made afresh",
+                    code="stream_changed",
+                    hint="Read it again from the start with --since 0.",
+                )
+            page = self.changes(wanted, since=since, limit=PAGE)
+            for change in page:
+                since = change.seq or since
+                yield since, change
+            if len(page) < PAGE:
+                since = max(since, state.last_seq)
+                yield since, None
+                time.sleep(FOLLOW_EVERY_S)
 
     def find_item(self, item_id: str, *, feed: str | None) -> CatalogItem:
         return self._app.find_item(item_id, feed=feed)
@@ -144,6 +166,14 @@ class Local:
         return _pages(
             lambda last: self._app.rejects(
                 feeds=feeds, after=(last.key, last.position) if last else None, limit=PAGE
+            )
+        )
+
+    def closed_rejects(self, feed: str | None) -> Iterator[OpenReject]:
+        feeds = self._feeds(feed)
+        return _pages(
+            lambda last: self._app.closed_rejects(
+                feeds=feeds, after=last.key if last else None, limit=PAGE
             )
         )
 
@@ -163,6 +193,13 @@ class Local:
 
     def revoke_key(self, prefix: str) -> ApiKey:
         return self._app.revoke_key(prefix)
+
+    def _conditions(self, wanted: Wanted) -> dict[str, Any]:
+        return {
+            "feeds": self._feeds(wanted.feed),
+            "kinds": wanted.kinds or None,
+            "fields": wanted.fields or None,
+        }
 
     def _feeds(self, feed: str | None) -> list[str] | None:
         return None if feed is None else [self._app.feed_settings(feed).name]

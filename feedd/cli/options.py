@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from feedd.cli.show import counted, say
 from feedd.errors import ConfigError
+from feedd.model import ChangeKind
 
 if TYPE_CHECKING:
     from feedd.settings import Settings
@@ -81,6 +82,14 @@ class Options(Struct, frozen=True):
         )
         register_secrets(secret_values(settings))
         return settings
+
+
+class Wanted(Struct, frozen=True):
+    """Which changes: of one feed, of some kinds, touching one of some fields; None and empty ask nothing."""
+
+    feed: str | None = None
+    kinds: tuple[ChangeKind, ...] = ()
+    fields: tuple[str, ...] = ()
 
 
 def options_of(context: typer.Context) -> Options:

@@ -1,6 +1,5 @@
-"""Commands that look: feeds, changes, item, rejects."""
+"""Commands that look: feeds, item, rejects."""
 
-import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any
@@ -8,25 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from feedd.cli.backend import Backend, connect
-from feedd.cli.options import AsJson, Options, options_of
+from feedd.cli.options import AsJson, options_of
 from feedd.cli.show import ago, clock, emit, plain, say, table, text, until
 from feedd.cli.wording import (
-    change_object,
     feed_notes,
     feed_object,
-    fields_text,
     item_object,
     reject_object,
     warning_objects,
 )
-from feedd.errors import StoreError, UsageError
-from feedd.model import Change, FeedView
+from feedd.errors import UsageError
+from feedd.model import FeedView
 
-NEWEST = 50
 MOST = 1_000_000_000
 SHOWN = 100
-PAGE = 1_000
-FOLLOW_EVERY_S = 0.5
 
 
 def feeds(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -67,80 +61,6 @@ def _state(feed: FeedView) -> str:
     return feed.status if feed.enabled else "paused"
 
 
-def changes(
-    context: typer.Context,
-    feed: Annotated[str | None, typer.Argument(help="Only this feed's.")] = None,
-    *,
-    since: Annotated[
-        int | None, typer.Option(min=0, max=2**62, metavar="SEQ", help="From after this number on.")
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, max=MOST, help=f"At most so many; the newest {NEWEST} if left out."),
-    ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they come.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """What changed, in the order of the stream: field by field, old -> new."""
-    options = options_of(context)
-    with connect(options) as backend:
-        stream, last = backend.stream()
-        last = last if since is None else since
-        for change in _first(backend, feed, since, limit):
-            show_change(change, as_json=as_json)
-            last = max(last, change.seq or 0)
-    if follow:
-        _follow(options, feed, stream, last, as_json=as_json)
-
-
-def _first(
-    backend: Backend, feed: str | None, since: int | None, limit: int | None
-) -> Iterator[Change]:
-    if since is None:
-        yield from backend.newest_changes(feed, limit=min(limit or NEWEST, PAGE))
-        return
-    left = limit
-    while left is None or left > 0:
-        page = backend.changes(feed, since=since, limit=PAGE if left is None else min(left, PAGE))
-        if not page:
-            return
-        yield from page
-        since = page[-1].seq or since
-        left = None if left is None else left - len(page)
-
-
-def _follow(options: Options, feed: str | None, stream: str, last: int, *, as_json: bool) -> None:
-    """Show changes after `last` as they come, over restarts of the daemon, until Ctrl-C."""
-    while True:
-        try:
-            with connect(options) as backend:
-                while True:
-                    if backend.stream()[0] != stream:
-                        raise UsageError(
-                            "the change stream began anew: the catalog was restored or made afresh",
-                            code="stream_changed",
-                            hint="Read it again from the start with --since 0.",
-                        )
-                    for change in backend.changes(feed, since=last, limit=PAGE):
-                        show_change(change, as_json=as_json)
-                        last = change.seq or last
-                    time.sleep(FOLLOW_EVERY_S)
-        except StoreError:  # the daemon has ended, or is being restarted
-            time.sleep(FOLLOW_EVERY_S)
-
-
-def show_change(change: Change, *, as_json: bool) -> None:
-    """Print a change as a line."""
-    if as_json:
-        emit(change_object(change))
-        return
-    say(
-        f"{change.seq:>6}  {clock(change.at)}  {plain(change.feed):<12}",
-        text(f"{change.kind:<8}"),
-        f"{plain(change.item)}  {fields_text(change)}".rstrip(),
-    )
-
-
 def item(
     context: typer.Context,
     item_id: Annotated[str, typer.Argument(metavar="ID", help="The item's id.")],
@@ -170,15 +90,20 @@ def rejects(
     warnings: Annotated[
         bool, typer.Option("--warnings", help="The fields that could not be used, instead.")
     ] = False,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="Those whose record has changed or gone, instead.")
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, max=MOST, help=f"At most so many; {SHOWN} in a table.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Records that could not become items, and why."""
+    if warnings and closed:
+        raise UsageError("--warnings and --closed are two lists", hint="Leave one of them out.")
     most = limit if as_json else limit or SHOWN
     with connect(options_of(context)) as backend:
-        found = _problems(backend, feed, warnings=warnings)
+        found = _problems(backend, feed, warnings=warnings, closed=closed)
         if as_json:
             for each in islice(found, most):
                 emit(each)
@@ -186,7 +111,7 @@ def rejects(
         rows = list(islice(found, most))
         more = next(found, None) is not None
     if not rows:
-        say("No warnings." if warnings else "No rejects.")
+        say("No warnings." if warnings else "No closed rejects." if closed else "No rejects.")
         return
     table(
         ("feed", ">record", "item", "field", "rule", "value", "what to do"),
@@ -199,10 +124,15 @@ def rejects(
         say(f"And more: --limit shows more than these {most}, --json all of them.")
 
 
-def _problems(backend: Backend, feed: str | None, *, warnings: bool) -> Iterator[dict[str, Any]]:
+def _problems(
+    backend: Backend, feed: str | None, *, warnings: bool, closed: bool
+) -> Iterator[dict[str, Any]]:
     if warnings:
         for each in backend.warned_items(feed):
             yield from warning_objects(each)
+    elif closed:
+        for reject in backend.closed_rejects(feed):
+            yield reject_object(reject) | {"closed_at": reject.closed_at}
     else:
         for reject in backend.rejects(feed):
             yield reject_object(reject)

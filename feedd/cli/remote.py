@@ -1,5 +1,6 @@
 """The running daemon, asked over its unix socket: HTTP by the standard library, so that a command starts quickly."""
 
+import contextlib
 import http.client
 import json
 import secrets
@@ -12,7 +13,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from feedd.errors import FeedError, NotFound, StoreError, UsageError
+from feedd.cli.options import Wanted
+from feedd.errors import FeedError, NotFound, StoreError, Unavailable, UsageError
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
 from feedd.state import socket_address
 
@@ -112,13 +114,31 @@ class Remote:
         meta = self._page("/api/catalog-changes?page%5Bsize%5D=1").meta
         return str(meta["stream_id"]), int(meta["last_seq"])
 
-    def changes(self, feed: str | None, *, since: int, limit: int) -> list[Change]:
-        path = _list("catalog-changes", self._feed(feed), f"greater-than(seq,{since})", size=limit)
-        return _decoded(self._page(path).data, Change)
+    def changes(self, wanted: Wanted, *, since: int, limit: int) -> list[Change]:
+        conditions = (*self._conditions(wanted), f"greater-than(seq,{since})")
+        return _decoded(self._page(_list("catalog-changes", *conditions, size=limit)).data, Change)
 
-    def newest_changes(self, feed: str | None, *, limit: int) -> list[Change]:
-        path = _list("catalog-changes", self._feed(feed), size=limit) + "&sort=-seq"
+    def newest_changes(self, wanted: Wanted, *, limit: int) -> list[Change]:
+        path = _list("catalog-changes", *self._conditions(wanted), size=limit) + "&sort=-seq"
         return _decoded(self._page(path).data, Change)[::-1]
+
+    def follow(
+        self, wanted: Wanted, *, stream: str, since: int
+    ) -> Iterator[tuple[int, Change | None]]:
+        """Every change as the daemon tells it; ends when the daemon ends the stream. A heartbeat keeps it alive."""
+        conditions = ",".join(self._conditions(wanted))
+        query = {"since": f"{stream}:{since}"} | ({"filter": conditions} if conditions else {})
+        with self._answer("GET", f"/api/catalog-changes/stream?{urlencode(query)}") as response:
+            place, data = since, b""
+            for line in iter(response.readline, b""):
+                name, _, value = line.rstrip(b"\r\n").partition(b": ")
+                if name == b"id":
+                    place = int(value.rpartition(b":")[2])
+                elif name == b"data":
+                    data = value
+                elif not line.strip():
+                    yield place, msgspec.json.decode(data, type=Change) if data else None
+                    data = b""
 
     def find_item(self, item_id: str, *, feed: str | None) -> CatalogItem:
         if feed is None:
@@ -131,6 +151,10 @@ class Remote:
 
     def rejects(self, feed: str | None) -> Iterator[OpenReject]:
         return self._rows(_list("feed-rejects", self._feed(feed)), OpenReject)
+
+    def closed_rejects(self, feed: str | None) -> Iterator[OpenReject]:
+        path = _list("feed-rejects", self._feed(feed), "equals(closed,true)")
+        return self._rows(path, OpenReject)
 
     def warned_items(self, feed: str | None) -> Iterator[CatalogItem]:
         return self._rows(_list("feed-warnings", self._feed(feed)), CatalogItem)
@@ -163,6 +187,13 @@ class Remote:
         document = msgspec.json.decode(content, type=_One)
         return document.data.as_struct(kind)
 
+    def _conditions(self, wanted: Wanted) -> list[str]:
+        conditions = [self._feed(wanted.feed)] if wanted.feed is not None else []
+        for field, values in (("kind", wanted.kinds), ("field", wanted.fields)):
+            if values:
+                conditions.append(f"any({field},[{','.join(map(_quoted, values))}])")
+        return conditions
+
     def _feed(self, name: str | None) -> str:
         """The condition that asks for one feed; the daemon is asked first whether there is one."""
         if name is None:
@@ -185,12 +216,22 @@ class Remote:
     def _request(
         self, method: str, path: str, body: Any = None, request_id: str | None = None
     ) -> bytes:
+        with self._answer(method, path, body, request_id) as response:
+            return response.read()
+
+    @contextlib.contextmanager
+    def _answer(
+        self, method: str, path: str, body: Any = None, request_id: str | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """An answer that is no failure, to be read inside."""
         connection = _Connection(self._path)
         headers = {} if request_id is None else {"Idempotency-Key": request_id}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
-            content = response.read()
+            if response.status >= 400:
+                raise _error_of(response.status, response.read())
+            yield response
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
             raise _NobodyThereError("no daemon answers") from error
         except PermissionError as error:
@@ -203,9 +244,6 @@ class Remote:
             raise StoreError(f"the daemon at {self._path} broke off its answer: {error}") from error
         finally:
             connection.close()
-        if response.status >= 400:
-            raise _error_of(response.status, content)
-        return content
 
 
 class RemoteResync:
@@ -269,6 +307,8 @@ def _error_of(status: int, content: bytes) -> Exception:
         error = _ApiError(detail=f"the daemon answered {status}")
     if status == 404:
         return NotFound(error.detail)
+    if status == 429:
+        return Unavailable(error.detail)
     if status == 502:
         return FeedError(error.code, error.detail)
     if status >= 500:

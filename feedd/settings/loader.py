@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from feedd.errors import ConfigError, ConfigProblem
+from feedd.model import Retention
 from feedd.settings.feed_keys import DEFAULT_CATALOG, FEED_KEYS, check_feed_name, outside_roots
 from feedd.settings.file import (
     ConfigFile,
@@ -95,6 +96,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database: Secret | None = None
     keep_bodies: bool = True
     log_level: str = "info"
+    retention: Retention = Retention()
     feeds: dict[str, FeedSettings] = {}
 
 

@@ -8,6 +8,7 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 from feedd.settings.file import Node
+from feedd.settings.retention_keys import read_retention
 from feedd.settings.secret import Secret
 from feedd.settings.values import (
     Key,
@@ -75,6 +76,8 @@ MAIN_KEYS = (
         "a PostgreSQL database instead of SQLite in the state directory"),
     Key("keep_bodies", "keep_bodies", flag, "true or false", "true",
         "whether the last body of each feed is kept in the state directory, so that it can be read again without fetching"),
+    Key("retention", "retention", read_retention, "table", "(below)",
+        "for how long changes, syncs and rejects are kept"),
     Key("log_level", "log_level", choice("debug", "info", "warning", "error"),
         "`debug`, `info`, `warning` or `error`", '"info"', "what is logged: this and what is worse"),
 )  # fmt: skip

@@ -41,6 +41,11 @@ INSERT INTO changes (sync_id, ordinal, item, kind, fields)
 SELECT :sync, ordinal, item, kind, changes FROM stage_items WHERE ordinal IS NOT NULL
 UNION ALL SELECT :sync, ordinal, item, {_REMOVED}, '{{}}' FROM stage_removed ORDER BY 2
 """  # noqa: S608
+_KEEP_CLOSED = """
+INSERT INTO closed_rejects (id, feed_id, sync_id, position, item_id, problems, opened_at, closed_at)
+SELECT id, feed_id, sync_id, position, item_id, problems, opened_at, :now
+FROM rejects WHERE id IN (SELECT reject FROM stage_closed)
+"""
 _CLOSE_REJECTS = "DELETE FROM rejects WHERE id IN (SELECT reject FROM stage_closed)"
 _MOVE_REJECTS = """
 UPDATE rejects SET position = s.position FROM stage_rejects AS s WHERE rejects.id = s.reject AND NOT s.is_new
@@ -57,6 +62,7 @@ _MOVES = [
         _UPDATE_ITEMS,
         _REMOVE_ITEMS,
         _ADD_CHANGES,
+        _KEEP_CLOSED,
         _CLOSE_REJECTS,
         _MOVE_REJECTS,
         _ADD_REJECTS,

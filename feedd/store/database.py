@@ -68,6 +68,13 @@ class Database:
         with self.connect() as connection, transaction(connection):
             yield connection
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection whose reads all see the same moment."""
+        begin = "BEGIN" if self.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        with self.connect() as connection, transaction(connection, begin):
+            yield connection
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database file, where there is one; what others use is left for next time."""
         if self.sqlite:
@@ -144,10 +151,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 @contextlib.contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
+def transaction(connection: Connection, begin: str | None = None) -> Iterator[None]:
     """BEGIN to COMMIT on a connection in autocommit; ROLLBACK when anything is raised inside."""
     sqlite = connection.dialect.name == "sqlite"
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "BEGIN")
+    connection.exec_driver_sql(begin or ("BEGIN IMMEDIATE" if sqlite else "BEGIN"))
     try:
         yield
         connection.exec_driver_sql("COMMIT")

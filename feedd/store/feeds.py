@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy import insert as generic_insert
 
 from feedd.errors import SyncStopped, UsageError
-from feedd.model import ErrorInfo, Guess, SyncStatus
+from feedd.model import ErrorInfo, Guess, StreamState, SyncStatus
 from feedd.store.database import Database, bulk_insert
 from feedd.store.tables import FEEDS, STREAM, SYNCS
 
@@ -243,6 +243,21 @@ def read_held(database: Database, feed: str) -> bytes:
 
 def stream_position(database: Database) -> tuple[str, int]:
     """The change stream's id and the last number it has given out."""
+    stream = read_stream(database)
+    return stream.stream_id, stream.last_seq
+
+
+def read_stream(database: Database) -> StreamState:
+    """Which part of the change stream there is."""
     with database.connect() as connection:
-        row = connection.execute(select(STREAM.c.stream_id, STREAM.c.last_seq)).one()
-    return str(row.stream_id), int(row.last_seq)
+        return stream_of(connection)
+
+
+def stream_of(connection: Connection) -> StreamState:
+    """As `read_stream`, as the connection's transaction sees it."""
+    row = connection.execute(
+        select(STREAM.c.stream_id, STREAM.c.last_seq, STREAM.c.oldest_seq)
+    ).one()
+    return StreamState(
+        stream_id=str(row.stream_id), last_seq=int(row.last_seq), oldest_seq=int(row.oldest_seq)
+    )

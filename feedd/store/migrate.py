@@ -14,7 +14,7 @@ from feedd.errors import StoreError
 from feedd.store.database import Database, transaction
 from feedd.store.tables import catalog_metadata, people_metadata
 
-HEADS = {"catalog": "catalog0003", "people": "people0001"}
+HEADS = {"catalog": "catalog0004", "people": "people0001"}
 METADATA = {"catalog": catalog_metadata, "people": people_metadata}
 MIGRATIONS = Path(__file__).parent / "migrations"
 _IN_SQLITE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"

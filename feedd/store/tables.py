@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 NUMBER_BITS = 40
@@ -65,6 +66,8 @@ STREAM = Table(
     Column("id", Integer, primary_key=True),
     required("stream_id", Text),
     required("last_seq", BigInteger),
+    # the first number that is kept: moved before what lies below it is deleted
+    required("oldest_seq", BigInteger, server_default=text("1")),
 )
 
 # what is known of a feed beyond its configuration
@@ -107,7 +110,7 @@ FEEDS = Table(
     Column("lease_until", Utc),
 )
 
-# one run of one feed
+# one run of one feed; `first_seq` is set for as long as its changes are kept
 SYNCS = Table(
     "syncs",
     catalog_metadata,
@@ -143,6 +146,13 @@ ITEMS = Table(
     required("changed_at", Utc),
     Column("removed_at", Utc),
     Index("ux_items_feed_item", "feed_id", "item_id", unique=True),
+    Index(
+        "ix_items_removed",
+        "feed_id",
+        "removed_at",
+        sqlite_where=text("removed_at IS NOT NULL"),
+        postgresql_where=text("removed_at IS NOT NULL"),
+    ),
 )
 
 # one change; its number in the stream is its sync's `first_seq` plus `ordinal`
@@ -171,6 +181,21 @@ REJECTS = Table(
     required("problems", Text),
     required("opened_at", Utc),
     Index("ix_rejects_feed", "feed_id"),
+)
+
+# a reject whose record has changed or gone: by itself, so that a sync reads the open ones alone
+CLOSED_REJECTS = Table(
+    "closed_rejects",
+    catalog_metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    required("feed_id", Integer, ForeignKey("feeds.id")),
+    required("sync_id", Integer),
+    required("position", BigInteger),
+    Column("item_id", Text),
+    required("problems", Text),
+    required("opened_at", Utc),
+    required("closed_at", Utc),
+    Index("ix_closed_rejects_feed", "feed_id", "closed_at"),
 )
 
 # part of a feed's packed fingerprints (`feedd.fingerprints.Known`)

@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 from feedd import daemon, logs
+from feedd.cli.changes import show_change
 from feedd.cli.demo.shop import PRODUCTS, TICK_S, Shop, ShopServer
 from feedd.cli.options import Options
-from feedd.cli.reading import show_change
 from feedd.cli.show import plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text
 from feedd.model import Counts, SyncRecord
