@@ -4,21 +4,22 @@ Slicing finds the borders of the records with bounded memory and decodes nothing
 that are new. The law between the two: where the borders are certain, a broken record is a `Problem` of its own; where
 they are not, the whole body is a `FormatError`.
 
-To add a format: write a module with `slices`, a `decode` and a `salvage`, give it a line in `FORMATS` and a way to be
+To add a format: write a module with `slices`, `around`, a `decode` and a `salvage`, give it a line in `FORMATS` and a way to be
 told in `recognize`, pairs of files in `tests/data/formats/`, and its places in
 `places`, its name among the choices of `format` in
 `settings/feed_keys.py` and `docs/configuration.md`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from feedd.formats import json_document, json_lines, json_records, xml_document, xml_records
+from feedd.formats.around import Wanted
 from feedd.formats.recognize import recognize
 from feedd.model import Layout, Problem, Slices
 
-__all__ = ["FORMATS", "Format", "recognize"]
+__all__ = ["FORMATS", "Format", "Wanted", "recognize"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Format:
     what the HTTP header said. The raws are `bytes` or `msgspec.Raw` (a view that keeps its batch in memory: hash it
     as it is, take `bytes(raw)` to keep it), in UTF-8 unless the feed's own bytes are broken. They stay valid.
     `decode(slices, layout)` gives one dict or Problem for each raw; it takes any sub-batch, and never raises.
+    `around(stream, layout, charset, wanted)` gives what stands at each of some places outside the records. It never raises.
     `salvage(raw, context, layout)` gives what can be read of a raw that `decode` made a Problem of, or None.
     """
 
@@ -36,13 +38,24 @@ class Format:
     slices: Callable[[BinaryIO, Layout, str | None], Iterator[Slices]]
     decode: Callable[[Slices, Layout], list[dict[str, Any] | Problem]]
     salvage: Callable[[bytes, bytes, Layout], dict[str, Any] | None]
+    around: Callable[[BinaryIO, Layout, str | None, Sequence[Wanted]], list[list[Any]]]
 
 
 FORMATS: dict[str, Format] = {
     form.name: form
     for form in (
-        Format("json", json_document.slices, json_records.decode, json_records.salvage),
-        Format("jsonl", json_lines.slices, json_records.decode, json_records.salvage),
-        Format("xml", xml_document.slices, xml_records.decode, xml_records.salvage),
+        Format(
+            "json",
+            json_document.slices,
+            json_records.decode,
+            json_records.salvage,
+            json_document.around,
+        ),
+        Format(
+            "jsonl", json_lines.slices, json_records.decode, json_records.salvage, json_lines.around
+        ),
+        Format(
+            "xml", xml_document.slices, xml_records.decode, xml_records.salvage, xml_document.around
+        ),
     )
 }

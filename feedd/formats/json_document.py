@@ -11,12 +11,13 @@ objects that lies in no other array, and from then on it means the path that it 
 """
 
 import re
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 import msgspec
 
 from feedd.errors import FormatError
+from feedd.formats.around import MAX_BYTES, MAX_VALUES, Wanted
 from feedd.formats.buffer import Buffer
 from feedd.formats.json_syntax import STRING, syntax_error
 from feedd.formats.json_windows import Border
@@ -51,6 +52,20 @@ def slices(
     return opened(
         stream, layout, charset, window_bytes=window_bytes, piece_bytes=piece_bytes
     ).slices()
+
+
+def around(
+    stream: BinaryIO, layout: Layout, charset: str | None, wanted: Sequence[Wanted]
+) -> list[list[Any]]:
+    """For each of the wanted places, what stands there. Reads up to the first record, or the whole document if one of
+    them may be anywhere. A document that cannot be read to there gives nothing; `slices` says why.
+    """
+    try:
+        document = opened(stream, layout, charset)
+        value = document.skeleton(is_whole=any(each.anywhere for each in wanted))
+    except FormatError:
+        value = None
+    return [_at(value, each.names) for each in wanted]
 
 
 def opened(
@@ -143,6 +158,22 @@ class Document:
         if len(raw) > self._layout.max_record_bytes:
             raise self._record_too_large()
         yield Slices(1, [raw])
+
+    def skeleton(self, *, is_whole: bool) -> Any:
+        """The document with its records left out, up to the first of them or to the end; None if it is too large."""
+        for _ in self.slices():
+            if not is_whole:
+                break
+        closers = b"".join(b"}" if frame.is_object else b"]" for frame in reversed(self._open))
+        text = bytes(self._skeleton)
+        if closers or text.endswith(b"["):
+            text += b"]" + closers
+        if len(text) > MAX_BYTES or sum(map(text.count, (b",", b"[", b"{"))) > MAX_VALUES * 8:
+            return None
+        try:
+            return msgspec.json.decode(text)
+        except (ValueError, RecursionError):
+            return None
 
     # -- around the items
 
@@ -325,6 +356,12 @@ def _split(raws: list[bytes]) -> Iterator[list[bytes]]:
     """Batches of at most `BATCH_RECORDS`."""
     for start in range(0, len(raws), BATCH_RECORDS):
         yield raws[start : start + BATCH_RECORDS]
+
+
+def _at(value: Any, names: Sequence[str]) -> list[Any]:
+    for name in names:
+        value = value.get(name) if type(value) is dict else None
+    return [] if value is None else [value]
 
 
 def _key(token: bytes) -> str:

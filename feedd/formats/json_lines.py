@@ -4,10 +4,11 @@ A line is a record whatever is in it, so a broken line costs itself only, when i
 line without an end: if it does not parse, the body was cut.
 """
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 from feedd.errors import FormatError
+from feedd.formats.around import Wanted
 from feedd.formats.json_syntax import syntax_error
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
@@ -35,6 +36,13 @@ def slices(
                 raise _too_large(layout.max_record_bytes)
             yield Slices(position, batch)
             position += len(batch)
+
+
+def around(
+    _stream: BinaryIO, _layout: Layout, _charset: str | None, wanted: Sequence[Wanted]
+) -> list[list[Any]]:
+    """Nothing: there is nothing around the lines."""
+    return [[] for _ in wanted]
 
 
 def _lines(text: Text, most: int) -> Iterator[list[bytes]]:

@@ -8,14 +8,16 @@ Only borders are looked at here. An unknown entity, a control character or bytes
 so they are left to the decoding of the record that they are in.
 """
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 from feedd.errors import FormatError
+from feedd.formats.around import Wanted
 from feedd.formats.buffer import Buffer
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.formats.xml_outline import Outline
+from feedd.formats.xml_watch import Watch
 from feedd.formats.xml_windows import Pairing
 from feedd.model import Layout, Slices
 
@@ -36,6 +38,26 @@ def slices(
     Raises:
         FormatError: the document is not well-formed, or has no items where the layout looks for them.
     """
+    return _Document(_opened(stream, charset, piece_bytes), layout, window_bytes).slices()
+
+
+def around(
+    stream: BinaryIO, layout: Layout, charset: str | None, wanted: Sequence[Wanted]
+) -> list[list[Any]]:
+    """For each of the wanted places, what stands there, in order. Reads up to the first record, or the whole document
+    if one of them may be anywhere. A document that cannot be read to there gives what came before; `slices` says why.
+    """
+    watch = Watch(wanted)
+    try:
+        document = _Document(_opened(stream, charset, CHUNK_BYTES), layout, CHUNK_BYTES, watch)
+        document.pass_by(is_whole=any(each.anywhere for each in wanted))
+    except FormatError:
+        pass
+    return watch.values(layout)
+
+
+def _opened(stream: BinaryIO, charset: str | None, piece_bytes: int) -> Buffer:
+    """The text of a body from its first tag on."""
     text = Text(stream, charset, piece_bytes)
     refuse_other(text.head)
     refuse_page(text.head)
@@ -47,13 +69,15 @@ def slices(
         )
     buffer = Buffer(text)
     buffer.skip_space()
-    return _Document(buffer, layout, window_bytes).slices()
+    return buffer
 
 
 class _Document:
-    def __init__(self, buffer: Buffer, layout: Layout, window_bytes: int) -> None:
+    def __init__(
+        self, buffer: Buffer, layout: Layout, window_bytes: int, watch: Watch | None = None
+    ) -> None:
         self._buffer = buffer
-        self._outline = Outline(buffer, layout)
+        self._outline = Outline(buffer, layout, watch)
         self._window_bytes = min(window_bytes, layout.max_record_bytes)
         self._pairing: Pairing | None = None
         self._resume = 0  # where windows are tried again
@@ -70,6 +94,14 @@ class _Document:
         self._outline.close()
         yield from self._collect(0)
         yield from self._batches()
+
+    def pass_by(self, *, is_whole: bool) -> None:
+        """Go over the records without keeping them, up to the first one or to the end."""
+        while self._advance():
+            if self._outline.found and not is_whole:
+                return
+            self._outline.found.clear()
+        self._outline.close()
 
     def _advance(self) -> bool:
         """Go on by a window or a piece; false at the end of the text."""

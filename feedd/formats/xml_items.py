@@ -57,10 +57,10 @@ class ItemPaths:
         if self._guessed:
             return Role.ITEM if _same(self._guessed, path) else Role.AROUND
         for pattern in self._named if len(path) > 1 else ():
-            if _fits(pattern, path):
+            if fits(pattern, path):
                 self._named, self._guesses, self.chosen = [pattern], [], True
                 return Role.ITEM
-        if any(_fits(parent, path) for parent in self._parents):
+        if any(fits(parent, path) for parent in self._parents):
             self.parent_met = True
         fits_guess = any(
             len(guess) == len(path) > 1 and _leads(guess, path) for guess in self._guesses
@@ -80,7 +80,7 @@ class ItemPaths:
         )
 
 
-def _fits(pattern: Names, path: list[Names]) -> bool:
+def fits(pattern: Names, path: list[Names]) -> bool:
     """Whether a path is that of a pattern, from the root's name or from below it."""
     start = len(path) - len(pattern)
     return start in (0, 1) and _leads(pattern, path[start:])

@@ -3,11 +3,13 @@
 from xml.parsers import expat
 
 from feedd.errors import FormatError
+from feedd.formats.around import MAX_VALUE_BYTES
 from feedd.formats.buffer import Buffer
 from feedd.formats.paths import Seen
 from feedd.formats.text import CHUNK_BYTES, SPACE, excerpt
 from feedd.formats.xml_items import ItemPaths, Names, Role
 from feedd.formats.xml_markup import borders_only, declarations, end_of_tag, wrapper
+from feedd.formats.xml_watch import Watch
 from feedd.model import Layout
 
 _MAX_CONTEXT_BYTES = 64 * 1024
@@ -47,7 +49,7 @@ class Outline:
     them; `border` is where the last one ended; `item_name` how its tag is written.
     """
 
-    def __init__(self, buffer: Buffer, layout: Layout) -> None:
+    def __init__(self, buffer: Buffer, layout: Layout, watch: Watch | None = None) -> None:
         self.found: list[tuple[bytes, list[bytes]]] = []
         self.border = 0
         self.item_name = ""
@@ -60,6 +62,9 @@ class Outline:
         self._root_name = ""
         self._root_is_empty = False
         self._maybe: _Frame | None = None
+        self._watch = watch
+        self._watched: _Frame | None = None
+        self._watched_places: list[int] = []
         self._firsts: dict[tuple[str, ...], tuple[bytes, bytes]] = {}
         self._firsts_bytes = 0
         self._levels = 0  # levels open inside the item, itself included
@@ -112,11 +117,12 @@ class Outline:
     def mark(self) -> None:
         """Mark the start of what must stay in the buffer."""
         buffer = self._buffer
-        kept = [frame for frame in (self._maybe, *self._frames[:1]) if frame and frame.is_kept]
+        kept = [each for each in (self._maybe, self._watched) if each and each.is_kept]
+        kept += [root for root in self._frames[:1] if root.is_kept and not root.has_elements]
         if self._levels:
             buffer.mark = buffer.index_of(self._item_start)
-        elif kept and (kept[0] is self._maybe or not kept[0].has_elements):
-            buffer.mark = buffer.index_of(kept[0].start)
+        elif kept:
+            buffer.mark = buffer.index_of(min(each.start for each in kept))
         else:  # a tag that is not whole yet has the last `<`
             start = buffer.data.rfind(b"<", buffer.mark, buffer.at)
             buffer.mark = buffer.at if start < 0 else start
@@ -160,6 +166,8 @@ class Outline:
         for frame in (self._maybe, *self._frames[:1]):
             if frame and offset - frame.start > layout.max_record_bytes:
                 frame.is_kept = False
+        if self._watched and offset - self._watched.start > MAX_VALUE_BYTES:
+            self._watched = None
 
     # -- what expat says
 
@@ -202,10 +210,14 @@ class Outline:
                 "too_deep",
                 f"the document is nested more than {self._layout.max_depth} levels deep, near line {self._parser.CurrentLineNumber}",
             )
+        path = [frame.names for frame in frames]
+        if self._watch is not None and self._watched is None:
+            self._look_out(self._watch, path, start)
         if self._maybe is not None:
             return
-        role = self._paths.role([frame.names for frame in frames])
+        role = self._paths.role(path)
         if role is Role.ITEM:
+            self._watched = None  # what holds records is no value
             frames.pop()
             self._levels, self._item_start, self.item_name = 1, start, name
         elif role is Role.MAYBE:
@@ -223,6 +235,9 @@ class Outline:
             return
         frames = self._frames
         frame = frames.pop()
+        if frame is self._watched and self._watch is not None:
+            self._watched = None
+            self._watch.take(self._watched_places, wrapper(frame.scope), self._cut(frame.start))
         if not frames:
             self._root_is_empty = self._is_textless(frame)
         elif frame is self._maybe:
@@ -234,6 +249,19 @@ class Outline:
                 counts[name] = counts.get(name, 0) + 1
                 if counts[name] == 2:
                     self.seen.add(".".join(each.names[1] for each in (*frames, frame)))
+
+    def _look_out(self, watch: Watch, path: list[Names], start: int) -> None:
+        """Note an element that is wanted: its start tag now, the whole of it where it ends."""
+        places = watch.places(path, is_before=not self._paths.chosen)
+        tags = [place for place in places if watch.wanted[place].attributes]
+        if tags:
+            data, index = self._buffer.data, self._buffer.index_of(start)
+            tag = data[index : end_of_tag(data, index)]
+            alone = tag if tag.endswith(b"/>") else tag[:-1] + b"/>"
+            watch.take(tags, wrapper(self._frames[-1].scope), alone)
+        self._watched_places = [place for place in places if place not in tags]
+        if self._watched_places:
+            self._watched = self._frames[-1]
 
     def _weigh(self, frame: _Frame) -> None:
         """Take an element that may be an item for one, keep it until another one comes, or let it go."""
