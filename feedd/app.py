@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from feedd import __version__, state
 from feedd.bodies import Bodies
@@ -460,6 +461,7 @@ def reading_of(feed: FeedSettings) -> "ingest.Reading":
         format=feed.format,
         doctype=feed.doctype,
         max_removed=feed.max_removed,
+        base=None if isinstance(feed.url, Secret) else _base_of(feed.url),
     )
 
 
@@ -504,6 +506,17 @@ def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | Non
         now=now,
         failures=stored.failures,
     )
+
+
+def _base_of(url: str) -> str | None:
+    """What relative links in a body from that address build on: the address alone, without what gives access to it.
+
+    Not where a redirect leads, which is often a storage that the shop's pages are not on, and another one each time.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _shown_url(url: str | Secret) -> str:

@@ -19,9 +19,9 @@ from msgspec import Struct
 from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, FormatError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
-from feedd.formats import FORMATS, recognize
+from feedd.formats import FORMATS, Format, recognize
 from feedd.guess import PLAIN, guess_body
-from feedd.model import ErrorInfo, Guess, Progress, SyncRecord, SyncStatus
+from feedd.model import ErrorInfo, Guess, Layout, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_source
 from feedd.reconcile import Outcome, Reconciler
 from feedd.removals import guard_removals
@@ -41,7 +41,10 @@ OnProgress = Callable[[Progress], None]
 
 
 class Reading(Struct, frozen=True, kw_only=True):
-    """How the bodies of one feed are read: what its configuration says beyond where to fetch it."""
+    """How the bodies of one feed are read: what its configuration says beyond where to fetch it.
+
+    `base` is the address that relative links build on, unless the body names another.
+    """
 
     schema: str | None = None
     base_dir: str | None = None
@@ -51,6 +54,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     format: str | None = None
     doctype: bool = False
     max_removed: float = 0.3
+    base: str | None = None
 
 
 class Feed(Struct, frozen=True, kw_only=True):
@@ -147,9 +151,24 @@ def _schema_error(error: Exception) -> FeedError:
     return FeedError("schema", str(error), hint="`feedd check` says more.")
 
 
+def plan_in_document(
+    plan: Plan,
+    form: Format,
+    stream: BinaryIO,
+    layout: Layout,
+    charset: str | None,
+    *,
+    base: str | None,
+) -> Plan:
+    """The plan for the records of one body, with what stands around them. Reads the stream from where it is."""
+    wanted = plan.wanted
+    return plan.within(form.around(stream, layout, charset, wanted) if wanted else [], base=base)
+
+
 def config_digest(plan: Plan, reading: Reading) -> bytes:
     """What stands for everything that decides how a body is read, by a settled reading."""
-    return plan.digest + msgspec.json.encode([reading.format, reading.doctype])
+    base = reading.base if plan.reads_links else None
+    return plan.digest + msgspec.json.encode([reading.format, reading.doctype, base])
 
 
 def digest_of(reading: Reading, guess: Guess | None) -> bytes:
@@ -315,12 +334,14 @@ def _read(
     digest = config_digest(plan, reading)
     layout = msgspec.structs.replace(plan.layout, doctype=reading.doctype)
     form = FORMATS[name]
+    plan = plan_in_document(plan, form, stream, layout, _origin(job).charset, base=reading.base)
+    stream.seek(0)
     with open_stage(catalog, job.lease.feed_id) as stage:
         known = stage.known()
         next_item, next_reject = stage.numbering()
         reconciler = Reconciler(
             known=known,
-            config_digest=digest + name.encode(),
+            config_digest=digest + name.encode() + plan.seed,
             decode=lambda slices: form.decode(slices, layout),
             salvage=lambda raw, context: form.salvage(raw, context, layout),
             normalize=plan.normalize,

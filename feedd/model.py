@@ -75,6 +75,18 @@ class Guess(Struct, frozen=True, kw_only=True):
     basis: str = ""
 
 
+class Wanted(Struct, frozen=True):
+    """A place around the records of a document that somebody wants to read: the names that lead to it from the root.
+
+    `attributes`: of an XML element only the start tag is wanted, so that it may hold records. `anywhere`: also behind
+    the first record, which means reading the whole document for it.
+    """
+
+    names: tuple[str, ...]
+    attributes: bool = False
+    anywhere: bool = False
+
+
 class Slices(Struct, frozen=True):
     """Some consecutive raw records of one document: `raws[i]` is the record at `position + i` (the first is 1).
 

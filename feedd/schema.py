@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from feedd.coerce import COERCIONS
 from feedd.errors import FeeddError
+from feedd.normalize.around import read_places
 from feedd.normalize.mapping import (
     FIELD_WORDS,
     MOST_MINOR_UNITS,
@@ -96,6 +97,14 @@ def load_schema(name_or_path: str, *, base_dir: Path | None) -> Schema:
         ) from error
     known = [field.name for field in fields.fields]
     named = [("x-recommended", name) for name in fields.recommended]
+    tables = {name for name, _ in fields.places.tables}
+    for field in fields.fields:
+        if field.lookup and field.lookup not in tables:
+            raise SchemaError(
+                where,
+                f"x-lookup names {field.lookup!r}, which is no table of x-document",
+                _did_you_mean(field.lookup, sorted(tables)),
+            )
     named += [("x-reduces", field.reduces) for field in fields.fields if field.reduces]
     for word, name in named:
         if name not in known:
@@ -258,6 +267,20 @@ def _wrong_minor_units(value: Any) -> str:
     return ""
 
 
+def _wrong_name(value: Any) -> str:
+    return "" if isinstance(value, str) else "Write one name."
+
+
+def _wrong_document(value: Any) -> str:
+    try:
+        if isinstance(value, dict):
+            read_places(value)
+            return ""
+    except ValueError:
+        pass
+    return 'Write names with paths, such as {"base": ["shop.url"]}, or with tables: {"rows": …, "id": …, "name": …, "parent": …}.'
+
+
 def _wrong_only(value: Any) -> str:
     try:
         if isinstance(value, dict) and not any(map(_wrong_names, value.values())):
@@ -270,14 +293,16 @@ def _wrong_only(value: Any) -> str:
 _ONLY_HINT = 'Write paths with the texts that may stand there, such as {"@type": ["Product"]}.'
 _WRONG: dict[str, Callable[[Any], str]] = {
     "x-coerce": _wrong_coercion,
+    "x-document": _wrong_document,
     "x-gather": lambda value: "" if type(value) is bool else "Write true or false.",
     "x-items": _wrong_items,
+    "x-lookup": _wrong_name,
     "x-marks": _wrong_marks,
     "x-minor-units": _wrong_minor_units,
     "x-namespaces": _wrong_namespaces,
     "x-only": _wrong_only,
     "x-recommended": _wrong_names,
-    "x-reduces": lambda value: "" if isinstance(value, str) else "Write the name of a property.",
+    "x-reduces": _wrong_name,
     "x-source": _wrong_source,
     "x-unwrap": _wrong_names,
 }

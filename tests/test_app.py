@@ -219,3 +219,33 @@ def test_a_changed_configuration_reads_an_unchanged_body_again(
     assert "If-None-Match" not in server.requests[-1][1]
     assert app.find_item("a").fields["price"] == 5
     app.close()
+
+
+def test_relative_links_build_on_the_address_of_the_feed_and_follow_it(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    body = json.dumps([{"id": "a", "title": "Mug", "link": "p/mug"}]).encode()
+    server.bodies["/old/feed"] = server.bodies["/new/feed"] = body
+    (tmp_path / "state").mkdir()
+
+    def settings(path: str, *, secret: bool = False) -> Settings:
+        url = server.url(path) + "?token=canary"
+        feed = FeedSettings(
+            name="shop",
+            url=Secret(url, "env SHOP_URL") if secret else url,
+            every_s=60.0,
+            allow_private=("127.0.0.0/8",),
+        )
+        return Settings(state_dir=tmp_path / "state", socket=tmp_path / "s", feeds={"shop": feed})
+
+    app = App(settings("/old/feed"))
+    for path in ("/old", "/new"):  # the body is the same
+        app.reload(settings(f"{path}/feed"))
+        assert app.sync("shop", trigger="resync").status == "applied"
+        assert app.find_item("a").fields["link"] == server.url(f"{path}/p/mug")
+    app.reload(settings("/new/feed", secret=True))
+    app.sync("shop", trigger="resync")
+    found = app.find_item("a")
+    assert found.fields["link"] == "p/mug"
+    assert [warning.rule for warning in found.warnings] == ["relative_link"]
+    app.close()

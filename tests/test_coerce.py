@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedd.coerce import COERCIONS, MANY, Noted, Refused, excerpt
+from feedd.coerce.links import url, urls
 
 INFINITY = float("inf")
 DEEP: Any = []
@@ -524,3 +525,30 @@ def test_a_hostile_text_takes_no_long_time(text: str) -> None:
     for coerce in COERCIONS.values():
         value = plain(coerce(text))
         assert value is None or isinstance(value, Refused) or plain(coerce(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "base", "link"),
+    [
+        ("a b.html", "https://shop.example/feeds/f.xml", "https://shop.example/feeds/a%20b.html"),
+        ("/i/1.jpg", "https://shop.example/feeds/f.xml", "https://shop.example/i/1.jpg"),
+        ("../x?y=1&amp;z=2", "https://shop.example/a/b/", "https://shop.example/a/x?y=1&z=2"),
+        ("?id=5", "https://shop.example/a/b", "https://shop.example/a/b?id=5"),
+        ("//cdn.example/a", "http://shop.example/", "https://cdn.example/a"),
+        ("https://a.example/x", "http://shop.example/", "https://a.example/x"),
+        ({"@href": "p/1"}, "https://shop.example", "https://shop.example/p/1"),
+    ],
+)
+def test_a_relative_link_builds_on_the_base(raw: Any, base: str, link: str) -> None:
+    assert url(raw, base) == link
+    assert urls([raw], base) == [link]
+
+
+@pytest.mark.parametrize(
+    ("raw", "base"), [("www.shop.example/a", "https://a.example"), ("a", "http://[x"), ("a", None)]
+)
+def test_a_link_that_cannot_be_resolved_stays_with_a_note(raw: str, base: str | None) -> None:
+    result = url(raw, base)
+    assert isinstance(result, Noted)
+    assert result.value == raw
+    assert [note.rule for note in result.notes] == ["relative_link"]

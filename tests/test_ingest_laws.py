@@ -121,6 +121,80 @@ def test_a_sync_equals_the_same_sync_without_fingerprints_in_one_batch(
     slow.close()
 
 
+OFFERS = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from(["1", "2", "9"]), st.sampled_from(["p", "https://a.example/p"])),
+    max_size=5,
+)  # fmt: skip
+ROWS_OF_TREES = st.lists(
+    st.tuples(st.sampled_from("123"), st.sampled_from(["Shoes", "Boots"]), st.sampled_from("0123")), max_size=4
+)  # fmt: skip
+DOCUMENTS = st.lists(
+    st.tuples(OFFERS, ROWS_OF_TREES, st.booleans(), st.sampled_from(["", "https://a.example", "https://b.example"])),
+    min_size=1,
+    max_size=5,
+)  # fmt: skip
+
+
+def yml_of(offers: Any, rows: Any, *, tree_first: bool, url: str) -> bytes:
+    """A document with a category tree, before its offers or behind them."""
+    tree = "".join(f'<category id="{i}" parentId="{p}">{name}</category>' for i, name, p in rows)
+    records = "".join(
+        f'<offer id="{i}"><name>Mug</name><categoryId>{c}</categoryId><url>{link}</url></offer>'
+        for i, c, link in offers
+    )
+    parts = [f"<categories>{tree}</categories>", f"<offers>{records}</offers>"]
+    inner = "".join(parts if tree_first else parts[::-1])
+    return f"<yml_catalog><shop><url>{url}</url>{inner}</shop></yml_catalog>".encode()
+
+
+@FEW
+@given(documents=DOCUMENTS)
+def test_a_change_around_the_records_changes_what_it_would_without_fingerprints(
+    folder: Path, documents: list[Any]
+) -> None:
+    quick, slow = fresh(folder), fresh(folder)
+    reading = ingest.Reading(schema="yandex-yml")
+    for offers, rows, tree_first, url in documents:
+        body = yml_of(offers, rows, tree_first=tree_first, url=url)
+        forget_fingerprints(slow, "shop")
+        one = take_in(quick, folder, body, reading=reading)
+        other = take_in(slow, folder, body, reading=reading)
+        assert one.counts == other.counts
+        assert live(quick) == live(slow)
+        assert stream(quick) == stream(slow)
+    quick.close()
+    slow.close()
+
+
+def test_records_are_met_unchanged_when_nothing_around_them_matters(folder: Path) -> None:
+    catalog = fresh(folder)
+    reading = ingest.Reading(schema="yandex-yml")
+    offers, rows = [("a", "1", "p")], [("1", "Shoes", "0")]
+    first = yml_of(offers, rows, tree_first=True, url="https://a.example")
+    renamed = yml_of(offers, [("1", "Boots", "0")], tree_first=False, url="https://a.example")
+    take_in(catalog, folder, first, reading=reading)
+    assert live(catalog)["a"]["categories"] == ["Shoes"]
+    assert live(catalog)["a"]["link"] == "https://a.example/p"
+    dated = first.replace(b"<yml_catalog>", b'<yml_catalog date="2026-03-31">')
+    decoded: list[int] = []
+    form = FORMATS["xml"]
+
+    def decode(slices: Slices, layout: Any) -> Any:
+        decoded.append(len(slices.raws))
+        return form.decode(slices, layout)
+
+    FORMATS["xml"] = dataclasses.replace(form, decode=decode)
+    try:
+        take_in(catalog, folder, dated, reading=reading)
+        assert sum(decoded) == 0
+        take_in(catalog, folder, renamed, reading=reading)
+        assert sum(decoded) == 1
+    finally:
+        FORMATS["xml"] = form
+    assert live(catalog)["a"]["categories"] == ["Boots"]
+    catalog.close()
+
+
 @FEW
 @given(bodies=BODIES)
 def test_a_sync_does_what_a_plain_model_does(folder: Path, bodies: list[list[str]]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing
 
@@ -11,6 +11,9 @@ _BREAKS = re.compile("[\x00-\x1f\x7f]")
 _AMPERSAND = re.compile("&(?:amp;)+")
 _UNSAFE = re.compile(r'[\s"<>\ud800-\udfff]')
 # A run of separators is only tried from its start, or a long one would cost its square.
+_WITHOUT_SCHEME = re.compile(
+    r"www\.", re.IGNORECASE
+)  # a whole address without its https://, not a path
 _NEXT_LINK = re.compile(r"(?<![\s,;|])[\s,;|]++(?=https?://)")
 _LINK_KEYS = ("#text", "@href", "href", "@url", "url", "@src", "src", "contentUrl")
 
@@ -28,10 +31,11 @@ _RELATIVE = Note(
 )
 
 
-def url(value: Any) -> Any:
+def url(value: Any, base: str | None = None) -> Any:
     """A web address, kept as it is written apart from spaces, quotes and angle brackets, which are percent-encoded.
 
-    A relative address is kept with a note; `//cdn.example/a` becomes https; other schemes are refused.
+    A relative address is resolved against the base (RFC 3986, 5.2), and kept with a note if there is none;
+    `//cdn.example/a` becomes https; other schemes are refused.
     """
     found = value if type(value) is str else _inside(value)
     if found is None:
@@ -46,17 +50,17 @@ def url(value: Any) -> Any:
             return found if found[8] not in "/?#" else _NO_HOST
     else:
         found = _AMPERSAND.sub("&", _BREAKS.sub("", found)).strip()
-    return _checked(_UNSAFE.sub(_encoded, found)) if found else None
+    return _checked(_UNSAFE.sub(_encoded, found), base) if found else None
 
 
-def urls(value: Any) -> Any:
+def urls(value: Any, base: str | None = None) -> Any:
     """A list of web addresses; a text with several is split only before http:// or https://."""
     values = value if type(value) is list else [value]
     found: list[str] = []
     notes: list[Note] = []
     for index, given in enumerate(values):
         for each in _NEXT_LINK.split(given.strip()) if type(given) is str else [given]:
-            result = None if each is None else url(each)
+            result = None if each is None else url(each, base)
             if type(result) is Refused:
                 notes.append(Note(result.rule, result.hint, index, each))
             elif type(result) is Noted:
@@ -66,6 +70,14 @@ def urls(value: Any) -> Any:
                 found.append(result)
     distinct = list(dict.fromkeys(found)) or None
     return Noted(distinct, tuple(notes)) if notes else distinct
+
+
+def _resolved(base: str, found: str) -> str | None:
+    try:
+        resolved = urljoin(base, found)
+    except ValueError:
+        return None
+    return resolved if resolved.startswith(("https://", "http://")) else None
 
 
 def _inside(value: Any) -> str | None:
@@ -81,14 +93,13 @@ def _encoded(match: re.Match[str]) -> str:
     return quote(match[0], safe="", errors="replace")
 
 
-def _checked(found: str) -> Any:
+def _checked(found: str, base: str | None) -> Any:
     scheme = _SCHEME.match(found)
     if scheme is None:
-        return (
-            "https:" + found
-            if found.startswith("//") and found[2:3].isalnum()
-            else Noted(found, (_RELATIVE,))
-        )
+        if found.startswith("//") and found[2:3].isalnum():
+            return "https:" + found
+        resolved = None if base is None or _WITHOUT_SCHEME.match(found) else _resolved(base, found)
+        return Noted(found, (_RELATIVE,)) if resolved is None else resolved
     if scheme[0].lower() not in ("http:", "https:"):
         return _SCHEME_REFUSED
     rest = found[scheme.end() :]

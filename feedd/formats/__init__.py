@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from feedd.formats import json_document, json_lines, json_records, xml_document, xml_records
-from feedd.formats.around import Wanted
 from feedd.formats.recognize import recognize
-from feedd.model import Layout, Problem, Slices
+from feedd.model import Layout, Problem, Slices, Wanted
 
-__all__ = ["FORMATS", "Format", "Wanted", "recognize"]
+__all__ = ["FORMATS", "Format", "recognize"]
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from typing import Any, BinaryIO
 import msgspec
 
 from feedd.errors import FormatError
-from feedd.formats.around import MAX_BYTES, MAX_VALUES, Wanted
 from feedd.formats.buffer import Buffer
 from feedd.formats.json_syntax import STRING, syntax_error
 from feedd.formats.json_windows import Border
+from feedd.formats.limits import MAX_BYTES, MAX_VALUES
 from feedd.formats.paths import ANY, WHOLE, Seen, matches, parse
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
-from feedd.model import Layout, Slices
+from feedd.model import Layout, Slices, Wanted
 
 BATCH_RECORDS = 1024
 _MOST_SKIPPED_WINDOWS = 32

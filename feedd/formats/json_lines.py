@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from feedd.errors import FormatError
-from feedd.formats.around import Wanted
 from feedd.formats.json_syntax import syntax_error
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
-from feedd.model import Layout, Slices
+from feedd.model import Layout, Slices, Wanted
 
 BATCH_RECORDS = 1024
 

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from feedd.errors import FormatError
-from feedd.formats.around import Wanted
 from feedd.formats.buffer import Buffer
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.formats.xml_outline import Outline
 from feedd.formats.xml_watch import Watch
 from feedd.formats.xml_windows import Pairing
-from feedd.model import Layout, Slices
+from feedd.model import Layout, Slices, Wanted
 
 BATCH_RECORDS = 1024
 _MOST_SKIPPED_WINDOWS = 32

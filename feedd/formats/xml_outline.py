@@ -3,8 +3,8 @@
 from xml.parsers import expat
 
 from feedd.errors import FormatError
-from feedd.formats.around import MAX_VALUE_BYTES
 from feedd.formats.buffer import Buffer
+from feedd.formats.limits import MAX_VALUE_BYTES
 from feedd.formats.paths import Seen
 from feedd.formats.text import CHUNK_BYTES, SPACE, excerpt
 from feedd.formats.xml_items import ItemPaths, Names, Role

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from feedd.formats.around import MAX_BYTES, MAX_VALUE_BYTES, MAX_VALUES, Wanted
+from feedd.formats.limits import MAX_BYTES, MAX_VALUE_BYTES, MAX_VALUES
 from feedd.formats.xml_items import Names, fits
 from feedd.formats.xml_records import decode
-from feedd.model import Layout, Problem, Slices
+from feedd.model import Layout, Problem, Slices, Wanted
 
 
 class Watch:

@@ -31,6 +31,7 @@ class Step(NamedTuple):
     keys: frozenset[str]
     gathers: bool
     minor_units: int | Path
+    lookup: str | None
 
     @property
     def places(self) -> str:

@@ -8,15 +8,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from feedd.normalize.around import Places, read_places
 from feedd.normalize.paths import Path, Template, parse_path, parse_source
 
 Source = tuple[str, Path]
 Document = dict[str, Any]
 
 SCHEMA_WORDS = frozenset(
-    {"x-items", "x-marks", "x-namespaces", "x-only", "x-recommended", "x-unwrap"}
+    {"x-document", "x-items", "x-marks", "x-namespaces", "x-only", "x-recommended", "x-unwrap"}
 )
-FIELD_WORDS = frozenset({"x-coerce", "x-gather", "x-minor-units", "x-reduces", "x-source"})
+FIELD_WORDS = frozenset(
+    {"x-coerce", "x-gather", "x-lookup", "x-minor-units", "x-reduces", "x-source"}
+)
 
 MOST_MINOR_UNITS = 6
 
@@ -39,7 +42,8 @@ class Field(NamedTuple):
     """One field of an item: its sources, best first, each the record's key and the steps below it, or a template.
 
     `gathers`: the values of all sources make one list. `reduces` names the field that this amount may be a reduction
-    of. `minor_units` says how many decimals an amount is written without, or where that stands.
+    of. `minor_units` says how many decimals an amount is written without, or where that stands. `lookup`: what the
+    sources give are ids in a table of that name, outside the records.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Field(NamedTuple):
     gathers: bool = False
     reduces: str | None = None
     minor_units: int | Path = 0
+    lookup: str | None = None
 
 
 class Fields(NamedTuple):
@@ -60,6 +65,7 @@ class Fields(NamedTuple):
     unwraps: tuple[str, ...] = ()
     only: tuple[tuple[Path, frozenset[str]], ...] = ()
     marks: tuple[Path, ...] = ()
+    places: Places = Places()
 
 
 def read_fields(document: Document, overrides: Mapping[str, Path | Template]) -> Fields:
@@ -70,9 +76,11 @@ def read_fields(document: Document, overrides: Mapping[str, Path | Template]) ->
     """
     layers = list(_layers(document, document, document, ()))
     properties: dict[str, Document] = {"id": {}, "title": {}}
-    words: Document = {}
+    words: Document = {"x-document": {}}
     for layer, home in layers:
+        outside = {**words.get("x-document", {}), **layer.get("x-document", {})}
         words |= {word: layer[word] for word in SCHEMA_WORDS if word in layer}
+        words["x-document"] = outside
         for name, prop in layer.get("properties", {}).items():
             expanded = _expanded(prop, home, document)
             properties[name] = properties.get(name, {}) | expanded
@@ -93,6 +101,7 @@ def read_fields(document: Document, overrides: Mapping[str, Path | Template]) ->
             for path, values in words.get("x-only", {}).items()
         ),
         tuple(parse_path(mark) for mark in words.get("x-marks", ())),
+        read_places(words["x-document"]),
     )
 
 
@@ -156,6 +165,7 @@ def _field(name: str, prop: Document, override: Path | Template | None) -> Field
         gathers=prop.get("x-gather", False),
         reduces=prop.get("x-reduces"),
         minor_units=minor_units_of(prop.get("x-minor-units", 0)),
+        lookup=prop.get("x-lookup"),
     )
 
 

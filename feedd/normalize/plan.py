@@ -6,17 +6,21 @@ own names, and let the schema judge. A plan never raises for any value that JSON
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 from jsonschema_rs import Draft202012Validator
 
-from feedd.coerce import COERCIONS, MANY, Note, Noted, Refused, excerpt
+from feedd.coerce import COERCIONS, MANY, Coercion, Note, Noted, Refused, excerpt
+from feedd.coerce.links import url, urls
 from feedd.coerce.numerals import integer
 from feedd.coerce.outcome import scalar_text
 from feedd.coerce.text import clean
 from feedd.model import Item, Layout, Problem, Reject
+from feedd.normalize.around import Tree, keys_of, read_around, seed_of, site_of
 from feedd.normalize.draft import (
     Draft,
     Step,
@@ -28,7 +32,7 @@ from feedd.normalize.draft import (
 )
 from feedd.normalize.mapping import MOST_MINOR_UNITS, Field, Fields, read_fields
 from feedd.normalize.names import Names, kept_apart
-from feedd.normalize.paths import Path, Template, filled, parse_source, reach
+from feedd.normalize.paths import SITE, Path, Template, filled, parse_source, reach
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
@@ -38,7 +42,6 @@ _BLANK_TYPES = frozenset({str, dict, list, type(None)})
 _IDENTITY = ("id", "title")
 
 _keep = COERCIONS["any"]
-_read_links = COERCIONS["urls"]
 
 
 def compile_plan(
@@ -75,9 +78,10 @@ def compile_plan(
 
 
 class Plan:
-    """How the records of one feed become items. `digest` stands for all that decides it.
+    """How the records of one feed become items. `digest` stands for all that decides it but the document they are in.
 
     `fields` are the names of the fields that the schema fills, `marks` the paths that tell its dialect from others.
+    `wanted` are the places around the records that matter, and `seed` stands for what was found there.
     """
 
     def __init__(
@@ -92,15 +96,22 @@ class Plan:
         self.digest = digest
         self.fields = tuple(field.name for field in mapping.fields)
         self.marks = mapping.marks
+        self.seed = b""
         self._validator = validator
         self._default_currency = default_currency
         self._names = Names(frozenset(mapping.namespaces))
         self._by_name = {field.name: _step(field) for field in mapping.fields}
-        self._steps = tuple(step for step in self._by_name.values() if step.plain)
-        self._composed = tuple(step for step in self._by_name.values() if not step.plain)
+        self._sort_steps()
+        self._read_links: Coercion = COERCIONS["urls"]
+        self._site: str | None = None
+        self._tables: dict[str, Tree] = {}
+        self._places = mapping.places
+        self.wanted = mapping.places.wanted
+        self.reads_links = any(field.coercion in ("url", "urls") for field in mapping.fields)
         self._unwraps = mapping.unwraps
         self._only = mapping.only
         self._reduced = tuple((f.name, f.reduces) for f in mapping.fields if f.reduces)
+        self._coercions = {field.name: field.coercion for field in mapping.fields}
         self._prices = tuple(f.name for f in mapping.fields if f.coercion == "price")
         self._gallery = {"image_link", "additional_image_links"} <= self._by_name.keys()
         self._alternatives: dict[str, list[str]] = {}
@@ -113,6 +124,31 @@ class Plan:
             for name in mapping.recommended
             if name in self._by_name
         )
+
+    def within(self, found: Sequence[list[Any]], *, base: str | None = None) -> "Plan":
+        """This plan for the records of one document: with what stands at the `wanted` places around them.
+
+        `base` is the address that the document came from, on which relative links build if it names no other.
+        """
+        around = read_around(self._places, found, base)
+        plan = copy(self)
+        plan.seed = seed_of(around)
+        plan._tables = {name: Tree(rows) for name, rows in around.tables}
+        plan._default_currency = self._default_currency or around.currency
+        if around.base is not None:
+            plan._site = site_of(around.base)
+            plan._read_links = partial(urls, base=around.base)
+            links = {"url": partial(url, base=around.base), "urls": plan._read_links}
+            plan._by_name = {
+                name: step._replace(coerce=links.get(self._coercions[name], step.coerce))
+                for name, step in self._by_name.items()
+            }
+            plan._sort_steps()
+        return plan
+
+    def _sort_steps(self) -> None:
+        self._steps = tuple(step for step in self._by_name.values() if step.plain)
+        self._composed = tuple(step for step in self._by_name.values() if not step.plain)
 
     def normalize(self, position: int, record: dict[str, Any]) -> Item | Reject:
         """The item that a record is, with what could not be used as warnings; or why it is none."""
@@ -156,12 +192,14 @@ class Plan:
         keys: list[str] = []
         for source in step.sources:
             if isinstance(source, Template):
-                key, raw = "", filled(source, lambda path: reach(draft.record, path))
+                key, raw = "", filled(source, lambda path: self._part(draft.record, path))
             else:
                 key, raw = (
                     "" if source[1] else source[0],
                     reach(draft.record, (source[0], *source[1])),
                 )
+            if step.lookup and raw is not None:
+                raw = self._looked_up(draft, step, step.lookup, raw)
             if raw is None or (not raw and type(raw) in _BLANK_TYPES):
                 continue
             if step.minor_units:
@@ -173,6 +211,24 @@ class Plan:
                 return
         if gathered and self._filled(draft, step, "", gathered):
             draft.spent.update(keys)
+
+    def _part(self, record: dict[str, Any], path: Path) -> Any:
+        return self._site if path == (SITE,) else reach(record, path)
+
+    def _looked_up(self, draft: Draft, step: Step, table: str, raw: Any) -> list[str]:
+        """The names that a table has for the ids that stand in a record; none where no document was read for it."""
+        tree = self._tables.get(table)
+        keys = keys_of(raw) if tree else []
+        names = [tree.path(key) for key in keys] if tree else []
+        unknown = [key for key, name in zip(keys, names, strict=True) if name is None]
+        if unknown:
+            hint = f"The feed's {table} do not name this one; list it there."
+            draft.warnings.append(
+                Problem(
+                    pointer=step.pointer, rule="unknown_id", value=excerpt(unknown[0]), hint=hint
+                )
+            )
+        return [name for name in names if name is not None]
 
     def _filled(self, draft: Draft, step: Step, key: str, raw: Any) -> bool:
         """Whether a raw value gave the field its value. `key` is what was used up with it, if anything."""
@@ -210,7 +266,7 @@ class Plan:
     def _first_usable(self, draft: Draft, step: Step, values: list[Any]) -> Any:
         """One value of several: the first that can be used. Further images go to the gallery, others are counted."""
         if step.name == "image_link" and self._gallery:
-            links = _read_links(values)
+            links = self._read_links(values)
             notes: tuple[Note, ...] = ()
             if type(links) is Noted:
                 links, notes = links.value, links.notes
@@ -328,7 +384,9 @@ def _of_another_kind(path: Path, kind: Any) -> Problem:
 
 def _step(field: Field) -> Step:
     paths = tuple(each for each in field.sources if not isinstance(each, Template))
-    as_it_stands = not (field.gathers or field.minor_units or len(paths) < len(field.sources))
+    as_it_stands = not (
+        field.gathers or field.minor_units or field.lookup or len(paths) < len(field.sources)
+    )
     return Step(
         field.name,
         pointer(field.name),
@@ -339,6 +397,7 @@ def _step(field: Field) -> Step:
         frozenset(key for key, rest in paths if not rest),
         field.gathers,
         field.minor_units,
+        field.lookup,
     )
 
 
