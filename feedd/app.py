@@ -33,6 +33,7 @@ from feedd.redaction import redact_url
 from feedd.schedule import next_due
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
 from feedd.store import keys, read, retention
+from feedd.store.damage import refuse_damage
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import (
     FeedState,
@@ -439,6 +440,13 @@ def is_current(settings: Settings) -> bool:
     finally:
         for database in databases:
             database.close()
+
+
+def refuse_damaged(settings: Settings) -> None:
+    """Look at SQLite files before they are used; for the holder of the state directory's lock. Raises StoreError."""
+    if settings.database is None:
+        for name in ("catalog", "people"):
+            refuse_damage(settings.state_dir / f"{name}.db")
 
 
 def place_of(settings: Settings) -> "ingest.Place":

@@ -18,8 +18,8 @@ from typing import Self
 
 import msgspec
 
-from feedd import logs, state
-from feedd.app import App, is_current, place_of
+from feedd import logs, state, swap
+from feedd.app import App, is_current, place_of, refuse_damaged
 from feedd.dispatch import Dispatcher, Ticket
 from feedd.errors import (
     ConfigError,
@@ -72,6 +72,8 @@ def run(
     state.prepare(settings.state_dir)
     lock = StateLock(settings.state_dir, "run")
     try:
+        swap.finish(settings.state_dir)
+        refuse_damaged(settings)
         with _Signals() as signals:  # from here on none kills feedd halfway
             if not is_current(settings):
                 notifier.extend(UPGRADE_WITHIN_S, "Making or upgrading the databases")

@@ -52,6 +52,7 @@ CODES = frozenset(
         "internal",
         "interrupted",
         "lease_lost",
+        "no_body",
         "no_items_found",
         "not_modified_unasked",
         "not_well_formed",

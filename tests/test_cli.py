@@ -508,6 +508,8 @@ def test_help_names_every_command_and_the_documentation_describes_it() -> None:
         "item",
         "rejects",
         "key",
+        "backup",
+        "restore",
     } == set(commands)
     for command in (*commands, "key create", "key list", "key revoke"):
         assert f"feedd {command}" in documented

@@ -68,6 +68,16 @@ COMMANDS = (
     Command("item", "reading:item", "One item as it is stored."),
     Command("rejects", "reading:rejects", "Records that could not become items, and why."),
     Command(
+        "backup",
+        "backups:backup",
+        "Write both databases, as they are at one moment, to one file; the daemon may run.",
+    ),
+    Command(
+        "restore",
+        "backups:restore",
+        "Put a backup in the place of the databases that are there; these are kept aside. No daemon may run.",
+    ),
+    Command(
         "key create",
         "keys:create",
         "Make an API key. A private one is shown this once, and stored as a hash.",

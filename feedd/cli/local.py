@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from feedd import state
-from feedd.app import App, is_current
+from feedd import state, swap
+from feedd.app import App, is_current, refuse_damaged
 from feedd.cli.backend import Followed, Resync
 from feedd.cli.options import Wanted
 from feedd.errors import NotFound, Unavailable, UsageError
 from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
 from feedd.settings import Settings
+from feedd.store.database import Database
 
 if TYPE_CHECKING:
     from feedd.dispatch import Dispatcher, Ticket
@@ -39,9 +40,12 @@ def open_local(settings: Settings, *, to_sync: bool) -> "Local":
         )
     state.prepare(settings.state_dir)
     lock = None
-    if to_sync or not is_current(settings):
+    if to_sync or swap.is_pending(settings.state_dir) or not is_current(settings):
         lock = state.StateLock(settings.state_dir, "resync" if to_sync else "upgrade")
     try:
+        if lock is not None:
+            swap.finish(settings.state_dir)
+            refuse_damaged(settings)
         app = App(settings)
         if to_sync:
             app.recover()
@@ -99,6 +103,11 @@ class Local:
         from feedd.dispatch import Dispatcher
 
         return Dispatcher(self._app)
+
+    @property
+    def databases(self) -> tuple[Database, Database]:
+        """The catalog and the people."""
+        return self._app.catalog, self._app.people
 
     def close(self) -> None:
         """Stop what is running, and let go of the state directory."""

@@ -6,6 +6,7 @@ the start (`BEGIN IMMEDIATE`): a transaction that reads first and writes later c
 
 import contextlib
 import re
+import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
-    OperationalError,
     PendingRollbackError,
     ProgrammingError,
     SQLAlchemyError,
@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from feedd.errors import StoreError
+from feedd.store.damage import WHAT_TO_DO, refuse_lone_log
 
 SQLITE_BUSY_MS = 60_000
 _SQLITE_PRAGMAS = (
@@ -55,6 +56,8 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 yield connection
+        except sqlite3.DatabaseError as error:  # while the connection was prepared
+            raise StoreError(f"the {self.name} database: {_explained(str(error))}") from error
         except (IntegrityError, ProgrammingError, DataError):
             raise  # a bug of ours, or the caller's to handle
         except DBAPIError as error:
@@ -111,6 +114,7 @@ def open_database(name: str, *, state_dir: Path, url: str | None) -> Database:
 
 
 def _sqlite(path: Path) -> Engine:
+    refuse_lone_log(path)
     engine = create_engine(
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",
@@ -199,6 +203,13 @@ def among_value(connection: Connection, values: Sequence[Any]) -> Any:
 
 def _reason(error: DBAPIError) -> str:
     text = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
-    if isinstance(error, OperationalError) and "database or disk is full" in text:
+    return _explained(text)
+
+
+def _explained(text: str) -> str:
+    """What a driver says, with what to do."""
+    if "database or disk is full" in text:
         return f"{text}; make room on the disk, nothing was lost"
+    if "malformed" in text or "not a database" in text:
+        return f"{text}; {WHAT_TO_DO}"
     return text

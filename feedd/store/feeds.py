@@ -67,7 +67,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
 
 
-_INTERRUPTED = msgspec.json.encode(
+INTERRUPTED = msgspec.json.encode(
     ErrorInfo(code="interrupted", message="feedd was stopped in the middle of this sync")
 ).decode()
 _STATE_COLUMNS = [FEEDS.c[name] for name in FeedState.__struct_fields__]
@@ -130,7 +130,7 @@ def begin_sync(database: Database, feed: str, *, trigger: str, holder: str, now:
         connection.execute(
             update(SYNCS)
             .where(SYNCS.c.feed_id == feed_id, SYNCS.c.status == SyncStatus.RUNNING)
-            .values(status=SyncStatus.FAILED, finished_at=now, error=_INTERRUPTED)
+            .values(status=SyncStatus.FAILED, finished_at=now, error=INTERRUPTED)
         )
         sync_id = connection.execute(
             generic_insert(SYNCS)
@@ -207,7 +207,7 @@ def break_leases(database: Database, holder: str, now: datetime) -> list[str]:
         connection.execute(
             update(SYNCS)
             .where(SYNCS.c.holder == holder, SYNCS.c.status == SyncStatus.RUNNING)
-            .values(status=SyncStatus.FAILED, finished_at=now, error=_INTERRUPTED)
+            .values(status=SyncStatus.FAILED, finished_at=now, error=INTERRUPTED)
         )
     return names
 

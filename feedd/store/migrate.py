@@ -7,12 +7,16 @@ first. Alembic is imported only when there is something to do: it costs a third 
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from feedd.errors import StoreError
 from feedd.store.database import Database, transaction
 from feedd.store.tables import catalog_metadata, people_metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEADS = {"catalog": "catalog0004", "people": "people0001"}
 METADATA = {"catalog": catalog_metadata, "people": people_metadata}
@@ -38,7 +42,7 @@ def migrate(database: Database) -> None:
             if not database.sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
                 connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {database.name}")
-            _upgrade(database, connection)
+            upgrade(database, connection)
 
 
 def is_migrated(database: Database) -> bool:
@@ -57,29 +61,43 @@ def current_revision(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def _upgrade(database: Database, connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
+def revisions(name: str) -> set[str]:
+    """The schemas of the database of that name that this feedd knows."""
     from alembic.script import ScriptDirectory
+
+    return {
+        script.revision for script in ScriptDirectory.from_config(_config(name)).walk_revisions()
+    }
+
+
+def upgrade(database: Database, connection: Connection, revision: str = "head") -> None:
+    """Upgrade inside the caller's transaction. Raises StoreError."""
+    from alembic import command
     from alembic.util import CommandError
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("version_locations", str(MIGRATIONS / database.name))
-    config.set_main_option("path_separator", "os")
+    config = _config(database.name)
     config.attributes["connection"] = connection
     config.attributes["metadata"] = METADATA[database.name]
     current = current_revision(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in revisions(database.name):
         raise StoreError(
             f"the {database.name} database has schema {current}, which this feedd does not know; "
             "it was written by a newer one: install that, or restore the backup made before the upgrade"
         )
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise StoreError(f"the {database.name} database cannot be upgraded: {error}") from error
+
+
+def _config(name: str) -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("version_locations", str(MIGRATIONS / name))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def _back_up(database: Database, revision: str) -> None:

@@ -1,0 +1,91 @@
+"""All rows of both databases as they were at one moment, in values that either kind of database takes back."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from feedd.store.database import Database
+from feedd.store.migrate import METADATA, current_revision
+from feedd.store.tables import STREAM
+
+FETCHED = 500  # rows at a time
+PART_BYTES = 4 * 1024 * 1024
+_encode = msgspec.msgpack.encode
+
+
+class Part(NamedTuple):
+    """Some rows of a table: MessagePack of [names of columns, rows]."""
+
+    database: str
+    table: str
+    rows: int
+    content: bytes
+
+
+class Snapshot:
+    """Both databases at one moment, while others write on."""
+
+    def __init__(self, connections: dict[str, Connection]) -> None:
+        self._connections = connections
+        self.revisions = {
+            name: current_revision(connection) or "" for name, connection in connections.items()
+        }
+        stream = connections["catalog"].execute(select(STREAM)).one()
+        self.stream_id, self.last_seq = str(stream.stream_id), int(stream.last_seq)
+
+    def parts(self) -> Iterator[Part]:
+        """Every row of every table, those first that others refer to."""
+        for name, connection in self._connections.items():
+            for table in METADATA[name].sorted_tables:
+                columns = [str(column.name) for column in table.columns]
+                query = select(table).order_by(*table.primary_key.columns)
+                result = connection.execute(query, execution_options={"yield_per": FETCHED})
+                for count, rows in _bounded(result):
+                    yield Part(name, str(table.name), count, _encode([columns, rows]))
+
+
+def _bounded(result: Any) -> Iterator[tuple[int, list[msgspec.Raw]]]:
+    rows: list[msgspec.Raw] = []
+    size = 0
+    for row in result:
+        packed = _encode(tuple(row))
+        rows.append(msgspec.Raw(packed))
+        size += len(packed)
+        if size >= PART_BYTES:
+            yield len(rows), rows
+            rows, size = [], 0
+    if rows:
+        yield len(rows), rows
+
+
+@contextlib.contextmanager
+def snapshot(catalog: Database, people: Database) -> Iterator[Snapshot]:
+    """Both databases at one moment.
+
+    On SQLite both write locks are taken, and under them a reading transaction is begun on each: what it sees is
+    what was committed then. The locks are held for that only; nobody waits for the rows to be read. On PostgreSQL the
+    second transaction takes over the snapshot of the first.
+
+    Raises:
+        StoreError: a database cannot be used.
+    """
+    with catalog.connect() as first, people.connect() as second:
+        if catalog.sqlite:
+            with catalog.transaction(), people.transaction():
+                for connection in (first, second):
+                    connection.exec_driver_sql("BEGIN")
+                    connection.exec_driver_sql("SELECT COUNT(*) FROM alembic_version")
+        else:
+            begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            first.exec_driver_sql(begin)
+            shared = first.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+            second.exec_driver_sql(begin)
+            second.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{shared}'")
+        try:
+            yield Snapshot({"catalog": first, "people": second})
+        finally:
+            for connection in (first, second):
+                connection.exec_driver_sql("ROLLBACK")
