@@ -361,7 +361,7 @@ class App:
 
         return ingest.Feed(
             name=feed.name,
-            request=self._request(feed),
+            request=request_of(feed, self.settings),
             reading=reading_of(feed),
             keep_body=self._keeps_body(feed),
         )
@@ -374,25 +374,6 @@ class App:
         states = read_feeds(self.catalog)
         self.bodies.sweep(
             {name: state.read_digest for name, state in states.items() if name in kept}
-        )
-
-    def _request(self, feed: FeedSettings) -> "FetchRequest":
-        from feedd.fetch import FetchRequest
-
-        auth: tuple[str, str] | str | None = None
-        if isinstance(feed.auth, Basic):
-            auth = (feed.auth.username, feed.auth.password.reveal())
-        elif isinstance(feed.auth, Bearer):
-            auth = feed.auth.token.reveal()
-        return FetchRequest(
-            url=_revealed(feed.url),
-            headers=tuple((name, _revealed(value)) for name, value in feed.headers),
-            auth=auth,
-            timeout_s=feed.timeout_s,
-            max_bytes=feed.max_bytes,
-            member=feed.member,
-            allow_private=feed.allow_private,
-            file_roots=tuple(str(root) for root in self.settings.file_roots),
         )
 
     def _view(self, feed: FeedSettings, states: dict[str, FeedState], now: datetime) -> FeedView:
@@ -454,6 +435,27 @@ def place_of(settings: Settings) -> "ingest.Place":
     from feedd import ingest
 
     return ingest.Place(state_dir=str(settings.state_dir), url=_database_url(settings))
+
+
+def request_of(feed: FeedSettings, settings: Settings) -> "FetchRequest":
+    """How a feed is fetched, out of its configuration."""
+    from feedd.fetch import FetchRequest
+
+    auth: tuple[str, str] | str | None = None
+    if isinstance(feed.auth, Basic):
+        auth = (feed.auth.username, feed.auth.password.reveal())
+    elif isinstance(feed.auth, Bearer):
+        auth = feed.auth.token.reveal()
+    return FetchRequest(
+        url=_revealed(feed.url),
+        headers=tuple((name, _revealed(value)) for name, value in feed.headers),
+        auth=auth,
+        timeout_s=feed.timeout_s,
+        max_bytes=feed.max_bytes,
+        member=feed.member,
+        allow_private=feed.allow_private,
+        file_roots=tuple(str(root) for root in settings.file_roots),
+    )
 
 
 def reading_of(feed: FeedSettings) -> "ingest.Reading":

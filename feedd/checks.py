@@ -1,6 +1,7 @@
 """What `feedd check` asks of the stages beyond what the configuration says by itself."""
 
-from ipaddress import ip_address
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,8 +28,24 @@ def address_problem(url: str, allow_private: tuple[str, ...]) -> tuple[str, str]
     reason = refusal(address, allow_private)
     if reason is None:
         return None
-    network = "127.0.0.0/8" if address.is_loopback and address.version == 4 else str(address)
     return (
         f"{host} is {reason}",
-        f'If the feed is inside your own network: allow_private = ["{network}"]',
+        f'If the feed is inside your own network: allow_private = ["{_network_of(address)}"]',
     )
+
+
+def private_networks(url: str) -> list[str]:
+    """What `allow_private` has to hold for an address, by what its host's name stands for now."""
+    host = urlsplit(url).hostname
+    if not host:
+        return []
+    try:
+        found = {str(each[4][0]).partition("%")[0] for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return []
+    addresses = sorted(map(ip_address, found), key=str)
+    return list(dict.fromkeys(_network_of(each) for each in addresses if refusal(each)))
+
+
+def _network_of(address: IPv4Address | IPv6Address) -> str:
+    return "127.0.0.0/8" if address.is_loopback and address.version == 4 else str(address)

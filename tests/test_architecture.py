@@ -20,9 +20,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("metrics",),
     ("replays",),
     ("dispatch", "tail"),
-    ("app", "workers", "checks", "archive", "restore"),
+    ("app", "workers", "checks", "archive", "restore", "probe"),
     ("ingest",),
-    ("guess",),
+    ("guess", "propose"),
     ("store", "fetch", "schema", "schedule", "bodies"),
     ("reconcile", "normalize", "removals"),
     ("coerce", "formats", "fingerprints", "diff", "staging"),
@@ -63,6 +63,7 @@ PURE = (
     "staging",
     "fingerprints",
     "formats",
+    "propose",
 )
 IMPURE_MODULES = {
     "os",

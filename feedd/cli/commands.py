@@ -53,6 +53,11 @@ COMMANDS = (
         "checking:check",
         "Name everything that is wrong with the configuration, where, and what to write instead.",
     ),
+    Command(
+        "probe",
+        "probing:probe",
+        "Look at a feed before registering it: what it is, what it would become, the configuration to paste.",
+    ),
     Command("feeds", "reading:feeds", "How each feed is doing, and what is wrong with it."),
     Command("resync", "syncing:resync", "Sync feeds now, and tell what it did."),
     Command(

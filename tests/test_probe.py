@@ -1,0 +1,239 @@
+"""`feedd probe`, as it is typed: before anything is configured."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import FeedServer, feed_server
+
+from feedd.settings.stanza import Stanza, feed_name, holds_secret, path_value
+
+GOOGLE = """<rss xmlns:g="http://base.google.com/ns/1.0"><channel><title>Shop</title>
+<item><g:id>1</g:id><title>Mug</title><g:link>https://shop.example/1</g:link><g:price>9.50 EUR</g:price></item>
+<item><g:id>2</g:id><title>Cup</title><g:link>https://shop.example/2</g:link><g:price>cheap</g:price></item>
+<item><title>No id</title></item></channel></rss>"""
+OWN = [
+    {"artikel": f"A{n}", "titel": f"Tasse {n}", "preis": f"{n},50", "farbton": "rot"}
+    for n in range(1, 9)
+]
+REPORT = {
+    "url", "format", "items", "schema", "evidence", "records", "usable", "duplicates", "samples", "rejects",
+    "warnings", "fields", "kept", "stanza", "error",
+}  # fmt: skip
+
+
+class Folder:
+    """A folder in which somebody types feedd."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.env = os.environ | {
+            "NO_COLOR": "1",
+            "PYTHONWARNINGS": "error",
+            "HOME": str(path),
+            "XDG_CONFIG_HOME": str(path / "none"),
+            "XDG_STATE_HOME": str(path / "state"),
+        }
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "feedd", *words],
+            capture_output=True, text=True, timeout=60, env=self.env, cwd=self.path,
+        )  # fmt: skip
+
+    def report(self, *words: str, code: int = 0) -> dict[str, Any]:
+        done = self.run("probe", *words, "--json")
+        assert done.returncode == code, done.stderr
+        (line,) = done.stdout.splitlines()
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def write(self, name: str, content: Any) -> str:
+        text = content if isinstance(content, str) else json.dumps(content)
+        (self.path / name).write_text(text)
+        return name
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    with feed_server() as server:
+        yield server
+
+
+def test_a_feed_is_told_in_words(folder: Folder, server: FeedServer) -> None:
+    server.bodies["/feed.xml"] = GOOGLE.encode()
+    done = folder.run("probe", server.url("/feed.xml"))
+    assert done.returncode == 0, done.stderr
+    for said in ("Schema   google-product", "Records  3; 2 are items", "Mug", "id_missing", "/price",
+                 "cheap", "[feeds.feed]", 'allow_private = ["127.0.0.0/8"]'):  # fmt: skip
+        assert said in done.stdout
+    assert sorted(path.name for path in folder.path.iterdir()) == []
+
+
+def test_a_feed_is_told_to_programs(folder: Folder, server: FeedServer) -> None:
+    server.bodies["/feed.xml"] = GOOGLE.encode()
+    report = folder.report(server.url("/feed.xml"))
+    assert report.keys() == REPORT
+    assert (report["records"], report["usable"]) == (3, 2)
+    assert (
+        report["samples"][0] | {"id": "1", "price": 9.5, "currency": "EUR"} == report["samples"][0]
+    )
+    assert report["rejects"][0]["rule"] == "id_missing"
+    counts = {each["pointer"]: each["count"] for each in report["warnings"]}
+    assert counts == {"/image_link": 2, "/availability": 2, "/price": 1}
+
+
+def test_the_stanza_is_a_configuration_that_works(folder: Folder) -> None:
+    source = folder.write("own.json", {"export": {"rows": OWN}})
+    report = folder.report(source)
+    fields = {each["field"]: each["path"] for each in report["fields"]}
+    assert fields == {"id": ["artikel"], "title": ["titel"], "price": ["preis"]}
+    assert report["kept"] == ["farbton"]
+    folder.write("feedd.toml", f'file_roots = ["{folder.path}"]\n\n{report["stanza"]}')
+    assert folder.run("check").returncode == 0
+    resync = json.loads(folder.run("resync", "own", "--json").stdout)
+    assert (resync["added"], resync["rejected"]) == (8, 0)
+    item = json.loads(folder.run("item", "A1", "--json").stdout)
+    assert item["item"] == {k: v for k, v in report["samples"][0].items() if k != "artikel"}
+
+
+def test_write_registers_the_feed(folder: Folder, server: FeedServer) -> None:
+    server.bodies["/own.json"] = json.dumps(OWN).encode()
+    done = folder.run("probe", server.url("/own.json"), "--write", "--name", "mugs")
+    assert done.returncode == 0, done.stderr
+    assert (folder.path / "feeds.d" / "mugs.toml").is_file()
+    assert json.loads(folder.run("resync", "mugs", "--json").stdout)["added"] == 8
+    again = folder.run("probe", server.url("/own.json"), "--write", "--name", "mugs")
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+
+
+def test_what_could_not_be_used_is_not_written(folder: Folder) -> None:
+    source = folder.write("own.json", OWN)
+    folder.write("feedd.toml", 'state_dir = "state"\n')
+    done = folder.run("probe", source, "--write")
+    assert done.returncode == 2
+    assert "file_roots" in done.stderr
+    assert list((folder.path / "feeds.d").iterdir()) == []
+
+
+def test_a_secret_in_an_address_is_not_written_down(folder: Folder, server: FeedServer) -> None:
+    server.bodies["/own.json"] = json.dumps(OWN).encode()
+    done = folder.run("probe", server.url("/own.json?token=canary"), "--name", "mugs")
+    assert "canary" not in done.stdout + done.stderr
+    assert 'url = { env = "MUGS_URL" }' in done.stdout
+
+
+def test_a_configured_feed_is_probed_as_it_is_configured(
+    folder: Folder, server: FeedServer
+) -> None:
+    server.bodies["/own.json"] = json.dumps(OWN).encode()
+    folder.write(
+        "feedd.toml",
+        f'[feeds.mugs]\nurl = "{server.url("/own.json")}"\nallow_private = ["127.0.0.0/8"]\n'
+        'currency = "EUR"\n[feeds.mugs.fields]\nid = "artikel"\ntitle = "farbton"\n',
+    )
+    report = folder.report("mugs")
+    assert (report["samples"][0]["title"], report["samples"][0]["currency"]) == ("rot", "EUR")
+    assert [each["field"] for each in report["fields"]] == ["price"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html><head><title>Sign in</title></head></html>", "login page"),
+        (b"", "empty body"),
+        (b"id,title,price\n1,Mug,2\n", "CSV"),
+        (b"\x00\x01\x02", "neither JSON"),
+    ],
+)
+def test_what_is_no_feed_is_told(
+    folder: Folder, server: FeedServer, body: bytes, said: str
+) -> None:
+    server.bodies["/feed"] = body
+    done = folder.run("probe", server.url("/feed"))
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_a_body_that_breaks_off_is_told_beside_what_could_be_read(folder: Folder) -> None:
+    rows = json.dumps([OWN[0] | {"artikel": f"A{n}", "text": "x" * 2000} for n in range(1600)])
+    report = folder.report(folder.write("cut.json", rows[:-1]), code=1)
+    assert "ends after" in report["error"]
+    assert report["samples"][0]["title"] == "Tasse 1"
+
+
+def test_pages_are_proposed(folder: Folder, server: FeedServer) -> None:
+    link = {"Link": '</p.json?page=2>; rel="next"', "Content-Type": "application/json"}
+    server.answers["/p.json"] = (200, link, json.dumps(OWN).encode())
+    assert 'pages = "link"' in folder.report(server.url("/p.json"))["stanza"]
+
+
+def test_nothing_in_a_feed_commands_the_terminal(folder: Folder) -> None:
+    rows = [{"id": str(n), "title": "Mug \x1b[2J", "\x1b]0;key": 1} for n in range(3)]
+    done = folder.run("probe", folder.write("bad.json", rows))
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("source", ["nothing", "no/such/file.json", "file:///no/such"])
+def test_what_is_nowhere_is_told(folder: Folder, source: str) -> None:
+    done = folder.run("probe", source)
+    assert done.returncode == 2
+    assert "no address, no file and no configured feed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://www.mugs.co.uk/feed.xml", "mugs"),
+        ("https://shop.example.com/feed.xml", "example"),
+        ("http://127.0.0.1:80/My%20feed.xml", "my-20feed"),
+        ("http://[::1]/x.json", "x"),
+        ("http://localhost/", "shop"),
+        ("file:///srv/Feeds/Herbst_2026.json", "herbst-2026"),
+    ],
+)
+def test_feeds_are_named_by_where_they_come_from(url: str, name: str) -> None:
+    assert feed_name(url) == name
+
+
+def test_a_stanza_is_toml_that_says_the_same() -> None:
+    stanza = Stanza(
+        name="mugs",
+        url='https://u:pw@x.example/a?q="1"',
+        schema="item",
+        items="",
+        currency="EUR",
+        allow_private=["10.0.0.1"],
+        fields={"id": path_value(("a.b", "c")), "title": path_value(("x", "y")), "a b": "z\x7f\n"},
+    )
+    found = tomllib.loads(stanza.text())["feeds"]["mugs"]
+    assert found == {
+        "url": 'https://x.example/a?q="1"',
+        "auth": {"username": "u", "password": {"env": "MUGS_PASSWORD"}},
+        "schema": "item",
+        "items": "",
+        "currency": "EUR",
+        "allow_private": ["10.0.0.1"],
+        "fields": {"id": ["a.b", "c"], "title": "x.y", "a b": "z\x7f\n"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [("https://x.example/?api_key=1", True), ("https://x.example/?Signature=1", True),
+     ("https://x.example/?page=1", False), ("https://x.example/token", False)],
+)  # fmt: skip
+def test_secrets_in_addresses_are_told_by_their_names(url: str, secret: bool) -> None:
+    assert holds_secret(url) is secret
