@@ -23,6 +23,7 @@ from feedd.model import (
     ChangeKind,
     Deleted,
     FeedView,
+    ItemVersion,
     OpenReject,
     Progress,
     StreamState,
@@ -32,7 +33,7 @@ from feedd.model import (
 from feedd.redaction import redact_url
 from feedd.schedule import next_due
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
-from feedd.store import keys, read, retention
+from feedd.store import history, keys, read, retention
 from feedd.store.damage import refuse_damage
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import (
@@ -258,15 +259,44 @@ class App:
         Raises:
             NotFound: nothing has that id.
         """
-        if feed is not None:
-            names = [self.feed_settings(feed).name]
-        else:
-            names = list(self.settings.feeds) if catalog is None else self.feeds_of(catalog)
+        names = self._names(feed, catalog)
         found = self.items(feeds=names, ids=[item_id], removed=None, limit=len(names) + 1)
         if not found:
-            where = feed or catalog or "any catalog"
-            raise NotFound(f"there is no item {item_id!r} in {where}")
+            raise NotFound(f"there is no item {item_id!r} in {feed or catalog or 'any catalog'}")
         return min(found, key=lambda i: (i.removed_at is not None, names.index(i.feed)))
+
+    def item_at(
+        self, item_id: str, *, seq: int, feed: str | None = None, catalog: str | None = None
+    ) -> ItemVersion:
+        """The item with an id as it was right after the change `seq`; of the first feed that had it then.
+
+        Raises:
+            NotFound: nothing had that id then; says why.
+            TooOld: it cannot be said any more.
+        """
+        names = self._names(feed, catalog)
+        found = history.read_versions(self.catalog, item_id, feeds=names, seq=seq)
+        found.sort(key=lambda each: (isinstance(each, history.Absence), names.index(each.feed)))
+        if not found:
+            raise NotFound(f"there is no item {item_id!r} in {feed or catalog or 'any catalog'}")
+        first = found[0]
+        if isinstance(first, history.Absence):
+            raise NotFound(f"{first.feed} had no item {item_id!r} at change {seq}: {first.reason}")
+        return first
+
+    def history(
+        self,
+        item: CatalogItem,
+        *,
+        since: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        descending: bool = False,
+    ) -> list[Change]:
+        """The changes of an item, in the order of the stream; 0 is the beginning of what is kept."""
+        return history.read_history(
+            self.catalog, item.key, since=since, before=before, limit=limit, descending=descending
+        )
 
     def changes(
         self,
@@ -337,6 +367,12 @@ class App:
         """One round trip to each database. Raises StoreError."""
         for database in (self.catalog, self.people):
             database.ping()
+
+    def _names(self, feed: str | None, catalog: str | None) -> list[str]:
+        """The feeds to look for an item in, in the order of the configuration."""
+        if feed is not None:
+            return [self.feed_settings(feed).name]
+        return list(self.settings.feeds) if catalog is None else self.feeds_of(catalog)
 
     def _collisions(self, feed: FeedSettings, states: dict[str, FeedState]) -> int | None:
         """Counted anew only when one of the feeds has changed, and not at all where it would take seconds."""

@@ -48,5 +48,13 @@ def same(a: Any, b: Any) -> bool:
 
 def apply(fields: dict[str, Any], changed: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     """The fields after a change: what `diff(old, new)` turns old into new with."""
-    result = fields | {name: after for name, (_, after) in changed.items()}
-    return {name: value for name, value in result.items() if value is not None}
+    return _without_nulls(fields | {name: after for name, (_, after) in changed.items()})
+
+
+def undo(fields: dict[str, Any], changed: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """The fields before a change: what `diff(old, new)` turns new into old with."""
+    return _without_nulls(fields | {name: before for name, (before, _) in changed.items()})
+
+
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -188,6 +188,27 @@ def test_changes_can_be_read_from_a_place_on(shell: Shell, server: FeedServer) -
     assert shell.lines("changes", "outlet") == []
 
 
+def test_an_items_history_and_what_it_was_are_shown(shell: Shell, server: FeedServer) -> None:
+    for price in ("8.50 EUR", "7.50 EUR"):
+        server.bodies["/shop.json"] = body({"id": "a", "price": price}, {"id": "b/c"})
+        shell("resync", "shop")
+    changes = [(c["seq"], c["kind"], c["fields"]) for c in shell.lines("item", "a", "--history")]
+    assert [change[:2] for change in changes] == [(1, "added"), (3, "updated"), (6, "updated")]
+    assert changes[-1][2] == {"price": [8.5, 7.5]}
+    (was,) = shell.lines("item", "a", "--at", "3", "--feed", "shop")
+    assert list(was) == ["feed", "id", "item", "seq", "changed_at"]
+    assert (was["item"]["price"], was["seq"]) == (8.5, 3)
+    shown = shell("item", "a", "--history")
+    assert re.search(r"6 .* updated +price +8\.5 +7\.5", shown)
+    assert "no longer kept" not in shown
+    assert "9.5" in shell("item", "a", "--at", "2")
+    assert "added" in shell("item", "b/c", "--history", "--feed", "shop")
+    assert "added by change 1" in shell.failing(2, "item", "a", "--at", "0")
+    assert "newest one is" in shell.failing(2, "item", "a", "--at", "99")
+    shell.failing(2, "item", "a", "--at", "1", "--history")
+    shell.failing(2, "item", "nope", "--history")
+
+
 def test_changes_are_chosen_by_kind_and_field(shell: Shell, server: FeedServer) -> None:
     server.bodies["/shop.json"] = body({"id": "a", "price": "8.50 EUR"}, {"id": "b", "brand": "X"})
     shell("resync", "shop")

@@ -6,28 +6,36 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from daemons import Running, UnixConnection, running, shop, wait_for, write_config
+from daemons import UnixConnection, running, shop, wait_for, write_config
 from feeds import item
 from servers import FeedServer, feed_server
 from test_api import Api
 
 from feedd import ingest, listen, tail
 from feedd.api import stream
+from feedd.app import App
+from feedd.dispatch import Dispatcher
 from feedd.errors import SyncStopped, UsageError
 from feedd.model import StreamState
+from feedd.settings import Settings
+from feedd.settings.secret import Secret
 from feedd.tail import Tail
 
 
 class Follower:
     """An open stream, read in a thread as the standard says: `events` are (id, data), `comments` what is no event."""
 
-    def __init__(self, path: Path, query: str = "", headers: dict[str, str] | None = None) -> None:
-        self.connection = UnixConnection(path)
+    def __init__(
+        self, connection: HTTPConnection, query: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        self.connection = connection
         self.connection.request("GET", f"/api/catalog-changes/stream{query}", headers=headers or {})
         self.response = self.connection.getresponse()
         self.status = self.response.status
@@ -80,7 +88,7 @@ def api(place: ingest.Place, tmp_path: Path) -> Iterator[Api]:
 @contextlib.contextmanager
 def following(api: Api, query: str = "", **headers: str) -> Iterator[Follower]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    made = Follower(api.folder / "api.sock", query, named)
+    made = Follower(UnixConnection(api.folder / "api.sock"), query, named)
     try:
         yield made
     finally:
@@ -285,7 +293,7 @@ def test_a_sync_is_told_of_at_once_and_sigterm_ends_the_stream(
 ) -> None:
     with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
         wait_for(lambda: daemon.feed()["status"] == "applied")
-        seen = Follower(daemon.socket, "?since=0")
+        seen = Follower(UnixConnection(daemon.socket), "?since=0")
         wait_for(lambda: seen.seqs == [1])
         server.bodies["/shop.json"] = json.dumps([item("a", price=2)]).encode()
         daemon.resync()
@@ -298,30 +306,30 @@ def test_a_sync_is_told_of_at_once_and_sigterm_ends_the_stream(
         assert not [line for line in daemon.log() if line.get("level") == "error"]
 
 
-def test_over_tcp_a_stream_needs_a_key_and_ends_when_it_is_revoked(
-    server: FeedServer, tmp_path: Path
+def test_over_tcp_a_stream_needs_a_key_and_ends_when_that_is_revoked(
+    place: ingest.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = write_config(tmp_path, {"shop": shop(server)}, listen="127.0.0.1:0")
-    with running(config) as daemon:
-        wait_for(lambda: daemon.feed()["status"] == "applied")
-        assert _tcp_stream(daemon, "")[0] == 401
-        attributes = {"kind": "private", "name": "site", "scopes": ["read"]}
-        _, made = daemon.request("POST", "/api/api-keys", {"data": {"attributes": attributes}})
-        key = made["data"]["attributes"]["key"]
-        status, first = _tcp_stream(daemon, key)
-        assert status == 200
-        assert b"\nid: " in first
-
-
-def _tcp_stream(daemon: Running, key: str) -> tuple[int, bytes]:
-    """The status and the first event of a stream over TCP."""
-    import http.client
-
-    (ready,) = [line for line in daemon.log() if line["event"] == "daemon.ready"]
-    connection = http.client.HTTPConnection(ready["listen"], timeout=10)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    connection.request("GET", "/api/catalog-changes/stream?since=0", headers=headers)
-    response = connection.getresponse()
-    first = response.readline() + response.readline() if response.status == 200 else b""
-    connection.close()
-    return response.status, first
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
+    app = App(
+        Settings(
+            state_dir=Path(place.state_dir),
+            socket=tmp_path / "tcp.sock",
+            listen=("127.0.0.1", 0),
+            database=Secret(place.url) if place.url else None,
+        )
+    )
+    http = listen.HttpServer(app, Dispatcher(app), app.settings)
+    http.start()
+    connect = partial(HTTPConnection, http.address() or "", timeout=20)
+    assert Follower(connect()).status == 401
+    assert Follower(connect(), headers={"Authorization": "Bearer pk_wrong"}).status == 401
+    key, secret = app.create_key(kind="private", name="site", scopes=("read",))
+    seen = Follower(connect(), headers={"Authorization": f"Bearer {secret}"})
+    assert seen.status == 200
+    wait_for(lambda: "heartbeat" in seen.comments)
+    app.revoke_key(key.prefix)
+    assert seen.ended.wait(10)
+    assert "API key is needed" in seen.comments[-1]
+    seen.close()
+    http.stop()
+    app.close()

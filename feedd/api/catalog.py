@@ -1,19 +1,20 @@
 """Catalog items and the stream of their changes."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from feedd.api.access import TheApp
 from feedd.api.documents import Resource, attributes_of, one
 from feedd.api.filters import Condition, FilterError
-from feedd.api.listing import CursorError, List, Number, texts_of, values_of
+from feedd.api.listing import CursorError, List, Listing, Number, texts_of, values_of
 from feedd.app import App
 from feedd.errors import NotFound
-from feedd.model import CatalogItem, Change, ChangeKind, StreamState
+from feedd.model import CatalogItem, Change, ChangeKind, ItemVersion, StreamState
 
 router = APIRouter(tags=["catalog"])
 _START = "$custom:::"
+_HISTORY = "/history"
 CHANGE_FIELDS = dict.fromkeys(("feed", "item", "kind", "field"), ("equals", "any"))
 
 
@@ -45,11 +46,59 @@ def list_items(app: TheApp, listing: List) -> Response:
     return response
 
 
-@router.get("/catalog-items/{item_id:path}", summary="One item")
-def get_item(app: TheApp, item_id: str) -> Response:
-    """By `$custom:::CATALOG:::ID`; where two feeds of a catalog have the id, the first of the configuration."""
+@router.get("/catalog-items/{item_id:path}/history", summary="What happened to one item")
+def get_history(
+    app: TheApp,
+    listing: List,
+    request: Request,
+    item_id: str,
+    at: Annotated[int | None, Query(ge=0, lt=2**62, include_in_schema=False)] = None,
+    feed: Annotated[str | None, Query(include_in_schema=False)] = None,
+) -> Response:
+    """Its changes, in the order of the stream, as far as they are kept; `sort=-seq` for the newest first."""
+    if not request.scope["raw_path"].endswith(_HISTORY.encode()):  # %2Fhistory ends an id
+        return get_item(app, f"{item_id}{_HISTORY}", at, feed)
+    conditions = listing.conditions({"feed": ("equals",)}, sorts=("seq", "-seq"))
+    feeds = texts_of(conditions, "feed")
     catalog, external_id = split_id(item_id)
-    return one(item_resource(app, app.find_item(external_id, catalog=catalog)))
+    item = app.find_item(external_id, catalog=catalog, feed=feeds[0] if feeds else None)
+    stream = app.stream()
+    position = _position(listing, "item-change", stream)
+    descending = listing.sort == "-seq"
+    rows = app.history(
+        item,
+        since=0 if position is None or descending else position,
+        before=position if descending else None,
+        limit=listing.size + 1,
+        descending=descending,
+    )
+    response: Response = listing.page(
+        "item-change",
+        rows,
+        resource=change_resource,
+        position=lambda change: [stream.stream_id, change.seq],
+        meta=stream_meta(stream),
+    )
+    return response
+
+
+@router.get("/catalog-items/{item_id:path}", summary="One item")
+def get_item(
+    app: TheApp,
+    item_id: str,
+    at: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
+    feed: Annotated[str | None, Query()] = None,
+) -> Response:
+    """By `$custom:::CATALOG:::ID`; where two feeds of a catalog have the id, the first of the configuration.
+
+    `at=SEQ` gives it as it was right after that change, `feed=NAME` that of one feed.
+    """
+    catalog, external_id = split_id(item_id)
+    if at is not None:
+        return one(
+            version_resource(app, app.item_at(external_id, seq=at, feed=feed, catalog=catalog))
+        )
+    return one(item_resource(app, app.find_item(external_id, feed=feed, catalog=catalog)))
 
 
 @router.get("/catalog-changes", summary="What changed, in the order of the stream")
@@ -60,16 +109,10 @@ def list_changes(app: TheApp, listing: List) -> Response:
     )
     stream = app.stream()
     descending = listing.sort == "-seq"
-    position = listing.position("catalog-change", tuple[str, Number])
-    if position is not None and position[0] != stream.stream_id:
-        raise CursorError(
-            "this cursor belongs to another history of the catalog",
-            code="stream_changed",
-            hint="The catalog was restored or made anew; read it again from the start.",
-        )
+    position = _position(listing, "catalog-change", stream)
     since, before = _since(conditions), None
     if position is not None:
-        since, before = (since, int(position[1])) if descending else (int(position[1]), None)
+        since, before = (since, position) if descending else (position, None)
     rows = app.changes(
         since=since,
         before=before,
@@ -102,10 +145,40 @@ def split_id(item_id: str) -> tuple[str | None, str]:
     return catalog, external_id
 
 
+def _position(listing: Listing, kind: str, stream: StreamState) -> int | None:
+    """The number of the last change of the page before; None on the first page."""
+    position = listing.position(kind, tuple[str, Number])
+    if position is None:
+        return None
+    if position[0] != stream.stream_id:
+        raise CursorError(
+            "this cursor belongs to another history of the catalog",
+            code="stream_changed",
+            hint="The catalog was restored or made anew; read it again from the start.",
+        )
+    return int(position[1])
+
+
+def _catalog_of(app: App, feed_name: str) -> str:
+    feed = app.settings.feeds.get(feed_name)
+    return feed.catalog if feed is not None else "$default"
+
+
+def version_resource(app: App, version: ItemVersion) -> Resource:
+    """An item as it was, as a resource."""
+    catalog = _catalog_of(app, version.feed)
+    attributes = {"external_id": version.id} | attributes_of(version, but=("id",))
+    return Resource(
+        "catalog-item-version",
+        f"{_START}{catalog}:::{version.id}",
+        attributes | {"catalog": catalog},
+        has_page=False,
+    )
+
+
 def item_resource(app: App, item: CatalogItem) -> Resource:
     """An item as a resource."""
-    feed = app.settings.feeds.get(item.feed)
-    catalog = feed.catalog if feed is not None else "$default"
+    catalog = _catalog_of(app, item.feed)
     attributes = item_attributes(item) | {"catalog": catalog}
     return Resource("catalog-item", f"{_START}{catalog}:::{item.id}", attributes)
 

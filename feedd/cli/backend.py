@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 from feedd.cli.options import Options, Wanted
 from feedd.cli.remote import Remote
 from feedd.errors import StateInUse
-from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
+from feedd.model import (
+    ApiKey,
+    CatalogItem,
+    Change,
+    FeedView,
+    ItemVersion,
+    OpenReject,
+    Progress,
+    SyncRecord,
+)
 
 if TYPE_CHECKING:
     from feedd.cli.local import Local
@@ -43,6 +52,8 @@ class Backend(Protocol):
     def newest_changes(self, wanted: Wanted, *, limit: int) -> list[Change]: ...
     def follow(self, wanted: Wanted, *, stream: str, since: int) -> Iterator[Followed]: ...
     def find_item(self, item_id: str, *, feed: str | None) -> CatalogItem: ...
+    def item_at(self, item_id: str, *, feed: str | None, seq: int) -> ItemVersion: ...
+    def history(self, item_id: str, *, feed: str | None) -> Iterator[Change]: ...
     def rejects(self, feed: str | None) -> Iterator[OpenReject]: ...
     def closed_rejects(self, feed: str | None) -> Iterator[OpenReject]: ...
     def warned_items(self, feed: str | None) -> Iterator[CatalogItem]: ...

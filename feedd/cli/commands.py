@@ -70,7 +70,9 @@ COMMANDS = (
         "changes:changes",
         "What changed, in the order of the stream: field by field, old -> new.",
     ),
-    Command("item", "reading:item", "One item as it is stored."),
+    Command(
+        "item", "items:item", "One item as it is stored, or as it was; or what happened to it."
+    ),
     Command("rejects", "reading:rejects", "Records that could not become items, and why."),
     Command(
         "backup",

@@ -10,7 +10,16 @@ from feedd.app import App, is_current, refuse_damaged
 from feedd.cli.backend import Followed, Resync
 from feedd.cli.options import Wanted
 from feedd.errors import NotFound, Unavailable, UsageError
-from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
+from feedd.model import (
+    ApiKey,
+    CatalogItem,
+    Change,
+    FeedView,
+    ItemVersion,
+    OpenReject,
+    Progress,
+    SyncRecord,
+)
 from feedd.settings import Settings
 from feedd.store.database import Database
 
@@ -169,6 +178,15 @@ class Local:
 
     def find_item(self, item_id: str, *, feed: str | None) -> CatalogItem:
         return self._app.find_item(item_id, feed=feed)
+
+    def item_at(self, item_id: str, *, feed: str | None, seq: int) -> ItemVersion:
+        return self._app.item_at(item_id, feed=feed, seq=seq)
+
+    def history(self, item_id: str, *, feed: str | None) -> Iterator[Change]:
+        found = self._app.find_item(item_id, feed=feed)
+        return _pages(
+            lambda last: self._app.history(found, since=(last.seq or 0) if last else 0, limit=PAGE)
+        )
 
     def rejects(self, feed: str | None) -> Iterator[OpenReject]:
         feeds = self._feeds(feed)

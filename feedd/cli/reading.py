@@ -1,4 +1,4 @@
-"""Commands that look: feeds, item, rejects."""
+"""Commands that look: feeds, rejects."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -8,11 +8,10 @@ import typer
 
 from feedd.cli.backend import Backend, connect
 from feedd.cli.options import AsJson, options_of
-from feedd.cli.show import ago, clock, emit, plain, say, table, text, until
+from feedd.cli.show import ago, emit, plain, say, table, text, until
 from feedd.cli.wording import (
     feed_notes,
     feed_object,
-    item_object,
     reject_object,
     warning_objects,
 )
@@ -59,28 +58,6 @@ def _state(feed: FeedView) -> str:
     if feed.running:
         return "running"
     return feed.status if feed.enabled else "paused"
-
-
-def item(
-    context: typer.Context,
-    item_id: Annotated[str, typer.Argument(metavar="ID", help="The item's id.")],
-    *,
-    feed: Annotated[str | None, typer.Option(help="Of this feed.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """One item as it is stored."""
-    with connect(options_of(context)) as backend:
-        found = backend.find_item(item_id, feed=feed)
-    if as_json:
-        emit(item_object(found))
-        return
-    state = f"removed {clock(found.removed_at)}" if found.removed_at else "live"
-    say(
-        f"{plain(found.id)}  in feed {plain(found.feed)}, {state}, changed {clock(found.changed_at)}"
-    )
-    table(("field", "value"), found.fields.items())
-    for warning in found.warnings:
-        say(text(f"warning  {warning.pointer}  {warning.rule}: {warning.hint}"))
 
 
 def rejects(

@@ -15,7 +15,16 @@ from msgspec import Struct
 
 from feedd.cli.options import Wanted
 from feedd.errors import FeedError, NotFound, StoreError, Unavailable, UsageError
-from feedd.model import ApiKey, CatalogItem, Change, FeedView, OpenReject, Progress, SyncRecord
+from feedd.model import (
+    ApiKey,
+    CatalogItem,
+    Change,
+    FeedView,
+    ItemVersion,
+    OpenReject,
+    Progress,
+    SyncRecord,
+)
 from feedd.state import socket_address
 
 PAGE = 1_000
@@ -148,6 +157,16 @@ class Remote:
         if not found:
             raise NotFound(f"there is no item {item_id!r} in {feed}")
         return found[0]
+
+    def item_at(self, item_id: str, *, feed: str | None, seq: int) -> ItemVersion:
+        if feed is not None:
+            self._feed(feed)
+        query = urlencode({"at": seq} | ({} if feed is None else {"feed": feed}))
+        return self.one("GET", f"/api/catalog-items/{quote(item_id, safe='')}?{query}", ItemVersion)
+
+    def history(self, item_id: str, *, feed: str | None) -> Iterator[Change]:
+        path = f"catalog-items/{quote(item_id, safe='')}/history"
+        return self._rows(_list(path, self._feed(feed)), Change)
 
     def rejects(self, feed: str | None) -> Iterator[OpenReject]:
         return self._rows(_list("feed-rejects", self._feed(feed)), OpenReject)

@@ -9,6 +9,7 @@ from feedd.model import (
     Counts,
     ErrorInfo,
     FeedView,
+    ItemVersion,
     OpenReject,
     Problem,
     SyncRecord,
@@ -71,6 +72,17 @@ def item_object(item: CatalogItem) -> dict[str, Any]:
         "item": item.fields,
         "removed_at": item.removed_at,
         "changed_at": item.changed_at,
+    }
+
+
+def version_object(version: ItemVersion) -> dict[str, Any]:
+    """An item as it was, for programs."""
+    return {
+        "feed": version.feed,
+        "id": version.id,
+        "item": version.fields,
+        "seq": version.seq,
+        "changed_at": version.changed_at,
     }
 
 
