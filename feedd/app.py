@@ -49,6 +49,8 @@ from feedd.store.migrate import is_migrated, migrate
 if TYPE_CHECKING:
     from feedd import ingest
     from feedd.fetch import Fetcher, FetchRequest
+    from feedd.watching import Watching
+    from feedd.webhooks import Webhooks
 
 MOST_LOOKUPS = 1_000_000  # to count collisions: about a second
 USER_AGENT = f"feedd/{__version__}"
@@ -78,6 +80,20 @@ class App:
         from feedd.fetch import Fetcher
 
         return Fetcher(user_agent=USER_AGENT)
+
+    @cached_property
+    def webhooks(self) -> "Webhooks":
+        """The webhooks, and where each has got to."""
+        from feedd.webhooks import Webhooks
+
+        return Webhooks(lambda: self.settings, self.catalog, self.people, user_agent=USER_AGENT)
+
+    @cached_property
+    def watching(self) -> "Watching":
+        """What looks at feeds for alerts."""
+        from feedd.watching import Watching
+
+        return Watching(lambda: self.settings, self.catalog, self.people, names=self.webhooks.names)
 
     def close(self) -> None:
         """Close the databases."""

@@ -30,7 +30,7 @@ def address_problem(url: str, allow_private: tuple[str, ...]) -> tuple[str, str]
         return None
     return (
         f"{host} is {reason}",
-        f'If the feed is inside your own network: allow_private = ["{_network_of(address)}"]',
+        f'If it is inside your own network: allow_private = ["{_network_of(address)}"]',
     )
 
 

@@ -2,8 +2,8 @@
 
 The main thread does nothing but wait for signals. Order matters at both ends. Starting: the state directory is held
 before the database is touched, and sockets are bound before feedd says that it is ready. Stopping: first no new work,
-then the running syncs (their children are killed, and what they had not committed comes again), then the HTTP side,
-so that `resync` commands get their answer, then the databases.
+then the running syncs (their children are killed, and what they had not committed comes again), then deliveries to
+webhooks, then the HTTP side, so that `resync` commands get their answer, then the databases.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from feedd.errors import (
 from feedd.listen import HttpServer
 from feedd.metrics import Metrics
 from feedd.notify import Notifier, take_notifier
+from feedd.outbox import Outbox
 from feedd.replays import Replays
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, only_reading_changed, restart_needed
@@ -101,6 +102,7 @@ class Daemon:
         self.dispatcher = Dispatcher(self.app, on_done=self._done)
         self.scheduler = Scheduler(on_tick=self._schedule_all)
         self.metrics = Metrics(self.app, self.dispatcher, self.workers)
+        self.outbox = Outbox(self.app)
         self.replays = Replays(self.app, self.dispatcher)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
         self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
@@ -112,6 +114,7 @@ class Daemon:
         """Clean up after a crash, open the doors, and schedule every feed."""
         self.workers.start()
         interrupted = self.app.recover()
+        self.outbox.start()
         self.http.start()
         self._checkpoints.start()
         self._retention.start()
@@ -151,6 +154,7 @@ class Daemon:
         self.replays.stop()
         self.workers.stop()
         self.dispatcher.stop()
+        self.outbox.stop()
         self.http.stop()
         self.app.catalog.checkpoint()
         self.app.people.checkpoint()
@@ -168,6 +172,7 @@ class Daemon:
         old = self.app.settings
         added, removed, changed = changed_feeds(old, settings)
         self.app.reload(settings)
+        self.outbox.reload()
         for name in removed:
             self.scheduler.remove(name)
         self._schedule_all()
@@ -232,6 +237,7 @@ class Daemon:
     def _done(self, ticket: Ticket) -> None:
         self.http.tail.wake()
         not_before = None
+        self.outbox.wake(ticket.feed)
         if ticket.record is not None:
             self.metrics.observe(ticket.record)
             log.info(logs.SYNC_DONE, **logs.sync_line(ticket.feed, ticket.record))

@@ -28,6 +28,12 @@ SYNC_DONE = "sync.done"
 SYNC_ERROR = "sync.error"
 STORE_ERROR = "store.error"
 RETENTION_DONE = "retention.done"
+WEBHOOK_DELIVERED = "webhook.delivered"
+WEBHOOK_FAILED = "webhook.failed"
+WEBHOOK_DEAD = "webhook.dead"
+WEBHOOK_DISABLED = "webhook.disabled"
+WEBHOOK_ERROR = "webhook.error"
+ALERT_RAISED = "alert.raised"
 
 _OURS = "feedd"
 _DEEPEST = 8

@@ -291,3 +291,50 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     created_at: datetime
     revoked_at: datetime | None = None
+
+
+class WebhookView(Struct, frozen=True, kw_only=True):
+    """A configured webhook with its stored state. `url` is redacted; secrets are not in it.
+
+    `status` is `ok`, `failing` (the last try did), `disabled` (the receiver said that it is gone) or `paused`;
+    `seq` is how far it was told, `behind` how many changes of the stream it has not looked at.
+    """
+
+    name: str
+    url: str
+    status: str
+    events: tuple[str, ...]
+    seq: int | None
+    behind: int | None
+    waiting: int
+    dead: int
+    delivered: int
+    last_delivered: datetime | None
+    next_try: datetime | None
+    error: str | None
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A message that waits to be delivered (`waiting`) or never was (`dead`); `message` is its webhook-id."""
+
+    id: int
+    webhook: str
+    message: str
+    type: str
+    status: str
+    tries: int
+    created_at: datetime
+    next_try: datetime | None
+    first_seq: int | None
+    last_seq: int | None
+    http_status: int | None
+    reason: str | None
+
+
+class Trial(Struct, frozen=True, kw_only=True):
+    """How one try to deliver a message went: `http_status` is None when there was no answer."""
+
+    delivered: bool
+    http_status: int | None = None
+    reason: str | None = None
+    retry_after_s: float | None = None

@@ -15,10 +15,12 @@ from feedd.cron import Cron, check_cron, find_timezone, parse_cron
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger
 
-__all__ = ["Scheduler", "check_cron", "next_due"]
+__all__ = ["Scheduler", "check_cron", "next_due", "stale_at"]
 
 TICK_S = 30.0
 RETRY_FIRST = timedelta(minutes=1)
+STALE_TURNS = 4
+STALE_AT_LEAST = timedelta(minutes=15)
 
 # A stored time this far ahead of now means that the clock was set back, not that two clocks differ a little.
 CLOCK_SET_BACK = timedelta(seconds=60)
@@ -66,6 +68,20 @@ def next_due(
     if retry_at is not None:
         due = max(due, retry_at)
     return max(due, now)
+
+
+@lru_cache(maxsize=10_000)
+def stale_at(
+    *, every_s: float | None, cron: str | None, timezone: str, last_success: datetime
+) -> datetime:
+    """When a feed that has had no success since then is stale: after four of its turns, 15 minutes at least."""
+    due = last_success
+    if every_s is not None:
+        due += timedelta(seconds=every_s * STALE_TURNS)
+    else:
+        for _ in range(STALE_TURNS):
+            due = _next_fire(cron or "@hourly", timezone, due)
+    return max(due, last_success + STALE_AT_LEAST)
 
 
 class Scheduler:

@@ -17,7 +17,7 @@ from feedd.api.documents import STATUSES
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.listen import HttpServer
-from feedd.settings import FeedSettings, Settings
+from feedd.settings import FeedSettings, Settings, WebhookSettings
 from feedd.settings.secret import Secret
 from feedd.store.feeds import begin_sync
 
@@ -47,8 +47,17 @@ class Api:
             listen=None,
             database=Secret(place.url) if place.url else None,
             feeds=feeds,
+            webhooks={
+                "erp": WebhookSettings(
+                    name="erp",
+                    url="http://127.0.0.1:9/hook?key=hidden",  # where nobody listens
+                    secrets=(Secret("whsec_" + "c2VjcmV0" * 4),),
+                    allow_private=("127.0.0.0/8",),
+                )
+            },
         )
         self.app = App(settings)
+        self.app.webhooks.register(datetime.now(UTC))
         self.dispatcher = Dispatcher(self.app)
         self.http = HttpServer(self.app, self.dispatcher, settings)
         self.http.start()

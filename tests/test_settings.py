@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from feedd.errors import ConfigError, ConfigProblem
 from feedd.model import Retention
 from feedd.settings import (
+    AlertSettings,
     Basic,
     Bearer,
     FeedSettings,
     Secret,
     Settings,
+    WebhookSettings,
     changed_feeds,
     find_socket,
     load,
@@ -27,6 +29,7 @@ from feedd.settings import (
 )
 from feedd.settings.feed_keys import FEED_KEYS
 from feedd.settings.file import find_config
+from feedd.settings.hook_keys import ALERT_KEYS, WEBHOOK_KEYS
 from feedd.settings.lines import key_lines
 from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.retention_keys import RETENTION_KEYS
@@ -663,6 +666,8 @@ def _table(heading: str) -> list[list[str]]:
         ("Keys at the top", MAIN_KEYS),
         ("Retention", RETENTION_KEYS),
         ("Keys of a feed", FEED_KEYS),
+        ("Keys of a webhook", WEBHOOK_KEYS),
+        ("Keys of alerts", ALERT_KEYS),
     ],
 )
 def test_the_documentation_names_every_key_as_it_is(heading: str, keys: Any):
@@ -694,10 +699,15 @@ def test_every_field_has_a_key():
     assert {k.field for k in MAIN_KEYS} == set(Settings.__struct_fields__) - {
         "config_path",
         "feeds",
+        "webhooks",
+        "alerts",
     }
+    assert {key.field for key in WEBHOOK_KEYS} == set(WebhookSettings.__struct_fields__) - {"name"}
+    assert {key.field for key in ALERT_KEYS} == set(AlertSettings.__struct_fields__)
 
 
 def test_the_documented_example_is_valid(write: Config):
     (example,) = re.findall(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    found = settings_of(write(example), {"OUTLET_TOKEN": "x"})
+    secret = "whsec_" + "c2VjcmV0" * 4
+    found = settings_of(write(example), {"OUTLET_TOKEN": "x", "ERP_WEBHOOK_SECRET": secret})
     assert list(found.feeds) == ["shop", "outlet", "warehouse"]

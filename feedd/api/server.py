@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from feedd import __version__
-from feedd.api import catalog, feeds, health, keys, metrics, operating, stream
+from feedd.api import catalog, feeds, health, keys, metrics, operating, stream, webhooks
 from feedd.api.access import KEY_HEADER, authorize
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
@@ -26,6 +26,7 @@ ROUTES: tuple[APIRouter, ...] = (
     operating.router,
     catalog.router,
     stream.router,
+    webhooks.router,
     keys.router,
 )
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"

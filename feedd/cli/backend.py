@@ -12,11 +12,14 @@ from feedd.model import (
     ApiKey,
     CatalogItem,
     Change,
+    Delivery,
     FeedView,
     ItemVersion,
     OpenReject,
     Progress,
     SyncRecord,
+    Trial,
+    WebhookView,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +65,13 @@ class Backend(Protocol):
     ) -> tuple[ApiKey, str]: ...
     def list_keys(self) -> list[ApiKey]: ...
     def revoke_key(self, prefix: str) -> ApiKey: ...
+    def webhooks(self) -> list[WebhookView]: ...
+    def webhook_deliveries(self, name: str | None, status: str) -> Iterator[Delivery]: ...
+    def replay_webhook(
+        self, name: str, *, since: int | None, dead: bool, delivery: int | None
+    ) -> int: ...
+    def test_webhook(self, name: str) -> Trial: ...
+    def drop_delivery(self, delivery: int) -> Delivery: ...
 
 
 @contextlib.contextmanager

@@ -91,8 +91,32 @@ COMMANDS = (
     ),
     Command("key list", "keys:list_", "The API keys, without their secrets."),
     Command("key revoke", "keys:revoke", "Make an API key useless, at once."),
+    Command(
+        "webhook list",
+        "hooks:list_",
+        "How each webhook is doing: how far it is, what waits, what could not be delivered.",
+    ),
+    Command(
+        "webhook dead",
+        "hooks:dead",
+        "Messages that could not be delivered, and why. `webhook replay` sends them again.",
+    ),
+    Command(
+        "webhook replay",
+        "hooks:replay",
+        "Tell a webhook again: the changes after a number, all dead messages, or one.",
+    ),
+    Command("webhook test", "hooks:send_test", "Send a test message now, and say how it went."),
+    Command(
+        "webhook drop",
+        "hooks:drop",
+        "Give up a message: one that waits is dead, so that the next has its turn; a dead one is deleted.",
+    ),
 )
-GROUPS = {"key": "API keys for the HTTP side."}
+GROUPS = {
+    "key": "API keys for the HTTP side.",
+    "webhook": "Webhooks, and what they were not told.",
+}
 
 
 class LazyGroup(TyperGroup):

@@ -14,11 +14,14 @@ from feedd.model import (
     ApiKey,
     CatalogItem,
     Change,
+    Delivery,
     FeedView,
     ItemVersion,
     OpenReject,
     Progress,
     SyncRecord,
+    Trial,
+    WebhookView,
 )
 from feedd.settings import Settings
 from feedd.store.database import Database
@@ -220,6 +223,28 @@ class Local:
 
     def revoke_key(self, prefix: str) -> ApiKey:
         return self._app.revoke_key(prefix)
+
+    def webhooks(self) -> list[WebhookView]:
+        return self._app.webhooks.views()
+
+    def webhook_deliveries(self, name: str | None, status: str) -> Iterator[Delivery]:
+        names = None if name is None else [self._app.webhooks.settings_of(name).name]
+        return _pages(
+            lambda last: self._app.webhooks.deliveries(
+                names=names, status=status, after=last.id if last else 0, limit=PAGE
+            )
+        )
+
+    def replay_webhook(
+        self, name: str, *, since: int | None, dead: bool, delivery: int | None
+    ) -> int:
+        return self._app.webhooks.replay(name, since=since, dead=dead, delivery=delivery)
+
+    def test_webhook(self, name: str) -> Trial:
+        return self._app.webhooks.test(name)
+
+    def drop_delivery(self, delivery: int) -> Delivery:
+        return self._app.webhooks.drop(delivery)
 
     def _conditions(self, wanted: Wanted) -> dict[str, Any]:
         return {

@@ -19,11 +19,14 @@ from feedd.model import (
     ApiKey,
     CatalogItem,
     Change,
+    Delivery,
     FeedView,
     ItemVersion,
     OpenReject,
     Progress,
     SyncRecord,
+    Trial,
+    WebhookView,
 )
 from feedd.state import socket_address
 
@@ -38,6 +41,10 @@ class _SyncAttributes(SyncRecord, frozen=True, kw_only=True):
 
 class _KeyAttributes(ApiKey, frozen=True, kw_only=True):
     key: str
+
+
+class _ReplayAttributes(Struct, frozen=True):
+    again: int
 
 
 class _Resource(Struct, frozen=True):
@@ -189,6 +196,30 @@ class Remote:
 
     def revoke_key(self, prefix: str) -> ApiKey:
         return self.one("DELETE", f"/api/api-keys/{quote(prefix, safe='')}", ApiKey)
+
+    def webhooks(self) -> list[WebhookView]:
+        return list(self._rows("/api/webhooks", WebhookView))
+
+    def webhook_deliveries(self, name: str | None, status: str) -> Iterator[Delivery]:
+        wanted = [f"equals(status,{_quoted(status)})"]
+        if name is not None:
+            self.one("GET", f"/api/webhooks/{quote(name, safe='')}", WebhookView)
+            wanted.append(f"equals(webhook,{_quoted(name)})")
+        return self._rows(_list("webhook-deliveries", *wanted), Delivery)
+
+    def replay_webhook(
+        self, name: str, *, since: int | None, dead: bool, delivery: int | None
+    ) -> int:
+        wanted = {"webhook": name, "since": since, "dead": dead, "delivery": delivery}
+        body = {"data": {"type": "webhook-replay", "attributes": wanted}}
+        return self.one("POST", "/api/webhook-replays", _ReplayAttributes, body).again
+
+    def test_webhook(self, name: str) -> Trial:
+        body = {"data": {"type": "webhook-test", "attributes": {"webhook": name}}}
+        return self.one("POST", "/api/webhook-tests", Trial, body)
+
+    def drop_delivery(self, delivery: int) -> Delivery:
+        return self.one("DELETE", f"/api/webhook-deliveries/{delivery}", Delivery)
 
     def one(
         self,

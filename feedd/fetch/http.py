@@ -54,7 +54,8 @@ def fetch_http(
     """
     start = checked(request.url)
     url, seen = start, {start}
-    with _transport(request, deadline, resolve, verify or _public_authorities()) as transport:
+    trusted = verify or public_authorities()
+    with open_transport(request.allow_private, deadline, resolve, trusted) as transport:
         for _ in range(MAX_REDIRECTS + 1):
             own = _origin(url) == _origin(start)  # nobody else is shown what belongs to the shop
             with _answer(transport, url, request, user_agent, own=own) as response:
@@ -124,15 +125,19 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 @functools.cache
-def _public_authorities() -> ssl.SSLContext:
+def public_authorities() -> ssl.SSLContext:
+    """Whom this machine trusts, and whom browsers do."""
     context = ssl.create_default_context()  # the machine's own, and what SSL_CERT_FILE names
     context.load_verify_locations(certifi.where())
     return context
 
 
 @contextlib.contextmanager
-def _transport(
-    request: FetchRequest, deadline: Deadline, resolve: Resolve | None, verify: ssl.SSLContext
+def open_transport(
+    allow_private: tuple[str, ...],
+    deadline: Deadline,
+    resolve: Resolve | None,
+    verify: ssl.SSLContext,
 ) -> Iterator[httpx.HTTPTransport]:
     """A way to send requests with none of a client's own ideas: no cookies, redirects, proxies or netrc.
 
@@ -141,7 +146,7 @@ def _transport(
     with httpx.HTTPTransport(verify=verify, trust_env=False) as transport:
         transport._pool = httpcore.ConnectionPool(
             ssl_context=verify,
-            network_backend=GuardedBackend(deadline, request.allow_private, resolve),
+            network_backend=GuardedBackend(deadline, allow_private, resolve),
             max_connections=1,
         )
         yield transport
@@ -156,7 +161,7 @@ def _answer(
     *,
     own: bool,
 ) -> Iterator[httpx.Response]:
-    with _translated(url.host):
+    with translated(url.host):
         asked = httpx.Request("GET", url, headers=_headers(request, user_agent, own=own))
         response = transport.handle_request(asked)
         response.request = asked
@@ -192,7 +197,8 @@ def _userinfo(url: httpx.URL) -> tuple[str, str] | None:
 
 
 @contextlib.contextmanager
-def _translated(host: str) -> Iterator[None]:
+def translated(host: str) -> Iterator[None]:
+    """The errors of the HTTP libraries as FetchError, without what is secret in them."""
     try:
         yield
     except httpx.TimeoutException as error:
@@ -210,7 +216,7 @@ def _translated(host: str) -> Iterator[None]:
     except (httpx.LocalProtocolError, UnicodeError):
         raise FetchError(
             "bad_header",
-            "a header of this feed cannot be sent",
+            "a header cannot be sent",
             hint="Check `headers` and `auth` for line breaks and for letters that are not ASCII.",
         ) from None  # the cause shows the header
     except httpx.HTTPError as error:
@@ -323,7 +329,7 @@ def _refusal(response: httpx.Response) -> FetchError:
         f"the server answered {status} {reason}".rstrip(),
         hint=hint,
         status=status,
-        retry_after_s=_retry_after(response) if status in (429, 503) else None,
+        retry_after_s=retry_after(response) if status in (429, 503) else None,
     )
 
 
@@ -370,7 +376,7 @@ def _max_age(response: httpx.Response) -> float | None:
     return float(min(max(fresh, 0), MAX_HEADER_SECONDS))
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(response: httpx.Response) -> float | None:
     """Retry-After (RFC 9110, 10.2.3) in seconds from now, by the server's clock where it tells the time."""
     value = response.headers.get("retry-after", "").strip()
     if value.isdecimal():

@@ -1,10 +1,11 @@
 """The settings of feedd: TOML files in, frozen values out, and every problem of them at once.
 
-To add a key: a row in `feed_keys.FEED_KEYS` or `main_keys.MAIN_KEYS`, its field in `loader`, its row in
+To add a key: a row in `feed_keys.FEED_KEYS`, `main_keys.MAIN_KEYS` or `hook_keys`, its field in the settings, its row in
 `docs/configuration.md`, and its cases in `tests/test_settings.py`.
 """
 
 from feedd.settings.file import find_config
+from feedd.settings.hook_keys import AlertSettings, WebhookSettings
 from feedd.settings.loader import (
     Basic,
     Bearer,
@@ -20,11 +21,13 @@ from feedd.settings.loader import (
 from feedd.settings.secret import Secret
 
 __all__ = [
+    "AlertSettings",
     "Basic",
     "Bearer",
     "FeedSettings",
     "Secret",
     "Settings",
+    "WebhookSettings",
     "changed_feeds",
     "find_config",
     "find_socket",

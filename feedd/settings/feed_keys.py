@@ -235,7 +235,8 @@ def _is_step(step: Any) -> bool:
     return type(step) is str and bool(step.strip())
 
 
-def _headers(node: Node) -> tuple[tuple[str, str | Secret], ...]:
+def read_headers(node: Node) -> tuple[tuple[str, str | Secret], ...]:
+    """Headers to send; one that looks like a secret may not stand in plain text."""
     expect(node.value, dict, 'headers = { Accept-Language = "he" }')
     headers: dict[str, tuple[str, str | Secret]] = {}
     for name in node.value:
@@ -314,7 +315,7 @@ FEED_KEYS = (
         "where a field is, as a dotted path, where the schema does not know it; a list for keys that hold dots"),
     Key("currency", "currency", _currency, "ISO 4217 code", "(none)", "the currency of prices that name none"),
     Key("catalog", "catalog", _catalog, "name", '"$default"', "the catalog that the items belong to"),
-    Key("headers", "headers", _headers, "table", "{}", "headers to send; the value is text or a secret"),
+    Key("headers", "headers", read_headers, "table", "{}", "headers to send; the value is text or a secret"),
     Key("auth", "auth", read_auth, "table", "(none)",
         "`username` and `password` (basic), or `token` (bearer); password and token are secrets"),
     Key("timeout", "timeout_s", duration(0.1, 1800, 'timeout = "60s"'), "duration", '"60s"',

@@ -23,12 +23,18 @@ from feedd.settings.file import (
     home,
     read_config,
 )
+from feedd.settings.hook_keys import (
+    AlertSettings,
+    CheckAddress,
+    WebhookSettings,
+    read_alerts,
+    read_webhooks,
+)
 from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.secret import Secret
 from feedd.settings.values import read_keys
 
 CheckSchema = Callable[[str, Path], tuple[str, str] | None]
-CheckAddress = Callable[[str, tuple[str, ...]], tuple[str, str] | None]
 
 SOCKET_NAME = "feedd.sock"
 
@@ -98,6 +104,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     retention: Retention = Retention()
     feeds: dict[str, FeedSettings] = {}
+    webhooks: dict[str, WebhookSettings] = {}
+    alerts: AlertSettings = AlertSettings()
 
 
 def load(
@@ -177,6 +185,8 @@ def secret_values(settings: Settings) -> list[str]:
             secrets.append(feed.auth.password)
         elif isinstance(feed.auth, Bearer):
             secrets.append(feed.auth.token)
+    for webhook in settings.webhooks.values():
+        secrets += [webhook.url, *webhook.secrets, *(value for _, value in webhook.headers)]
     return [each.reveal() for each in secrets if isinstance(each, Secret) and each.is_resolved]
 
 
@@ -208,8 +218,7 @@ class _Loader:
         file = read_config(path, self.problems)
         if file is not None:
             self.main = self._node(file)
-            values = read_keys(self.main, MAIN_KEYS, also=["feeds"])
-            values.pop("feeds", None)
+            values = read_keys(self.main, MAIN_KEYS, also=["feeds", "webhooks", "alerts"])
             self._read_feeds(self.main, values)
         for drop_in in find_drop_ins(path, self.problems):
             file = read_config(drop_in, self.problems)
@@ -223,6 +232,9 @@ class _Loader:
                         f"Write [feeds.NAME] above it, or move it to {path}.",
                     )
             self._read_feeds(node, values)
+        if self.main is not None:  # once all feeds are known
+            values["alerts"] = read_alerts(self.main)
+            values["webhooks"] = read_webhooks(self.main, self._nodes, self._check_address)
         return values
 
     def _node(self, file: ConfigFile) -> Node:

@@ -221,3 +221,61 @@ API_KEYS = Table(
     Column("revoked_at", Utc),
     Index("ux_api_keys_prefix", "prefix", unique=True),
 )
+
+# a webhook: how far it has got in the change stream (`seq`) and among the ended syncs: all up to `sync_through` and
+# those in `syncs_taken` beyond it have become deliveries; null where it wants none. `target` is the digest of its address
+WEBHOOKS = Table(
+    "webhooks",
+    people_metadata,
+    Column("name", Text, primary_key=True),
+    required("target", Text),
+    required("stream_id", Text),
+    Column("seq", BigInteger),
+    Column("sync_through", BigInteger),
+    required("syncs_taken", Text),
+    required("generation", Integer),
+    required("registered_at", Utc),
+    Column("disabled_at", Utc),
+    required("delivered", BigInteger),
+    Column("delivered_at", Utc),
+    Column("error", Text),
+    Column("failed_at", Utc),
+    # who may deliver now
+    required("lease_epoch", BigInteger),
+    Column("lease_holder", Text),
+    Column("lease_until", Utc),
+)
+
+# a message that waits to be delivered, or never was (`dead`); one that was delivered is deleted
+DELIVERIES = Table(
+    "webhook_deliveries",
+    people_metadata,
+    Column("id", Integer, primary_key=True),
+    required("webhook", Text),
+    required("lane", Text),
+    required("message_id", Text),
+    required("type", Text),
+    required("body", Text),
+    Column("first_seq", BigInteger),
+    Column("last_seq", BigInteger),
+    required("status", Text),
+    required("tries", Integer),
+    required("created_at", Utc),
+    Column("next_try_at", Utc),
+    Column("http_status", Integer),
+    Column("reason", Text),
+    Column("ended_at", Utc),
+    Index("ux_webhook_deliveries_message", "webhook", "message_id", unique=True),
+    Index("ix_webhook_deliveries_status", "webhook", "status", "id"),
+)
+
+# what alerts remember of a feed; `open` maps the alerts that go on to when they began and were told last
+WATCHES = Table(
+    "watches",
+    people_metadata,
+    Column("feed", Text, primary_key=True),
+    required("watched_at", Utc),
+    Column("last_success", Utc),
+    Column("failing_since", Utc),
+    required("open", Text),
+)
