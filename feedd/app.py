@@ -523,7 +523,7 @@ def reading_of(feed: FeedSettings) -> "ingest.Reading":
         format=feed.format,
         doctype=feed.doctype,
         max_removed=feed.max_removed,
-        base=None if isinstance(feed.url, Secret) else _base_of(feed.url),
+        base=None if isinstance(feed.url, Secret) else base_of(feed.url),
     )
 
 
@@ -570,7 +570,7 @@ def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | Non
     )
 
 
-def _base_of(url: str) -> str | None:
+def base_of(url: str) -> str | None:
     """What relative links in a body from that address build on: the address alone, without what gives access to it.
 
     Not where a redirect leads, which is often a storage that the shop's pages are not on, and another one each time.

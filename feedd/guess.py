@@ -20,6 +20,7 @@ from feedd.formats.places import Place, places
 from feedd.formats.text import Text
 from feedd.model import Guess, Item, Layout
 from feedd.normalize import Plan, compile_plan, parse_source, reach
+from feedd.normalize.document import plan_in_document
 from feedd.schema import load_schema, shipped_schemas
 
 START_BYTES = 1024 * 1024
@@ -98,6 +99,14 @@ class _Reader:
             self._read[key] = self._records(replace(layout, doctype=self._doctype))
         return self._read[key]
 
+    def placed(self, plan: Plan, layout: Layout) -> Plan:
+        """The plan with what stands around the records, as far as the start has it."""
+        layout = replace(layout, doctype=self._doctype)
+        with contextlib.suppress(FormatError):
+            start = BytesIO(self._start)
+            return plan_in_document(plan, self._form, start, layout, "utf-8", base=None)
+        return plan
+
     def _records(self, layout: Layout) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         # the start of a body ends anywhere; whoever reads all of it says what is wrong
@@ -150,6 +159,7 @@ def _trial(
     if items is not None:
         layout = replace(layout, items=(items,), configured=True)
     records = reader.records(layout)
+    plan = reader.placed(plan, layout)
     outcomes = [plan.normalize(number, record) for number, record in enumerate(records, 1)]
     made = [outcome for outcome in outcomes if type(outcome) is Item]
     if not made:

@@ -19,10 +19,11 @@ from msgspec import Struct
 from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, FormatError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
-from feedd.formats import FORMATS, Format, recognize
+from feedd.formats import FORMATS, recognize
 from feedd.guess import PLAIN, guess_body
-from feedd.model import ErrorInfo, Guess, Layout, Progress, SyncRecord, SyncStatus
+from feedd.model import ErrorInfo, Guess, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_source
+from feedd.normalize.document import plan_in_document
 from feedd.reconcile import Outcome, Reconciler
 from feedd.removals import guard_removals
 from feedd.schema import SchemaError, load_schema
@@ -149,20 +150,6 @@ def plan_of(reading: Reading) -> Plan:
 
 def _schema_error(error: Exception) -> FeedError:
     return FeedError("schema", str(error), hint="`feedd check` says more.")
-
-
-def plan_in_document(
-    plan: Plan,
-    form: Format,
-    stream: BinaryIO,
-    layout: Layout,
-    charset: str | None,
-    *,
-    base: str | None,
-) -> Plan:
-    """The plan for the records of one body, with what stands around them. Reads the stream from where it is."""
-    wanted = plan.wanted
-    return plan.within(form.around(stream, layout, charset, wanted) if wanted else [], base=base)
 
 
 def config_digest(plan: Plan, reading: Reading) -> bytes:

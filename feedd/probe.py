@@ -20,6 +20,7 @@ from feedd.formats.json_pages import more_pages
 from feedd.guess import PLAIN, guess_body
 from feedd.model import ErrorInfo, Guess, Item, Pages, Problem, Reject
 from feedd.normalize import Plan, compile_plan
+from feedd.normalize.document import plan_in_document
 from feedd.propose import Proposal, propose
 from feedd.schema import load_schema
 
@@ -39,6 +40,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Any] = {}
     currency: str | None = None
     doctype: bool = False
+    base: str | None = None
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
@@ -117,12 +119,18 @@ def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float
         document = load_schema(guess.schema, base_dir=base_dir).document
 
         def plan_with(proposals: list[Proposal]) -> Plan:
-            return compile_plan(
+            plan = compile_plan(
                 document,
                 fields={**{p.field: list(p.path) for p in proposals}, **wish.fields},
                 items=guess.items if wish.items is None else wish.items,
                 default_currency=wish.currency,
             )
+            stream.seek(0)
+            layout = replace(plan.layout, doctype=wish.doctype)
+            with contextlib.suppress(FormatError):  # told when the records are read
+                form = FORMATS[name]
+                return plan_in_document(plan, form, stream, layout, fetched.charset, base=wish.base)
+            return plan
 
         reader = _Reader(stream, FORMATS[name], fetched.charset, wish.doctype)
         plan = plan_with([])

@@ -48,11 +48,15 @@ def probe(
     as_json: AsJson = False,
 ) -> None:
     """Look at a feed before registering it: what it is, what it would become, the configuration to paste."""
+    from msgspec.structs import replace
+
+    from feedd.app import base_of
     from feedd.probe import Wish
 
     options = options_of(context)
     wish = Wish(schema=schema, items=items, currency=currency, base_dir=str(Path.cwd()))
     request, wish, configured = _asked(source, wish, options)
+    wish = replace(wish, base=base_of(request.url))
     report = _probed(request, wish)
     stanza = _stanza(name or feed_name(request.url), request, wish, report)
     if as_json:
