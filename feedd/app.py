@@ -17,6 +17,7 @@ from feedd import __version__, state
 from feedd.bodies import Bodies
 from feedd.errors import FeedError, NotFound, UsageError
 from feedd.model import (
+    ONE_PAGE,
     ApiKey,
     CatalogItem,
     Change,
@@ -505,6 +506,7 @@ def request_of(feed: FeedSettings, settings: Settings) -> "FetchRequest":
         timeout_s=feed.timeout_s,
         max_bytes=feed.max_bytes,
         member=feed.member,
+        pages=feed.pages if feed.pages is None or feed.pages.by != ONE_PAGE else None,
         allow_private=feed.allow_private,
         file_roots=tuple(str(root) for root in settings.file_roots),
     )
@@ -524,6 +526,8 @@ def reading_of(feed: FeedSettings) -> "ingest.Reading":
         doctype=feed.doctype,
         max_removed=feed.max_removed,
         base=None if isinstance(feed.url, Secret) else base_of(feed.url),
+        encoding=feed.encoding,
+        pages=None if feed.pages is None else feed.pages.by,
     )
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from feedd.errors import FormatError
 from feedd.formats import FORMATS, Format
-from feedd.formats.places import Place, places
+from feedd.formats.places import NO_ITEMS, Place, places
 from feedd.formats.text import Text
 from feedd.model import Guess, Item, Layout
 from feedd.normalize import Plan, compile_plan, parse_source, reach
@@ -27,7 +27,6 @@ START_BYTES = 1024 * 1024
 SAMPLE_RECORDS = 100
 MOST_PLACES = 8
 PLAIN = "item"
-_NO_ITEMS = frozenset({"error", "errors", "messages", "notices", "warnings"})
 
 # what counts for a schema, for each record on average, and against it
 _FIELD, _MARK = 1.0, 2.0
@@ -55,6 +54,7 @@ def guess_body(
     items: str | None = None,
     fields: Mapping[str, Any] = {},
     doctype: bool = False,
+    encoding: str | None = None,
 ) -> Guess:
     """What a body in a known format is, from its start; what is given stays as it is.
 
@@ -62,7 +62,7 @@ def guess_body(
         FormatError: the body has no text that can be read.
         SchemaError, ValueError: the schema or the fields that are given cannot be used.
     """
-    start = _start(stream, charset)
+    start = _start(stream, charset, encoding)
     found = [] if items is not None else _likely(places(start, form))
     reader = _Reader(FORMATS[form], start, doctype)
     paths = {name: parse_source(path) for name, path in fields.items()}
@@ -120,9 +120,9 @@ class _Reader:
         return found
 
 
-def _start(stream: BinaryIO, charset: str | None) -> bytes:
+def _start(stream: BinaryIO, charset: str | None, encoding: str | None) -> bytes:
     """The start of a body as UTF-8."""
-    text = Text(stream, charset)
+    text = Text(stream, charset, configured=encoding)
     pieces: list[bytes] = []
     while sum(map(len, pieces)) < START_BYTES and (piece := text.read()):
         pieces.append(piece)
@@ -131,7 +131,7 @@ def _start(stream: BinaryIO, charset: str | None) -> bytes:
 
 def _likely(found: list[Place]) -> list[Place]:
     """The places worth a try: an error answer with titles and ids is no catalog."""
-    return [place for place in found if place.path.rpartition(".")[2].lower() not in _NO_ITEMS][
+    return [place for place in found if place.path.rpartition(".")[2].lower() not in NO_ITEMS][
         :MOST_PLACES
     ]
 

@@ -20,8 +20,9 @@ from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, FormatError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
+from feedd.formats.json_pages import MOST_BYTES, more_pages, pages_toml, propose_pages
 from feedd.guess import PLAIN, guess_body
-from feedd.model import ErrorInfo, Guess, Progress, SyncRecord, SyncStatus
+from feedd.model import ONE_PAGE, ErrorInfo, Guess, Layout, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_source
 from feedd.normalize.document import plan_in_document
 from feedd.reconcile import Outcome, Reconciler
@@ -36,7 +37,11 @@ from feedd.store.stage import open_stage
 FULL_FETCH_EVERY = timedelta(hours=24)
 HEAD_BYTES = 64 * 1024
 PROGRESS_EVERY_S = 0.1
-MOSTLY_REJECTED, ALL_REJECTED = _BODY_ERRORS = ("mostly_rejected", "all_rejected")
+MOSTLY_REJECTED, ALL_REJECTED, MORE_PAGES = _BODY_ERRORS = (
+    "mostly_rejected",
+    "all_rejected",
+    "more_pages",
+)
 
 OnProgress = Callable[[Progress], None]
 
@@ -45,6 +50,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     """How the bodies of one feed are read: what its configuration says beyond where to fetch it.
 
     `base` is the address that relative links build on, unless the body names another.
+    `pages` is how the pages of its source are followed, `ONE_PAGE` if one is known to be all, None if nobody has said.
     """
 
     schema: str | None = None
@@ -56,6 +62,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     doctype: bool = False
     max_removed: float = 0.3
     base: str | None = None
+    encoding: str | None = None
+    pages: str | None = None
 
 
 class Feed(Struct, frozen=True, kw_only=True):
@@ -127,6 +135,8 @@ def _basis(reading: Reading) -> str:
     """What stands for all in a reading that a guess hangs on."""
     fields = sorted(reading.fields.items())
     decides = [reading.schema, reading.base_dir, reading.items, fields, reading.format]
+    if reading.encoding is not None:
+        decides.append(reading.encoding)
     return sha256(msgspec.json.encode(decides)).hexdigest()
 
 
@@ -155,7 +165,10 @@ def _schema_error(error: Exception) -> FeedError:
 def config_digest(plan: Plan, reading: Reading) -> bytes:
     """What stands for everything that decides how a body is read, by a settled reading."""
     base = reading.base if plan.reads_links else None
-    return plan.digest + msgspec.json.encode([reading.format, reading.doctype, base])
+    decides: list[Any] = [reading.format, reading.doctype, base]
+    if reading.encoding is not None or reading.pages is not None:
+        decides += [reading.encoding, reading.pages]
+    return plan.digest + msgspec.json.encode(decides)
 
 
 def digest_of(reading: Reading, guess: Guess | None) -> bytes:
@@ -164,7 +177,7 @@ def digest_of(reading: Reading, guess: Guess | None) -> bytes:
     Raises:
         FeedError: (`schema`) the schema cannot be used.
     """
-    reading_now = settled(reading, guess)
+    reading_now = settled(_as_one_body(reading), guess)
     if reading_now is None:
         return b""
     return config_digest(plan_of(reading_now), reading_now)
@@ -174,8 +187,8 @@ def fetch_digest(request: FetchRequest) -> bytes:
     """What stands for where a body comes from and who asks for it; passwords and tokens play no part."""
     user = request.auth[0] if isinstance(request.auth, tuple) else None
     source: list[Any] = [request.url, request.headers, user]
-    if request.member is not None:
-        source.append({"member": request.member})
+    if request.member is not None or request.pages is not None:
+        source += [request.member, request.pages]
     return sha256(msgspec.json.encode(source)).digest()
 
 
@@ -218,7 +231,7 @@ def sync_feed(
                 path, body = stored_body(feed, state, bodies, digest)
                 read(_job(feed, lease, path, body, accepted, state, started), on_progress, stop)
             else:
-                request = _conditional(feed.request, state, digest, now())
+                request = _conditional(_with_layout(feed), state, digest, now())
                 fetched = fetcher.fetch(
                     request, spool_dir, on_progress=_fetch_progress(on_progress), stop=stop
                 )
@@ -265,9 +278,13 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
         SyncStopped: the lease was lost; the catalog is as it was.
     """
     origin = _origin(job)
+    job = msgspec.structs.replace(job, reading=_as_one_body(job.reading))
     with Path(job.path).open("rb") as stream:
         form = job.reading.format or recognize(
-            stream.read(HEAD_BYTES), content_type=origin.content_type, name_hint=origin.name_hint
+            stream.read(HEAD_BYTES),
+            content_type=origin.content_type,
+            name_hint=origin.name_hint,
+            encoding=job.reading.encoding,
         )
         guess = job.guess if job.guess is not None and job.guess.format == form else None
         reading = settled(job.reading, guess)
@@ -300,6 +317,7 @@ def _guessed(job: Job, form: str, stream: BinaryIO) -> Guess:
             items=reading.items,
             fields=reading.fields,
             doctype=reading.doctype,
+            encoding=reading.encoding,
         )
     except (SchemaError, ValueError) as error:
         raise _schema_error(error) from error
@@ -319,7 +337,7 @@ def _read(
     stream.seek(0)
     plan = plan_of(reading)
     digest = config_digest(plan, reading)
-    layout = msgspec.structs.replace(plan.layout, doctype=reading.doctype)
+    layout = _layout(plan, reading)
     form = FORMATS[name]
     plan = plan_in_document(plan, form, stream, layout, _origin(job).charset, base=reading.base)
     stream.seek(0)
@@ -359,7 +377,8 @@ def _read(
             body=msgspec.structs.replace(
                 job.body, config_digest=digest, guess=guess if reconciler.records else None
             ),
-            error=_hardly_usable(outcome, reconciler.records),
+            error=_hardly_usable(outcome, reconciler.records)
+            or _one_of_several(job, name, stream, layout),
             now=datetime.now(UTC),
             elapsed_s=lambda: time.monotonic() - job.began_s,
         )
@@ -380,6 +399,44 @@ def _hardly_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
         )
     hint = "See `feedd rejects` for why: the schema or its [fields] may not fit this feed, or the feed is broken. `feedd probe` shows what would fit."
     return ErrorInfo(code=_BODY_ERRORS[0 if rejected < records else 1], message=said, hint=hint)
+
+
+def _one_of_several(job: Job, form: str, stream: BinaryIO, layout: Layout) -> ErrorInfo | None:
+    """A body that says that it is one page of several is no whole feed, however well it was read."""
+    if job.reading.pages is not None:
+        return None
+    proposed = _origin(job).more_pages
+    if proposed is None and form == "json" and job.body.size_bytes <= MOST_BYTES:
+        stream.seek(0)
+        proposed = more_pages(stream, layout, _origin(job).charset, link=None)
+    if proposed is None:
+        return None
+    if form == "json":
+        hint = f'Write {pages_toml(proposed)} for this feed; or pages = "{ONE_PAGE}", if this page is all of it.'
+    else:
+        hint = "feedd follows pages of JSON only. Publish the feed whole, or as JSON."
+    said = "the server says that there are more pages of this feed, and only the first was read"
+    return ErrorInfo(code=MORE_PAGES, message=said, hint=hint)
+
+
+def _as_one_body(reading: Reading) -> Reading:
+    """How the body is read that the fetcher makes of all pages of a source: it is the list of their records."""
+    if reading.pages in (None, ONE_PAGE):
+        return reading
+    return msgspec.structs.replace(reading, items="", format="json")
+
+
+def _with_layout(feed: Feed) -> FetchRequest:
+    """The request of a feed, with where its records are if the fetcher has to find them on each page."""
+    if feed.request.pages is None:
+        return feed.request
+    layout = _layout(plan_of(feed.reading), feed.reading)
+    return msgspec.structs.replace(feed.request, layout=layout)
+
+
+def _layout(plan: Plan, reading: Reading) -> Layout:
+    """Where the records of a body are, and how it is written."""
+    return msgspec.structs.replace(plan.layout, doctype=reading.doctype, encoding=reading.encoding)
 
 
 def _is_of_the_body(error: ErrorInfo | None) -> bool:
@@ -497,6 +554,7 @@ def _body(
             name_hint=fetched.name or feed.request.url.partition("?")[0],
             content_type=fetched.content_type,
             charset=fetched.charset,
+            more_pages=propose_pages(fetched.link, None, total=fetched.pages),
         ),
     )
 

@@ -34,24 +34,30 @@ class Layout(Struct, frozen=True, kw_only=True):
     """Where the records of a document are, and what may be in them.
 
     `items` holds candidate dotted paths to the repeated element, best first; `""` is an array at the root, `*` is
-    any one name. `configured` says that a person chose the path, so that an error can name the setting.
+    any one name. `configured` says that a person chose the path, so that an error can name the setting. `encoding` is what
+    a person says that the feed is written in.
     """
 
     items: tuple[str, ...] = ()
     configured: bool = False
     namespaces: dict[str, str] = {}
     doctype: bool = False
+    encoding: str | None = None
     max_record_bytes: int = 10 * 1024 * 1024
     max_record_nodes: int = 100_000
     max_depth: int = 64
     max_skeleton_bytes: int = 16 * 1024 * 1024
 
 
+ONE_PAGE = "one"
+
+
 class Pages(Struct, frozen=True, kw_only=True):
     """How one page of a source leads to the next, and after how many pages something is wrong.
 
     `by` is `link` (the Link header), `next` (`path` leads to the next URL in the body), `cursor` (`path` leads to what
-    the parameter `query` takes) or `number` (`query` takes `first`, and `step` more for each page).
+    the parameter `query` takes) or `number` (`query` takes `first`, and `step` more for each page). `ONE_PAGE` says that
+    what looks like one page of several is all that is wanted.
     """
 
     by: str

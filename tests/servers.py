@@ -9,7 +9,10 @@ from typing import Any
 
 
 class FeedServer:
-    """Serves `bodies[path]`; `answers[path]` (status, headers, body) goes before it. `requests` records what came."""
+    """Serves `bodies[path]`; `answers[path]` (status, headers, body) goes before it, with a query even more so.
+
+    `requests` records what came.
+    """
 
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
@@ -28,8 +31,8 @@ class FeedServer:
             def do_GET(self) -> None:
                 outer.requests.append((self.path, dict(self.headers)))
                 outer.delay.wait(20)
-                path = self.path.partition("?")[0]
-                status, headers, body = outer.answer(path, self.headers.get("If-None-Match"))
+                mark = self.headers.get("If-None-Match")
+                status, headers, body = outer.answer(self.path, mark)
                 with contextlib.suppress(OSError):  # the client may be gone
                     self.send_response(status)
                     for name, value in headers.items():
@@ -45,6 +48,9 @@ class FeedServer:
         self._thread.start()
 
     def answer(self, path: str, etag: str | None) -> tuple[int, dict[str, str], bytes]:
+        if path in self.answers:
+            return self.answers[path]
+        path = path.partition("?")[0]
         if path in self.answers:
             return self.answers[path]
         body = self.bodies.get(path)

@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("reconcile", "normalize", "removals"),
     ("coerce", "formats", "fingerprints", "diff", "staging"),
     ("settings", "logs", "state", "swap", "alerts"),
-    ("cron", "resources", "redaction", "notify", "messages"),
+    ("cron", "encodings", "resources", "redaction", "notify", "messages"),
     ("errors",),
     ("model",),
 )
@@ -60,6 +60,7 @@ PURE = (
     "normalize",
     "alerts",
     "cron",
+    "encodings",
     "diff",
     "messages",
     "reconcile",

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import hashlib
+import json
 import random
 import resource
 import shutil
@@ -26,6 +27,7 @@ from feedd.errors import FetchError
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.fetch.clock import Deadline
 from feedd.fetch.spool import spool
+from feedd.model import Layout, Pages
 
 BODY = b'[{"id":"1","title":"A thing"}]'
 LOOPBACK = ("127.0.0.0/8",)
@@ -1132,6 +1134,27 @@ def test_a_redirect_from_https_to_http_is_refused(
         assert len(server.requests) == 1
     assert error.code == "redirect_refused"
     assert "https to http" in error.message
+
+
+def test_a_next_page_is_asked_for_as_safely_as_the_first(
+    tmp_path: Path, server_tls: ssl.SSLContext, trusting: Fetcher
+):
+    """Behind a proxy a shop thinks that it speaks plain http; elsewhere that is a way down, and refused."""
+    first = b'{"products": [{"id": 1}], "next": "http://%b/feed?page=2"}'
+    last = good(b'{"products": [{"id": 2}], "next": null}')
+    options: dict[str, Any] = {
+        "pages": Pages(by="next", path=("next",)),
+        "layout": Layout(items=("products",)),
+    }
+    with raw_server(good(first % b"shop.example"), last, tls=server_tls) as server:
+        fetched = fetch(server.url(host="shop.example"), tmp_path, using=trusting, **options)
+    assert json.loads(body_of(fetched).decode("utf-8-sig")) == [{"id": 1}, {"id": 2}]
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    with raw_server(good(first % b"other.example"), last, tls=server_tls) as server:
+        error = failure(server.url(host="shop.example"), tmp_path, using=trusting, **options)
+        assert len(server.requests) == 1
+    assert (error.code, "page 1: " in error.message) == ("redirect_refused", True)
 
 
 # the deadline by itself

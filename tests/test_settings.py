@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedd.errors import ConfigError, ConfigProblem
-from feedd.model import Retention
+from feedd.model import Pages, Retention
 from feedd.settings import (
     AlertSettings,
     Basic,
@@ -111,6 +111,16 @@ def test_a_feed_needs_nothing_but_a_url(write: Config):
         ('items = "data.products"', "items", "data.products"),
         ('items = ""', "items", ""),
         ('format = "jsonl"', "format", "jsonl"),
+        ('encoding = "Windows-1251"', "encoding", "Windows-1251"),
+        ('pages = "link"', "pages", Pages(by="link")),
+        ('pages = "one"', "pages", Pages(by="one")),
+        ('pages = { link = "next", most = 9 }', "pages", Pages(by="link", most=9)),
+        ('pages = { next = "links.next" }', "pages", Pages(by="next", path=("links", "next"))),
+        ('pages = { next = ["@odata.nextLink"] }', "pages", Pages(by="next", path=("@odata.nextLink",))),
+        ('pages = { cursor = "meta.c", query = "c" }', "pages", Pages(by="cursor", path=("meta", "c"), query="c")),
+        ('pages = { query = "page" }', "pages", Pages(by="number", query="page")),
+        ('pages = { query = "p", first = 0, most = 5 }', "pages", Pages(by="number", query="p", first=0, most=5)),
+        ('pages = { offset = "skip", step = 30 }', "pages", Pages(by="number", query="skip", first=0, step=30)),
         ('member = "out/products-*.xml"', "member", "out/products-*.xml"),
         ('currency = "ILS"', "currency", "ILS"),
         ('catalog = "shoes-2"', "catalog", "shoes-2"),
@@ -337,6 +347,13 @@ def test_a_secret_that_cannot_be_had_is_a_problem(write: Config, reference: str,
         ('items = "a..b"', "not a path", "data.products"),
         ('format = "jsn"', "not one of its values", '"json"'),
         ('format = "csv"', "not one of its values", '"xml"'),
+        ('encoding = "utf-7"', "not an encoding", "windows-1251"),
+        ("encoding = 1251", "is a number, not text", "windows-1251"),
+        ('pages = "links"', "how the pages are followed", 'pages = "link"'),
+        ("pages = {}", "nothing does not say", "query"),
+        ('pages = { cursor = "c" }', "cursor does not say", "query"),
+        ('pages = { next = "a", query = "b" }', "next, query does not say", "query"),
+        ('pages = { offset = "skip" }', "offset does not say", "step"),
         ('currency = "eur"', "not a currency", '"EUR"'),
         ('currency = "€"', "not a currency", "ISO 4217"),
         ('catalog = "a:::b"', "name of a catalog", "letters"),
@@ -649,6 +666,33 @@ def test_any_text_has_lines_and_valid_ones_have_all(text: str):
     except tomllib.TOMLDecodeError:
         return
     assert set(_paths(data)) <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("inside", "key"),
+    [
+        ('link = "prev"', "link"),
+        ('next = "a..b"', "next"),
+        ("next = []", "next"),
+        ('cursor = "c", query = ""', "query"),
+        ('query = "page", first = -1', "first"),
+        ('query = "page", most = 0', "most"),
+        ('offset = "skip", step = "x"', "step"),
+    ],
+)
+def test_what_is_wrong_with_pages_is_told_at_its_place(write: Config, inside: str, key: str):
+    (problem,) = problems_of(write(f"[feeds.a]\n{URL}pages = {{ {inside} }}"))
+    assert problem.key == f"feeds.a.pages.{key}"
+    assert problem.hint
+
+
+def test_pages_are_of_json_over_http(write: Config):
+    (problem,) = problems_of(write(f'[feeds.a]\n{URL}pages = "link"\nformat = "xml"'))
+    assert (problem.key, "JSON only" in problem.message) == ("feeds.a.pages", True)
+    path = write('file_roots = ["/srv"]\n[feeds.a]\nurl = "file:///srv/a.json"\npages = "link"')
+    (problem,) = problems_of(path)
+    assert problem.key == "feeds.a.pages"
+    feed_of(write(f'[feeds.a]\n{URL}pages = "one"\nformat = "xml"'))
 
 
 # documentation

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+import msgspec
+
 from feedd.errors import FetchError
 from feedd.fetch.clock import STEP_S, Deadline, Monotonic, stopped
 from feedd.fetch.dial import Resolve
 from feedd.fetch.files import fetch_file
 from feedd.fetch.http import checked, fetch_http
+from feedd.fetch.pages import fetch_pages
 from feedd.fetch.request import Fetched, FetchRequest, OnProgress
 
 PATIENCE_S = 10.0  # a Retry-After up to this is waited for here, a longer one by the scheduler
@@ -63,20 +67,42 @@ class Fetcher:
         )
         if request.url.partition(":")[0].lower() == "file":
             return fetch_file(request, spool_dir, deadline, on_progress=on_progress)
-        host = checked(request.url).host
+
+        plain = request
+        if request.pages is not None:  # validators are of one page
+            plain = msgspec.structs.replace(request, etag=None, last_modified=None)
+
+        def page(url: httpx.URL, told: OnProgress) -> Fetched:
+            return self._fetched(plain, url, spool_dir, deadline, told, stop)
+
+        if request.pages is None:
+            return page(checked(request.url), on_progress)
+        return fetch_pages(request, request.pages, spool_dir, page, on_progress=on_progress)
+
+    def _fetched(
+        self,
+        request: FetchRequest,
+        url: httpx.URL,
+        folder: Path,
+        deadline: Deadline,
+        on_progress: OnProgress,
+        stop: threading.Event | None,
+    ) -> Fetched:
+        """What is at one URL of a feed, in as many attempts as it takes and may take."""
         attempt = 1
         while True:
             try:
-                with self._turn(host, deadline):
+                with self._turn(url.host, deadline):
                     deadline.begin_attempt()
                     return fetch_http(
                         request,
-                        spool_dir,
+                        folder,
                         deadline,
                         user_agent=self._user_agent,
                         on_progress=on_progress,
                         resolve=self._resolve,
                         verify=self._verify,
+                        at=url,
                     )
             except FetchError as error:
                 pause = _pause(error, attempt)

@@ -46,14 +46,17 @@ def fetch_http(
     on_progress: OnProgress,
     resolve: Resolve | None = None,
     verify: ssl.SSLContext | None = None,
+    at: httpx.URL | None = None,
 ) -> Fetched:
-    """One attempt at a fetch, redirects included.
+    """One attempt at a fetch, redirects included. `at` is another page of the feed: it is not shown the shop's own
+    headers if it lies elsewhere.
 
     Raises:
         FetchError: see its code.
     """
     start = checked(request.url)
-    url, seen = start, {start}
+    url = at or start
+    seen = {url}
     trusted = verify or public_authorities()
     with open_transport(request.allow_private, deadline, resolve, trusted) as transport:
         for _ in range(MAX_REDIRECTS + 1):
@@ -62,7 +65,7 @@ def fetch_http(
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or not location:
                     return _taken(response, url, request, folder, deadline, on_progress, own=own)
-                url = _next(location, url, start)
+                url = followed(location, url, start, "redirects")
             if url in seen:
                 break
             seen.add(url)
@@ -95,26 +98,28 @@ def checked(url: str) -> httpx.URL:
     return parsed.copy_with(userinfo=b"")
 
 
-def _next(location: str, url: httpx.URL, start: httpx.URL) -> httpx.URL:
-    """Where a redirect from `url` leads, if it may be followed."""
+def followed(location: str, url: httpx.URL, start: httpx.URL, leads: str) -> httpx.URL:
+    """Where `url` leads, if it may be followed; `start` is the feed's own URL.
+
+    Raises:
+        FetchError: (`redirect_refused`).
+    """
+    hint = "Put the final URL into the configuration."
     try:
         parsed = checked(urljoin(str(url), location))
     except (FetchError, ValueError) as error:
-        raise FetchError(
-            "redirect_refused",
-            f"{url.host} redirects to what is not an http or https URL",
-            hint="Put the final URL into the configuration.",
-        ) from error
+        message = f"{url.host} {leads} to what is not an http or https URL"
+        raise FetchError("redirect_refused", message, hint=hint) from error
     if url.scheme == "https" and parsed.scheme == "http":
         raise FetchError(
             "redirect_refused",
-            f"the server redirects from https to http, to {parsed.host}",
-            hint="Put the final URL into the configuration if that is what you want.",
+            f"the server {leads} from https to http, to {parsed.host}",
+            hint=f"{hint[:-1]} if that is what you want.",
         )
     if parsed.port not in (None, 80, 443, start.port):
         raise FetchError(
             "redirect_refused",
-            f"the server redirects to port {parsed.port} of {parsed.host}",
+            f"the server {leads} to port {parsed.port} of {parsed.host}",
             hint="Only ports 80, 443 and the configured URL's are followed.",
         )
     return parsed

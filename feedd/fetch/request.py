@@ -5,6 +5,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from feedd.model import Layout, Pages
+
 GIB = 2**30
 # told of the bytes that have come, and of how many if that is known
 OnProgress = Callable[[int, int | None], None]
@@ -16,7 +18,8 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     `timeout_s` runs to the first byte of the body; then at least `min_rate` (bytes, within seconds) must come;
     `total_s` is the end of it all, retries included. `max_bytes` counts decoded bytes. `auth` is (user, password) or
     a bearer token. Without `etag` and `last_modified` the body is asked for in any case. `member` is the name, or a
-    pattern of the name, of the feed in a zip of several files.
+    pattern of the name, of the feed in a zip of several files. With `pages` the feed is all pages of a JSON source, whose
+    records `layout` finds; the body is then an array of the records.
     """
 
     url: str
@@ -32,6 +35,8 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     file_roots: tuple[str, ...] = ()
     attempts: int = 3
     member: str | None = None
+    pages: Pages | None = None
+    layout: Layout = Layout(items=("",))
 
     @property
     def conditional(self) -> bool:

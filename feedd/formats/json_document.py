@@ -81,7 +81,7 @@ def opened(
     Raises:
         FormatError: it is certainly no JSON.
     """
-    text = Text(stream, charset, piece_bytes)
+    text = Text(stream, charset, piece_bytes, layout.encoding)
     refuse_other(text.head)
     refuse_page(text.head)
     if text.head.lstrip(SPACE).startswith(b"<"):

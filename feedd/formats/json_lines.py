@@ -24,7 +24,7 @@ def slices(
     Raises:
         FormatError: a line is too long, or the last one is cut.
     """
-    text = Text(stream, charset, piece_bytes)
+    text = Text(stream, charset, piece_bytes, layout.encoding)
     refuse_other(text.head)
     refuse_page(text.head)
     position = 1

@@ -13,9 +13,12 @@ import msgspec
 
 from feedd.errors import FormatError
 from feedd.formats.json_document import opened
+from feedd.formats.places import NO_ITEMS, places
+from feedd.formats.text import Text
 from feedd.model import Layout, Pages
 
 MOST_BYTES = 64 * 2**20  # a larger body is no page
+START_BYTES = 2**20
 
 _LINK = re.compile(
     r'\s*<([^>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*+"|[^\s;,"]*+))?)*+)\s*(?:,|$)'
@@ -65,6 +68,13 @@ def records_of(stream: BinaryIO, layout: Layout, charset: str | None) -> Iterato
     """The records of a page as UTF-8, joined by commas, in pieces."""
     for slices in opened(stream, layout, charset).slices():
         yield b",\n".join(slices.raws)
+
+
+def place_of(stream: BinaryIO, layout: Layout, charset: str | None) -> str | None:
+    """Where the start of a page repeats objects most, for a page whose records are at no known place."""
+    text = Text(stream, charset, START_BYTES, layout.encoding).read()
+    found = (place.path for place in places(text, "json"))
+    return next((p for p in found if p.rpartition(".")[2].lower() not in NO_ITEMS), None)
 
 
 def decoded(document: bytes) -> Any:

@@ -44,7 +44,7 @@ def _record(raw: bytes, layout: Layout) -> dict[str, Any] | Problem:
         return _problem(
             raw[max(0, error.start - 40) :] if error.object == raw else raw,
             "bad_encoding",
-            "Some characters are not UTF-8. Save or export the feed as UTF-8.",
+            "Some characters are not UTF-8. Export the feed as UTF-8, or set `encoding` of this feed to what it is in.",
         )
     except (ValueError, RecursionError) as error:
         return _refused(raw, error)

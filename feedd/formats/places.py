@@ -12,6 +12,9 @@ from feedd.formats.json_syntax import STRING
 from feedd.formats.text import SPACE
 from feedd.formats.xml_markup import borders_only
 
+NO_ITEMS = frozenset(
+    {"error", "errors", "messages", "notices", "warnings"}
+)  # an answer that says why there are none
 _MOST_PLACES = 64
 _DEEPEST = 12
 _TOKEN = re.compile(rb"(" + STRING + rb")\s*+(:?)|([\[\]{}])", re.DOTALL)

@@ -28,14 +28,21 @@ _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _CSV = re.compile(rb"[^\n<{]*[,;\t|][^\n<{]*[,;\t|][^\n<{]*\n")
 
 
-def recognize(head: bytes, *, content_type: str | None, name_hint: str | None) -> str:
-    """The name of the format, from the first 64 KB of a body, its content type and the name it had.
+def recognize(
+    head: bytes,
+    *,
+    content_type: str | None,
+    name_hint: str | None,
+    encoding: str | None = None,
+) -> str:
+    """The name of the format, from the first 64 KB of a body, its content type and the name it had; `encoding` is
+    what a person says that it is written in.
 
     Raises:
         FormatError: (`html_page`, `empty_body`, `unknown_format`, `unknown_encoding`) it is no feed.
     """
     refuse_other(head)
-    text = head_text(head, _charset(content_type)).lstrip(SPACE)
+    text = head_text(head, _charset(content_type), encoding).lstrip(SPACE)
     refuse_page(text)
     if text.startswith(b"<"):
         return "xml"

@@ -37,7 +37,7 @@ def slices(
     Raises:
         FormatError: the document is not well-formed, or has no items where the layout looks for them.
     """
-    return _Document(_opened(stream, charset, piece_bytes), layout, window_bytes).slices()
+    return _Document(_opened(stream, layout, charset, piece_bytes), layout, window_bytes).slices()
 
 
 def around(
@@ -48,16 +48,18 @@ def around(
     """
     watch = Watch(wanted)
     try:
-        document = _Document(_opened(stream, charset, CHUNK_BYTES), layout, CHUNK_BYTES, watch)
+        document = _Document(
+            _opened(stream, layout, charset, CHUNK_BYTES), layout, CHUNK_BYTES, watch
+        )
         document.pass_by(is_whole=any(each.anywhere for each in wanted))
     except FormatError:
         pass
     return watch.values(layout)
 
 
-def _opened(stream: BinaryIO, charset: str | None, piece_bytes: int) -> Buffer:
+def _opened(stream: BinaryIO, layout: Layout, charset: str | None, piece_bytes: int) -> Buffer:
     """The text of a body from its first tag on."""
-    text = Text(stream, charset, piece_bytes)
+    text = Text(stream, charset, piece_bytes, layout.encoding)
     refuse_other(text.head)
     refuse_page(text.head)
     if not text.head.lstrip(SPACE).startswith(b"<"):

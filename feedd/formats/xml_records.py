@@ -92,7 +92,7 @@ def _alone(
     try:
         items = _parse(context, raw)
     except UnicodeDecodeError as error:
-        hint = "Some characters are not in the encoding that the feed declares. Export it as UTF-8."
+        hint = "Some characters are not in the encoding that the feed declares. Export it as UTF-8, or set `encoding` of this feed."
         return _problem(raw[max(0, error.start - 40) :], "bad_encoding", hint)
     except etree.XMLSyntaxError as error:
         return _refused(raw, error)

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from feedd.cron import find_timezone, parse_cron
+from feedd.encodings import codec_of
+from feedd.model import ONE_PAGE, Pages
 from feedd.settings.file import Node, dotted
 from feedd.settings.secret import EXAMPLE, Secret
 from feedd.settings.values import (
@@ -48,6 +50,17 @@ _URL_EXAMPLE = 'url = "https://shop.example/products.xml"'
 _AUTH_EXAMPLE = (
     'auth = { username = "shop", password = { env = "SHOP_PASSWORD" } }'
     ' or auth = { token = { env = "SHOP_TOKEN" } }'
+)
+_PAGES_EXAMPLE = (
+    'pages = "link" or pages = { query = "page", first = 1 } or pages = { offset = "skip", step = 100 }'
+    ' or pages = { next = "links.next" } or pages = { cursor = "meta.cursor", query = "cursor" }'
+)
+_PAGE_FORMS = (
+    ({"link"},),
+    ({"next"},),
+    ({"cursor", "query"},),
+    ({"query"}, {"query", "first"}),
+    ({"offset", "step"}, {"offset", "step", "first"}),
 )
 
 
@@ -212,6 +225,79 @@ def _items(node: Node) -> str:
     return str(node.value)
 
 
+def _encoding(node: Node) -> str:
+    example = 'encoding = "windows-1251"'
+    expect(node.value, str, example)
+    if codec_of(node.value) is None:
+        raise WrongValueError(
+            f"{node.value!r} is not an encoding that feedd reads",
+            f"Write it so: {example}; others are utf-8, iso-8859-2, koi8-r, gbk, big5, shift_jis, euc-kr.",
+        )
+    return str(node.value)
+
+
+def _pages(node: Node) -> Pages:
+    if node.value in ("link", ONE_PAGE):
+        return Pages(by=node.value)
+    hint = f"Write {_PAGES_EXAMPLE}."
+    if type(node.value) is not dict:
+        raise WrongValueError("does not say how the pages are followed", hint)
+    found = [names for names in _PAGE_FORMS if set(node.value) - {"most"} in names]
+    if not found:
+        raise WrongValueError(
+            f"{', '.join(node.value) or 'nothing'} does not say how the pages are followed", hint
+        )
+    most = _whole(node, "most", 10_000, 1)
+    if "link" in node.value:
+        if node.value["link"] != "next":
+            node.child("link").problem('is not "next"', hint)
+        return Pages(by="link", most=most)
+    if "next" in node.value:
+        return Pages(by="next", path=_path(node, "next"), most=most)
+    if "cursor" in node.value:
+        query = _parameter(node, "query")
+        return Pages(by="cursor", path=_path(node, "cursor"), query=query, most=most)
+    name = "query" if "query" in node.value else "offset"
+    return Pages(
+        by="number",
+        query=_parameter(node, name),
+        first=_whole(node, "first", 1 if name == "query" else 0, 0),
+        step=1 if name == "query" else _whole(node, "step", 1, 1),
+        most=most,
+    )
+
+
+def _whole(node: Node, name: str, default: int, least: int) -> int:
+    value = node.value.get(name, default)
+    if type(value) is not int or not least <= value <= 1_000_000_000:
+        node.child(name).problem(
+            f"is no whole number from {least} on", f"Write it so: {name} = {max(default, 1)}"
+        )
+        return default
+    return value
+
+
+def _path(node: Node, name: str) -> tuple[str, ...]:
+    value = node.value[name]
+    steps = value.split(".") if type(value) is str else value
+    if type(steps) is not list or not steps or not all(_is_step(step) for step in steps):
+        node.child(name).problem(
+            "is not a path into the body", f'Write it so: {name} = "meta.{name}"'
+        )
+        return ()
+    return tuple(steps)
+
+
+def _parameter(node: Node, name: str) -> str:
+    value = node.value[name]
+    if type(value) is not str or not value.strip() or not value.isprintable():
+        node.child(name).problem(
+            "is not the name of a query parameter", f'Write it so: {name} = "page"'
+        )
+        return ""
+    return str(value)
+
+
 def _fields(node: Node) -> dict[str, str | tuple[str, ...]]:
     expect(node.value, dict, 'fields = { id = "sku" }')
     paths: dict[str, str | tuple[str, ...]] = {}
@@ -320,6 +406,10 @@ FEED_KEYS = (
         "`username` and `password` (basic), or `token` (bearer); password and token are secrets"),
     Key("timeout", "timeout_s", duration(0.1, 1800, 'timeout = "60s"'), "duration", '"60s"',
         "how long the server may take until its first byte"),
+    Key("encoding", "encoding", _encoding, "name of an encoding", "(recognized)",
+        "the encoding of a feed that is not UTF-8 and does not say what it is, such as `windows-1251`"),
+    Key("pages", "pages", _pages, '`"link"`, `"one"` or table', "(none)",
+        "how the pages of a JSON source are followed, so that all of them are the feed"),
     Key("member", "member", text('member = "products.xml"'), "name or pattern", "(the only file)",
         "which file of a zip is the feed, where there are several: its name in the zip, or a pattern such as `products-*.xml`"),
     Key("max_bytes", "max_bytes", size, "size", '"2GiB"', "the largest body that is read, unpacked"),

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from feedd.errors import ConfigError, ConfigProblem
-from feedd.model import Retention
+from feedd.model import ONE_PAGE, Pages, Retention
 from feedd.settings.feed_keys import DEFAULT_CATALOG, FEED_KEYS, check_feed_name, outside_roots
 from feedd.settings.file import (
     ConfigFile,
@@ -72,7 +72,9 @@ class FeedSettings(Struct, frozen=True, kw_only=True):
     schema: str | None = None
     items: str | None = None
     format: str | None = None
+    encoding: str | None = None
     member: str | None = None
+    pages: Pages | None = None
     fields: dict[str, str | tuple[str, ...]] = {}
     currency: str | None = None
     catalog: str = DEFAULT_CATALOG
@@ -311,10 +313,22 @@ class _Loader:
             refused = self._check_address(address, values.get("allow_private", ()))
             if refused is not None:
                 node.child("url").problem(*refused)
+        self._check_pages(node, values, address)
         if "schema" in values and self._check_schema is not None:
             wrong = self._check_schema(values["schema"], node.place.base_dir)
             if wrong is not None:
                 node.child("schema").problem(*wrong)
+
+    def _check_pages(self, node: Node, values: dict[str, Any], address: object) -> None:
+        pages = values.get("pages")
+        if pages is None or pages.by == ONE_PAGE:
+            return
+        if isinstance(address, str) and address.lower().startswith("file:"):
+            node.child("pages").problem("is not for files", "Leave it out.")
+        if values.get("format") not in (None, "json"):
+            node.child("pages").problem(
+                "follows pages of JSON only", f'Leave it out, or format = "{values["format"]}".'
+            )
 
 
 def _places(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy import insert as generic_insert
 
 from feedd.errors import SyncStopped, UsageError
-from feedd.model import ErrorInfo, Guess, StreamState, SyncStatus
+from feedd.model import ErrorInfo, Guess, Pages, StreamState, SyncStatus
 from feedd.store.database import Database, bulk_insert
 from feedd.store.tables import FEEDS, STREAM, SYNCS
 
@@ -17,13 +17,17 @@ LEASE = timedelta(seconds=60)
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body came as, which its bytes do not tell: enough to read it again later."""
+    """What a body came as, which its bytes do not tell: enough to read it again later.
+
+    `more_pages` is how the rest of its source could be followed, where the server says that there is more.
+    """
 
     size_bytes: int = 0
     fetch_digest: bytes = b""
     name_hint: str = ""
     content_type: str | None = None
     charset: str | None = None
+    more_pages: Pages | None = None
 
 
 class FeedState(msgspec.Struct, frozen=True, kw_only=True):
