@@ -26,6 +26,7 @@ from feedd.tail import Tail
 SOCKET_MODE = 0o660
 REQUEST_WITHIN_S = 20.0  # from the first byte of a request to its last
 TAKE_WITHIN_S = 60.0  # for so long a client may take nothing of what it is sent
+TAKE_AT_THE_END_S = 1.0  # as long, once feedd is stopping
 MOST_TCP = 256
 _FILES = 8_192
 
@@ -65,6 +66,12 @@ class GuardedProtocol(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stuck = self.loop.call_later(TAKE_WITHIN_S, self.transport.abort)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = self.loop.call_later(TAKE_AT_THE_END_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -8,6 +8,7 @@ import pytest
 from feeds import item, live, take_in
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from test_api import Api
 from test_ingest_laws import BODIES, FEW, body_of, folder, fresh  # noqa: F401 a fixture
 from test_retention import DAY_S, age, kept, swept
@@ -208,3 +209,18 @@ def test_the_history_of_one_item_reads_no_others(api: Api) -> None:
         text = query.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {text}"))
     assert "ix_changes_item" in plan
+
+
+def test_fields_are_found_whatever_their_names_and_values_hold(api: Api) -> None:
+    odd = {'na"me': 1, "na\\me": 2, "näme": 3, "na\tme": 4, "big": 10**30, "nul": "a b"}
+    api.sync("shop", [item("a"), item("b")])
+    api.sync("shop", [item("a", **odd), item("b", price=3)])
+    with (
+        api.app.catalog.transaction() as connection
+    ):  # as a normalizer that keeps NUL would store it
+        replaced = text("UPDATE changes SET fields = replace(fields, 'a b', :nul)")
+        connection.execute(replaced, {"nul": "\\u0000\\\\u0000"})
+    for name in [*odd, "price"]:
+        (change,) = api.app.changes(fields=[name])
+        assert list(change.fields) == (["price"] if name == "price" else sorted(odd))
+    assert api.app.changes(fields=["a", "name", "na", ""]) == []

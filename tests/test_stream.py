@@ -202,6 +202,17 @@ def test_only_so_many_may_be_open_and_one_that_ends_makes_room(
     wait_for(opened)
 
 
+def test_head_tells_of_the_stream_and_holds_no_place_in_it(api: Api) -> None:
+    connection = UnixConnection(api.folder / "api.sock")
+    connection.request("HEAD", "/api/catalog-changes/stream")
+    response = connection.getresponse()
+    assert response.status == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.read() == b""
+    wait_for(lambda: not api.http.tail._listeners)
+    connection.close()
+
+
 def test_a_reader_that_does_not_read_holds_one_page_and_is_given_up(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +314,27 @@ def test_a_sync_is_told_of_at_once_and_sigterm_ends_the_stream(
         assert time.monotonic() - began < 4
         assert seen.ended.wait(5)
         seen.close()
+        assert not [line for line in daemon.log() if line.get("level") == "error"]
+
+
+def test_a_reader_that_does_not_read_does_not_keep_the_daemon_from_stopping(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    def products(letter: str) -> bytes:
+        return json.dumps([item(str(n), description=letter * 50_000) for n in range(100)]).encode()
+
+    server.bodies["/shop.json"] = products("x")
+    with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        server.bodies["/shop.json"] = products("y")
+        daemon.resync()
+        connection = UnixConnection(daemon.socket)
+        connection.request("GET", "/api/catalog-changes/stream?since=0")
+        time.sleep(1.0)
+        began = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - began < 4
+        connection.close()
         assert not [line for line in daemon.log() if line.get("level") == "error"]
 
 

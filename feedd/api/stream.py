@@ -137,7 +137,7 @@ def _page_after(app: App, place: Place, wanted: dict[str, Any]) -> tuple[bytes, 
         raise _other_history()
     if place.seq >= state.last_seq:
         return b"", place, False
-    first = max(place.seq, state.oldest_seq - 1) if place.seq == 0 else place.seq
+    first = place.seq or state.oldest_seq - 1
     end = min(state.last_seq, first + WINDOW)
     changes = app.changes(since=first, before=end + 1, limit=PAGE, **wanted)
     full = len(changes) == PAGE

@@ -198,7 +198,10 @@ def _touches(fields: Sequence[str], *, sqlite: bool) -> ColumnElement[bool]:
     if sqlite:
         each = func.json_each(CHANGES.c.fields).table_valued("key")
     else:  # `json`, not `jsonb`, which refuses some texts and numbers that items may hold
-        names = func.json_object_keys(cast(CHANGES.c.fields, JSON))
+        readable = func.replace(
+            CHANGES.c.fields, r"\u0000", r"\u0001"
+        )  # no text of its own has NUL
+        names = func.json_object_keys(cast(readable, JSON))
         each = names.table_valued("key").render_derived()
     return select(literal(1)).select_from(each).where(each.c.key.in_(fields)).exists()
 
