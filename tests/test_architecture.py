@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 OWNERS = {
     "httpx": {"fetch"},
     "httpcore": {"fetch"},
-    "lxml": {"formats"},
+    "lxml": {"formats", "coerce"},
     "sqlalchemy": {"store"},
     "sqlmodel": set(),  # slow to import; tables are SQLAlchemy Core
     "alembic": {"store"},

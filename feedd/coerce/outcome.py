@@ -24,11 +24,13 @@ class Note(Struct, frozen=True):
 
 
 class Noted(Struct, frozen=True):
-    """A usable value with more to say: notes, and for a price the currency (`""` for a symbol that could be several)."""
+    """A usable value with more to say: notes, for a price the currency (`""` for a symbol that could be several), for
+    a text the HTML that it was."""
 
     value: Any
     notes: tuple[Note, ...] = ()
     currency: str | None = None
+    html: str | None = None
 
 
 def scalar_text(value: Any) -> str | None:

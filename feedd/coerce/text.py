@@ -5,15 +5,16 @@ from html import unescape
 from html.entities import html5
 from typing import Any
 
+from feedd.coerce.markup import has_markup, readable, without_markup
 from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing, scalar_text
 
 MAX_ID_LENGTH = 255
 _MAX_UNESCAPES = 8
+_MAX_READINGS = 4
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_MARKUP = re.compile(r"<[A-Za-z/!]")
 _SEPARATED = re.compile("[>›»]")
 _PATH_SEPARATOR = re.compile(r"\s*[>›»]\s*")
 
@@ -56,7 +57,7 @@ def unescaped(value: str, *, keep_markup: bool) -> str:
     """
     current = value
     for _ in range(_MAX_UNESCAPES):
-        if "&" not in current or (keep_markup and _MARKUP.search(current)):
+        if "&" not in current or (keep_markup and has_markup(current)):
             return current
         resolved = clean(_REFERENCE.sub(_character, current))
         if resolved == current:
@@ -78,15 +79,31 @@ def line(value: Any) -> Any:
 
 
 def text(value: Any) -> Any:
-    """Text of any length, HTML included: line breaks kept as LF, ends trimmed, markup untouched."""
+    """Text of any length, line breaks as LF, ends trimmed; of HTML the text that a reader would see, and the HTML."""
     found = value if type(value) is str else scalar_text(value)
     if found is None:
         return None if holds_nothing(value) else _NOT_TEXT_OR_HTML
     if "&" in found:
         found = unescaped(clean(found), keep_markup=True)
     if not found.isprintable():
-        found = clean(found.replace("\r\n", "\n").replace("\r", "\n"))
-    return found.strip() or None
+        found = _unix_lines(clean(found))
+    if not has_markup(found):
+        return found.strip() or None
+    return Noted(_read(found) or None, html=found.strip())
+
+
+def _unix_lines(value: str) -> str:
+    return value.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read(html: str) -> str:
+    """The text of HTML, and of what was escaped in it once too often."""
+    found = html
+    for _ in range(_MAX_READINGS):
+        found = _unix_lines(unescaped(clean(readable(found)), keep_markup=True))
+        if not has_markup(found):
+            return found.strip()
+    return without_markup(_REFERENCE.sub(" ", found)).strip()
 
 
 def item_id(value: Any) -> Any:

@@ -46,11 +46,13 @@ class Draft:
     """One item in the making.
 
     `taken` maps a field to the record's key that it came from; `spent` holds keys that gave nothing, and are not kept.
+    `html` is what the text of a field was read from.
     """
 
     __slots__ = (
         "currencies",
         "fields",
+        "html",
         "record",
         "refused",
         "spare_images",
@@ -62,6 +64,7 @@ class Draft:
     def __init__(self, record: dict[str, Any]) -> None:
         self.record = record
         self.fields: dict[str, Any] = {}
+        self.html: dict[str, str] = {}
         self.warnings: list[Problem] = []
         self.taken: dict[str, str] = {}
         self.spent: set[str] = set()
@@ -71,11 +74,13 @@ class Draft:
 
 
 def heard(draft: Draft, step: Step, noted: Noted, raw: Any) -> Any:
-    """The value of a noted one, its notes made warnings and its currency remembered."""
+    """The value of a noted one, its notes made warnings, its currency and its HTML remembered."""
     if noted.notes:
         draft.warnings += gathered([_warning(step, note, raw) for note in noted.notes])
     if noted.currency is not None:
         draft.currencies[step.name] = noted.currency
+    if noted.html is not None:
+        draft.html[step.name] = noted.html
     return noted.value
 
 

@@ -36,7 +36,7 @@ from feedd.normalize.paths import SITE, Path, Template, filled, parse_source, re
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
-NORMALIZER_VERSION = 3
+NORMALIZER_VERSION = 4
 
 _BLANK_TYPES = frozenset({str, dict, list, type(None)})
 _IDENTITY = ("id", "title")
@@ -183,6 +183,9 @@ class Plan:
             settle_images(draft)
         if draft.currencies or self._default_currency:
             settle_currency(draft, self._prices, self._default_currency)
+        for name, html in draft.html.items():
+            if f"{name}_html" not in self._by_name:
+                draft.fields[f"{name}_html"] = html
         self._keep_others(draft)
         return self._outcome(position, draft)
 
@@ -282,7 +285,10 @@ class Plan:
             return first
         known = first if type(first) is Noted else Noted(first)
         return Noted(
-            known.value, (*known.notes, Note("repeated_field", repeated(others))), known.currency
+            known.value,
+            (*known.notes, Note("repeated_field", repeated(others))),
+            known.currency,
+            known.html,
         )
 
     def _keep_others(self, draft: Draft) -> None:
