@@ -24,8 +24,10 @@ from feedd.model import (
     ChangeKind,
     Deleted,
     FeedView,
+    Forgotten,
     ItemVersion,
     OpenReject,
+    Orphan,
     Progress,
     StreamState,
     SyncRecord,
@@ -45,6 +47,7 @@ from feedd.store.feeds import (
     read_stream,
     stream_position,
 )
+from feedd.store.forget import find_orphans, forget_feed, is_stored
 from feedd.store.migrate import is_migrated, migrate
 
 if TYPE_CHECKING:
@@ -379,6 +382,20 @@ class App:
     def private_key(self, text: str) -> ApiKey | None:
         """The private API key in use with that text."""
         return keys.find_private_key(self.people, text)
+
+    def orphans(self) -> list[Orphan]:
+        """Feeds that something is stored of and that are not configured any more."""
+        return find_orphans(self.catalog, set(self.settings.feeds))
+
+    def forget(self, name: str, stopped: Callable[[], bool]) -> Forgotten:
+        """Drop what is stored of a feed, configured or not. Raises NotFound, UsageError (`busy`), SyncStopped."""
+        if not is_stored(self.catalog, name):
+            raise NotFound(
+                f"nothing is stored of a feed {name!r}", hint="`feedd feeds` shows them."
+            )
+        done = forget_feed(self.catalog, name, holder=self.holder, stopped=stopped)
+        self.bodies.settle(name, None)
+        return done
 
     def ping(self) -> None:
         """One round trip to each database. Raises StoreError."""

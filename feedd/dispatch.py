@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from feedd import logs
 from feedd.app import App
-from feedd.errors import STOPPED, FeeddError, SyncStopped
+from feedd.errors import STOPPED, FeeddError, SyncStopped, UsageError
 from feedd.ingest import Stop
-from feedd.model import Progress, SyncRecord
+from feedd.model import Forgotten, Progress, SyncRecord
 
 MOST_AT_ONCE = 48  # most of them wait for a server; how many read at once is up to the workers
 MOST_REMEMBERED = 1_000
@@ -137,6 +137,34 @@ class Dispatcher:
         for ticket in unbegun:
             self._end(ticket, error=ticket.stop.why)
         return found
+
+    def forget(self, feed: str) -> Forgotten:
+        """Drop what is stored of a feed, in the caller's thread; what is asked for meanwhile waits.
+
+        Raises:
+            NotFound: nothing is stored of it.
+            UsageError: (`busy`) it is being synced.
+            SyncStopped: feedd is stopping.
+        """
+        ticket = Ticket(feed, "forget")
+        ticket.begun = True
+        with self._lock:
+            if self._stop.is_set():
+                raise SyncStopped(STOPPED, "feedd is stopping")
+            if feed in self._running:
+                raise UsageError(
+                    f"feed {feed} is being synced",
+                    code="busy",
+                    hint=f"Wait for its end, or type: feedd cancel {feed}",
+                )
+            self._running[feed] = ticket
+        try:
+            return self._app.forget(feed, ticket.stop.is_set)
+        finally:
+            with self._lock:
+                self._free(feed)
+            ticket.started.set()
+            ticket.done.set()
 
     def depths(self) -> tuple[int, int]:
         """How many syncs run, and how many wait for their turn."""

@@ -287,6 +287,24 @@ class FeedView(Struct, frozen=True, kw_only=True):
     guess: Guess | None = None
 
 
+class Orphan(Struct, frozen=True, kw_only=True):
+    """A feed that something is stored of and that is not configured any more."""
+
+    name: str
+    items: int
+    rejected: int
+    last_sync: datetime | None
+
+
+class Forgotten(Struct, frozen=True, kw_only=True):
+    """What was stored of a feed: items, those of them that were live and are now told as `removed`, and open rejects."""
+
+    feed: str
+    items: int
+    removed: int
+    rejects: int
+
+
 class ApiKey(Struct, frozen=True, kw_only=True):
     """A key without its secret: of a private one only the first characters (`prefix`) can be shown again."""
 

@@ -67,7 +67,11 @@ def list_feeds(app: TheApp, listing: List) -> Response:
         order = [feed.name for feed in feeds]
         feeds = feeds[order.index(after[0]) + 1 if after[0] in order else len(feeds) :]
     response: Response = listing.page(
-        "feed", feeds, resource=feed_resource, position=lambda feed: [feed.name]
+        "feed",
+        feeds,
+        resource=feed_resource,
+        position=lambda feed: [feed.name],
+        meta={"orphans": app.orphans()},
     )
     return response
 

@@ -1,4 +1,4 @@
-"""What an administrator does to feeds beyond resyncing them: cancelling a sync."""
+"""What an administrator does to feeds beyond resyncing them: cancelling a sync, forgetting a feed."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from feedd.api.access import TheApp, TheDispatcher
 from feedd.api.body import described, json_body
-from feedd.api.documents import one
+from feedd.api.documents import one, respond
 from feedd.api.feeds import feed_resource, sync_resource
 from feedd.dispatch import Ticket
 from feedd.errors import CANCELLED, SyncStopped, UsageError
@@ -76,6 +76,15 @@ def cancel_feed(app: TheApp, dispatcher: TheDispatcher, name: str, _request: Act
     cancelled = sum(_was_cancelled(ticket) for ticket in tickets)
     meta = {"cancelled": cancelled, "committed": len(tickets) - cancelled}
     return one(feed_resource(app.feed(name)), meta=meta)
+
+
+@router.delete("/feeds/{name}", summary="Forget a feed: drop what is stored of it")
+def forget_feed(dispatcher: TheDispatcher, name: str) -> Response:
+    """Its live items are told as removed; the configuration stays, so a configured feed begins anew.
+
+    Answers when it is done, which takes seconds for a million items.
+    """
+    return respond({"meta": dispatcher.forget(name)})
 
 
 def _wait_for(tickets: list[Ticket]) -> None:

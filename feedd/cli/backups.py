@@ -10,11 +10,10 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from feedd.cli.operating import Yes, confirm
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.show import clock, counted, emit, plain, say
 from feedd.errors import UsageError
-
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def backup(
@@ -113,13 +112,3 @@ def restore(
     say(f"Restored the backup of {clock(header.made_at)}. The change stream has a new id.")
     if done.kept:
         say(f"What was there before is kept: {plain(done.kept)}. Delete it when all is well.")
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Go on if that is wanted. Raises UsageError, or Exit where a person says no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("this needs to be confirmed", hint="Give --yes.")
-    if not typer.confirm(question, err=True):
-        raise typer.Exit(1)

@@ -66,6 +66,11 @@ COMMANDS = (
         "End the sync of a feed that runs, and the one that waits; the catalog stays as it was.",
     ),
     Command(
+        "forget",
+        "operating:forget",
+        "Drop what is stored of a feed; its items are told as removed.",
+    ),
+    Command(
         "changes",
         "changes:changes",
         "What changed, in the order of the stream: field by field, old -> new.",

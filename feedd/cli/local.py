@@ -16,8 +16,10 @@ from feedd.model import (
     Change,
     Delivery,
     FeedView,
+    Forgotten,
     ItemVersion,
     OpenReject,
+    Orphan,
     Progress,
     SyncRecord,
     Trial,
@@ -143,6 +145,12 @@ class Local:
         except UsageError as error:
             return RefusedResync(error)
         return LocalResync(ticket)
+
+    def orphans(self) -> list[Orphan]:
+        return self._app.orphans()
+
+    def forget(self, feed: str) -> Forgotten:
+        return self._dispatcher.forget(feed)
 
     def cancel(self, feed: str) -> tuple[int, int]:
         self._app.feed_settings(feed)

@@ -12,6 +12,7 @@ from feedd.cli.show import ago, emit, plain, say, table, text, until
 from feedd.cli.wording import (
     feed_notes,
     feed_object,
+    orphans_text,
     reject_object,
     warning_objects,
 )
@@ -26,10 +27,13 @@ def feeds(context: typer.Context, *, as_json: AsJson = False) -> None:
     """How each feed is doing, and what is wrong with it."""
     with connect(options_of(context)) as backend:
         found = backend.feeds()
+        orphans = [] if as_json else backend.orphans()
     if as_json:
         for feed in found:
             emit(feed_object(feed))
         return
+    if orphans:
+        say(orphans_text(orphans), stderr=True)
     if not found:
         say('No feeds are configured. Write [feeds.NAME] and url = "https://…" into feedd.toml.')
         return

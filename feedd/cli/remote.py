@@ -21,8 +21,10 @@ from feedd.model import (
     Change,
     Delivery,
     FeedView,
+    Forgotten,
     ItemVersion,
     OpenReject,
+    Orphan,
     Progress,
     SyncRecord,
     Trial,
@@ -32,6 +34,7 @@ from feedd.state import socket_address
 
 PAGE = 1_000
 TIMEOUT_S = 60.0
+FORGET_WITHIN_S = 3_600.0
 Row = TypeVar("Row")
 
 
@@ -82,14 +85,19 @@ class _Errors(Struct, frozen=True):
     errors: list[_ApiError]
 
 
+class _Done(Struct, frozen=True):
+    meta: Forgotten
+
+
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("feedd", timeout=TIMEOUT_S)
+    def __init__(self, path: Path, timeout_s: float = TIMEOUT_S) -> None:
+        super().__init__("feedd", timeout=timeout_s)
         self._path = path
+        self._timeout_s = timeout_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT_S)
+        self.sock.settimeout(self._timeout_s)
         with socket_address(self._path) as address:
             self.sock.connect(address)
 
@@ -117,6 +125,16 @@ class Remote:
 
     def resync(self, feed: str, *, accept_removals: bool, replay: bool) -> "RemoteResync":
         return RemoteResync(self, feed, accept_removals=accept_removals, replay=replay)
+
+    def orphans(self) -> list[Orphan]:
+        return msgspec.convert(
+            self._page("/api/feeds?page%5Bsize%5D=1").meta["orphans"], list[Orphan]
+        )
+
+    def forget(self, feed: str) -> Forgotten:
+        path = f"/api/feeds/{quote(feed, safe='')}"
+        with self._answer("DELETE", path, timeout_s=FORGET_WITHIN_S) as response:
+            return msgspec.json.decode(response.read(), type=_Done).meta
 
     def cancel(self, feed: str) -> tuple[int, int]:
         """How many syncs of the feed were cancelled, and how many were committed before they could be."""
@@ -271,10 +289,15 @@ class Remote:
 
     @contextlib.contextmanager
     def _answer(
-        self, method: str, path: str, body: Any = None, request_id: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        request_id: str | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> Iterator[http.client.HTTPResponse]:
         """An answer that is no failure, to be read inside."""
-        connection = _Connection(self._path)
+        connection = _Connection(self._path, timeout_s)
         headers = {} if request_id is None else {"Idempotency-Key": request_id}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)

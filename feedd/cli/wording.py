@@ -11,6 +11,7 @@ from feedd.model import (
     FeedView,
     ItemVersion,
     OpenReject,
+    Orphan,
     Problem,
     SyncRecord,
 )
@@ -153,6 +154,12 @@ def feed_notes(feed: FeedView) -> list[str]:
             " has the same ids"
         )
     return notes
+
+
+def orphans_text(orphans: list[Orphan]) -> str:
+    """That something is stored of feeds that are not configured, and how to drop it."""
+    listed = ", ".join(f"{plain(each.name)} ({each.items:,} items)" for each in orphans)
+    return f"Stored, but not configured any more: {listed}. To drop one: feedd forget NAME"
 
 
 def held_text(feed: str, count: int) -> str:
