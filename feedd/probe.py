@@ -18,7 +18,7 @@ from feedd.formats import FORMATS, Format, recognize
 from feedd.formats.json_pages import MOST_BYTES as MOST_PAGE_BYTES
 from feedd.formats.json_pages import more_pages
 from feedd.guess import PLAIN, guess_body
-from feedd.model import ErrorInfo, Guess, Item, Pages, Problem, Reject
+from feedd.model import ErrorInfo, Guess, Item, Layout, Pages, Problem, Reject
 from feedd.normalize import Plan, compile_plan
 from feedd.normalize.document import plan_in_document
 from feedd.propose import Proposal, propose
@@ -41,6 +41,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     currency: str | None = None
     doctype: bool = False
     base: str | None = None
+    encoding: str | None = None
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
@@ -87,12 +88,25 @@ def probe(request: FetchRequest, wish: Wish, *, fetcher: Fetcher, spool_dir: Pat
         SchemaError, ValueError: what is wished for cannot be used.
     """
     started = time.monotonic()
+    if request.pages is not None:
+        request, wish = _of_all_pages(request, wish)
     fetched = fetcher.fetch(request, spool_dir)
     try:
         return _read(request, wish, fetched, time.monotonic() - started)
     finally:
         if fetched.owned and fetched.path is not None:
             fetched.path.unlink(missing_ok=True)
+
+
+def _of_all_pages(request: FetchRequest, wish: Wish) -> tuple[FetchRequest, Wish]:
+    """What to fetch and how to read it where the feed is all pages of a source: the fetcher makes one list of them."""
+    base_dir = None if wish.base_dir is None else Path(wish.base_dir)
+    document = load_schema(wish.schema or PLAIN, base_dir=base_dir).document
+    layout = compile_plan(document, fields=wish.fields, items=wish.items).layout
+    return (
+        replace(request, layout=replace(layout, encoding=wish.encoding)),
+        replace(wish, items="", format="json"),
+    )
 
 
 def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float) -> Report:
@@ -104,6 +118,7 @@ def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float
             stream.read(HEAD_BYTES),
             content_type=fetched.content_type,
             name_hint=fetched.name or request.url.partition("?")[0],
+            encoding=wish.encoding,
         )
         stream.seek(0)
         guess = guess_body(
@@ -115,6 +130,7 @@ def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float
             items=wish.items,
             fields=wish.fields,
             doctype=wish.doctype,
+            encoding=wish.encoding,
         )
         document = load_schema(guess.schema, base_dir=base_dir).document
 
@@ -126,13 +142,13 @@ def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float
                 default_currency=wish.currency,
             )
             stream.seek(0)
-            layout = replace(plan.layout, doctype=wish.doctype)
+            layout = _layout(plan, wish)
             with contextlib.suppress(FormatError):  # told when the records are read
                 form = FORMATS[name]
                 return plan_in_document(plan, form, stream, layout, fetched.charset, base=wish.base)
             return plan
 
-        reader = _Reader(stream, FORMATS[name], fetched.charset, wish.doctype)
+        reader = _Reader(stream, FORMATS[name], fetched.charset, wish)
         plan = plan_with([])
         sample = reader.sample(plan)
         proposals = _proposals(plan, sample, set(wish.fields))
@@ -142,10 +158,10 @@ def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float
             plan = plan_with(proposals)
         tally = reader.read(plan)
         stream.seek(0)
-        layout = replace(plan.layout, doctype=wish.doctype)
+        layout = _layout(plan, wish)
         pages = (
             more_pages(stream, layout, fetched.charset, link=fetched.link, total=fetched.pages)
-            if name == "json" and fetched.size <= MOST_PAGE_BYTES
+            if name == "json" and fetched.size <= MOST_PAGE_BYTES and request.pages is None
             else None
         )
     return Report(
@@ -166,6 +182,10 @@ def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float
         pages=pages,
         error=tally.error,
     )
+
+
+def _layout(plan: Plan, wish: Wish) -> Layout:
+    return replace(plan.layout, doctype=wish.doctype, encoding=wish.encoding)
 
 
 class _Tally:
@@ -231,11 +251,11 @@ def _count(
 class _Reader:
     """Reads one body, under whatever plan."""
 
-    def __init__(self, stream: BinaryIO, form: Format, charset: str | None, doctype: bool) -> None:
+    def __init__(self, stream: BinaryIO, form: Format, charset: str | None, wish: Wish) -> None:
         self._stream = stream
         self._form = form
         self._charset = charset
-        self._doctype = doctype
+        self._wish = wish
 
     def sample(self, plan: Plan) -> list[dict[str, Any]]:
         """The first records that are whole; a body that breaks off later is told of by `read`."""
@@ -264,7 +284,7 @@ class _Reader:
     def _batches(
         self, plan: Plan, tally: _Tally | None = None
     ) -> Iterator[tuple[int, list[dict[str, Any] | Problem]]]:
-        layout = replace(plan.layout, doctype=self._doctype)
+        layout = _layout(plan, self._wish)
         self._stream.seek(0)
         for slices in self._form.slices(self._stream, layout, self._charset):
             if tally is not None:

@@ -412,3 +412,19 @@ def test_pages_of_xml_cannot_be_followed_and_that_is_said(
     assert error is not None
     assert (error.code, "JSON only" in error.hint) == ("more_pages", True)
     app.close()
+
+
+def test_the_body_of_all_pages_can_be_read_again(place: Place, tmp_path: Path, shop: Shop) -> None:
+    shop.respond = by_next
+    app = app_of(place, tmp_path, shop, pages=NEXT, items="products")
+    synced(app)
+    app.close()
+    asked = len(shop.asked)
+    app = app_of(place, tmp_path, shop, pages=NEXT, items="products", fields={"brand": "title"})
+    assert app.outdated("shop") == "replay"
+    record = app.sync("shop", trigger="resync", replay=True)
+    assert record.counts is not None
+    assert (record.status, record.counts.updated, len(shop.asked)) == ("applied", 7, asked)
+    assert app.find_item("3").fields["brand"] == "Thing 3"
+    assert app.outdated("shop") is None
+    app.close()

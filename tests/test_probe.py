@@ -237,3 +237,24 @@ def test_a_stanza_is_toml_that_says_the_same() -> None:
 )  # fmt: skip
 def test_secrets_in_addresses_are_told_by_their_names(url: str, secret: bool) -> None:
     assert holds_secret(url) is secret
+
+
+def test_a_configured_source_in_pages_is_probed_as_one_feed(
+    folder: Folder, server: FeedServer
+) -> None:
+    for number, following in ((1, "?page=2"), (2, None)):
+        rows = [{"id": f"{number}-{n}", "title": "Тетрадь"} for n in range(2)]
+        page = {"goods": rows, "next": following}
+        body = json.dumps(page, ensure_ascii=False).encode("cp1251")
+        server.answers["/feed" if number == 1 else "/feed?page=2"] = (200, {}, body)
+    url = server.url("/feed")
+    head = (
+        f'[feeds.shop]\nurl = "{url}"\nallow_private = ["127.0.0.0/8"]\nencoding = "windows-1251"\n'
+    )
+    folder.write("feedd.toml", head)
+    report = folder.report("shop")
+    assert (report["records"], report["items"]) == (2, "goods")
+    assert [row["title"] for row in report["samples"]] == ["Тетрадь"] * 2
+    folder.write("feedd.toml", head + 'items = "goods"\npages = { next = "next" }\n')
+    report = folder.report("shop")
+    assert (report["records"], report["usable"], report["error"]) == (4, 4, None)

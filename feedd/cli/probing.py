@@ -113,6 +113,7 @@ def _as_configured(feed: Any, settings: "Settings", wish: "Wish") -> "tuple[Fetc
         fields=feed.fields,
         currency=wish.currency or feed.currency,
         doctype=feed.doctype,
+        encoding=feed.encoding,
     )
     return request_of(feed, settings), wish
 
