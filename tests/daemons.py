@@ -61,8 +61,9 @@ class UnixConnection(http.client.HTTPConnection):
 class Running:
     """A daemon that was started on a configuration file."""
 
-    def __init__(self, config: Path, **environ: str) -> None:
+    def __init__(self, config: Path, *, command: list[str] | None = None, **environ: str) -> None:
         self.config = config
+        self.command = command or [sys.executable, "-m", "feedd"]
         self.environ = environ
         self.socket = config.parent / "state" / "feedd.sock"
         self.log_path = config.parent / "daemon.log"
@@ -72,7 +73,7 @@ class Running:
         with self.log_path.open("ab") as log:
             lines = len(self.log())
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "feedd", "--config", str(self.config), "run"],
+                [*self.command, "--config", str(self.config), "run"],
                 stderr=log,
                 stdout=log,
                 env=os.environ | {"PYTHONWARNINGS": "error"} | self.environ,

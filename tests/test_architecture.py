@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("store", "fetch", "schema", "schedule", "bodies", "command"),
     ("reconcile", "normalize", "removals"),
     ("coerce", "formats", "fingerprints", "diff", "staging"),
+    ("service",),
     ("settings", "logs", "state", "swap", "alerts"),
     ("cron", "encodings", "resources", "redaction", "notify", "messages"),
     ("errors",),

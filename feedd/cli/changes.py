@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from feedd.cli.backend import Backend, connect
+from feedd.cli.completing import feed_names
 from feedd.cli.options import AsJson, Options, Wanted, options_of
 from feedd.cli.show import clock, emit, plain, say, text
 from feedd.cli.wording import change_object, fields_text
@@ -22,7 +23,9 @@ AGAIN_AFTER_S = 0.5
 
 def changes(
     context: typer.Context,
-    feed: Annotated[str | None, typer.Argument(help="Only this feed's.")] = None,
+    feed: Annotated[
+        str | None, typer.Argument(help="Only this feed's.", autocompletion=feed_names)
+    ] = None,
     *,
     since: Annotated[
         int | None,

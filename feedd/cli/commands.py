@@ -58,6 +58,11 @@ COMMANDS = (
         "probing:probe",
         "Look at a feed before registering it: what it is, what it would become, the configuration to paste.",
     ),
+    Command(
+        "install-service",
+        "installing:install_service",
+        "Install feedd as a systemd service: unit, user, directories, man page, completion, a first configuration.",
+    ),
     Command("feeds", "reading:feeds", "How each feed is doing, and what is wrong with it."),
     Command("resync", "syncing:resync", "Sync feeds now, and tell what it did."),
     Command(

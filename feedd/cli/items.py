@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from feedd.cli.backend import Backend, connect
+from feedd.cli.completing import feed_names
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.show import clock, emit, plain, say, table, text
 from feedd.cli.wording import change_object, item_object, version_object
@@ -17,7 +18,9 @@ def item(
     context: typer.Context,
     item_id: Annotated[str, typer.Argument(metavar="ID", help="The item's id.")],
     *,
-    feed: Annotated[str | None, typer.Option(help="Of this feed.")] = None,
+    feed: Annotated[
+        str | None, typer.Option(help="Of this feed.", autocompletion=feed_names)
+    ] = None,
     history: Annotated[bool, typer.Option("--history", help="What happened to it.")] = False,
     at: Annotated[
         int | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from feedd.cli.backend import connect
+from feedd.cli.completing import feed_names
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.show import counted, emit, plain, say
 from feedd.errors import NotFound, UsageError
@@ -15,7 +16,12 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def cancel(
     context: typer.Context,
-    feed: Annotated[str, typer.Argument(metavar="FEED", help="The feed whose sync is to end.")],
+    feed: Annotated[
+        str,
+        typer.Argument(
+            metavar="FEED", help="The feed whose sync is to end.", autocompletion=feed_names
+        ),
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

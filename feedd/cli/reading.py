@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from feedd.cli.backend import Backend, connect
+from feedd.cli.completing import feed_names
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.show import ago, emit, plain, say, table, text, until
 from feedd.cli.wording import (
@@ -66,7 +67,9 @@ def _state(feed: FeedView) -> str:
 
 def rejects(
     context: typer.Context,
-    feed: Annotated[str | None, typer.Argument(help="Only this feed's.")] = None,
+    feed: Annotated[
+        str | None, typer.Argument(help="Only this feed's.", autocompletion=feed_names)
+    ] = None,
     *,
     warnings: Annotated[
         bool, typer.Option("--warnings", help="The fields that could not be used, instead.")

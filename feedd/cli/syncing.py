@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from feedd.cli.backend import Backend, Resync, connect
+from feedd.cli.completing import feed_names
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.progress import Bars
 from feedd.cli.remote import Remote
@@ -20,7 +21,10 @@ MOST_POLL_EVERY_S = 0.5
 
 def resync(
     context: typer.Context,
-    feeds: Annotated[list[str] | None, typer.Argument(help="The feeds to sync.")] = None,
+    feeds: Annotated[
+        list[str] | None,
+        typer.Argument(help="The feeds to sync.", autocompletion=feed_names),
+    ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Every feed that is enabled.")] = False,
     accept_removals: Annotated[
