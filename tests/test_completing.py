@@ -62,7 +62,7 @@ def completed(words: list[str], shell: dict[str, str], tmp_path: Path) -> set[st
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["res"], {"resync"}),
+        (["resy"], {"resync"}),
         (["key", ""], {"create", "list", "revoke"}),
         (["resync", "sho"], {"shop", "shoes"}),
         (["resync", "shop", "b"], {"b"}),
