@@ -6,10 +6,12 @@ command that looks is quick.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from feedd.webhooks import Webhooks
 
 MOST_LOOKUPS = 1_000_000  # to count collisions: about a second
+DRY_RUN_PREFIX = "dry-"  # of directories in the spool
 USER_AGENT = f"feedd/{__version__}"
 
 
@@ -112,6 +115,8 @@ class App:
         for leftover in self.spool_dir.iterdir():
             if not leftover.is_dir():
                 leftover.unlink(missing_ok=True)
+            elif leftover.name.startswith(DRY_RUN_PREFIX):
+                shutil.rmtree(leftover, ignore_errors=True)
         self._sweep_bodies()
         return break_leases(self.catalog, self.holder, datetime.now(UTC))
 
@@ -210,6 +215,33 @@ class App:
             holder=self.holder,
             accepted=accepted,
             on_started=on_started,
+            on_progress=on_progress,
+            stop=stop,
+        )
+
+    def dry_run(
+        self,
+        name: str,
+        report: Path,
+        *,
+        replay: bool = False,
+        accepted: bytes | None = None,
+        on_progress: "ingest.OnProgress" = lambda _: None,
+        stop: "ingest.Stop | None" = None,
+    ) -> None:
+        """Write what a sync of a feed would do to a file; see `dryrun.dry_run`."""
+        from feedd.dryrun import dry_run
+
+        dry_run(
+            self._feed(self.feed_settings(name)),
+            report,
+            catalog=self.catalog,
+            fetcher=self.fetcher,
+            spool_dir=self.spool_dir,
+            bodies=self.bodies,
+            read=self._read_body,
+            replay=replay,
+            accepted=accepted,
             on_progress=on_progress,
             stop=stop,
         )

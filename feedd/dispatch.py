@@ -1,18 +1,24 @@
 """Runs syncs in threads: at most one a feed at a time, scheduled ones merged, asked-for ones never lost."""
 
+import shutil
+import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+import msgspec
 
 from feedd import logs
-from feedd.app import App
+from feedd.app import DRY_RUN_PREFIX, App
 from feedd.errors import STOPPED, FeeddError, SyncStopped, UsageError
 from feedd.ingest import Stop
-from feedd.model import Forgotten, Progress, SyncRecord
+from feedd.model import DryRunLine, Forgotten, Progress, SyncRecord
 
 MOST_AT_ONCE = 48  # most of them wait for a server; how many read at once is up to the workers
 MOST_REMEMBERED = 1_000
+DRY_RUN_STEP_S = 0.2
 
 log = logs.get_logger("feedd")
 
@@ -49,6 +55,7 @@ class Dispatcher:
         self._running: dict[str, Ticket] = {}
         self._waiting: dict[str, list[Ticket]] = {}
         self._requests: OrderedDict[tuple[str, str], Ticket] = OrderedDict()
+        self._dry_runs: set[Stop] = set()
         self._stop = threading.Event()
 
     def submit(
@@ -107,6 +114,54 @@ class Dispatcher:
                     waiting.append(ticket)
             ticket.trigger = trigger
         return ticket
+
+    def dry_run(
+        self, feed: str, *, replay: bool = False, accept_removals: bool = False
+    ) -> Iterator[bytes]:
+        """What a sync of a feed would do, as lines of JSON (`DryRunLine`) that come while it goes on.
+
+        Nothing is stored, and real syncs of the feed go on beside it. It ends when the iterator is closed.
+
+        Raises:
+            NotFound: there is no such feed.
+            UsageError: (`no_body`) there is no body to replay.
+            SyncStopped: feedd is stopping.
+        """
+        accepted = self._app.held(feed) if accept_removals else None
+        self._app.feed_settings(feed)
+        if replay:
+            self._app.check_body(feed)
+        if self._stop.is_set():
+            raise SyncStopped(STOPPED, "feedd is stopping")
+        return self._dry_lines(feed, replay=replay, accepted=accepted)
+
+    def _dry_lines(self, feed: str, *, replay: bool, accepted: bytes | None) -> Iterator[bytes]:
+        stop = Stop()
+        seen = [Progress(stage="wait")]
+        folder = Path(tempfile.mkdtemp(dir=self._app.spool_dir, prefix=DRY_RUN_PREFIX))
+        with self._lock:
+            self._dry_runs.add(stop)
+            if self._stop.is_set():
+                stop.set()
+        running = self._pool.submit(
+            self._app.dry_run,
+            feed,
+            folder / "report",
+            replay=replay,
+            accepted=accepted,
+            on_progress=lambda progress: seen.__setitem__(0, progress),
+            stop=stop,
+        )
+        try:
+            while not wait([running], DRY_RUN_STEP_S).done:
+                yield msgspec.json.encode(DryRunLine(progress=seen[0])) + b"\n"
+            running.result()
+            with (folder / "report").open("rb") as lines:
+                yield from lines
+        finally:  # nobody listens any more: whoever closes this must not have to wait
+            stop.set()
+            self._dry_runs.discard(stop)
+            running.add_done_callback(lambda _: shutil.rmtree(folder, ignore_errors=True))
 
     def progress_of(self, sync_id: int) -> Progress | None:
         """How far a running sync is."""
@@ -179,8 +234,8 @@ class Dispatcher:
             ended = [t for waiting in self._waiting.values() for t in waiting]
             ended += [t for t in self._running.values() if not t.begun]
             self._waiting = {}
-            for ticket in self._running.values():
-                ticket.stop.set()
+            for stop in (*self._dry_runs, *(t.stop for t in self._running.values())):
+                stop.set()
             for ticket in ended:
                 ticket.begun = True  # so that no thread takes it up any more
         for ticket in ended:

@@ -32,6 +32,7 @@ from feedd.store.commit import Body, commit_sync, record_failed, record_unchange
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import LEASE, FeedState, Lease, Origin, begin_sync, read_feed, renew_lease
 from feedd.store.read import read_sync
+from feedd.store.report import write_report
 from feedd.store.stage import open_stage
 
 FULL_FETCH_EVERY = timedelta(hours=24)
@@ -86,7 +87,10 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A fetched body to be read into the catalog under a lease."""
+    """A fetched body to be read into the catalog under a lease.
+
+    With a `report` it is read for a dry run: what it comes to is written to that file and not stored.
+    """
 
     lease: Lease
     reading: Reading
@@ -95,6 +99,7 @@ class Job(Struct, frozen=True, kw_only=True):
     accepted: bytes | None
     began_s: float
     guess: Guess | None = None
+    report: str | None = None
 
 
 class Stop(threading.Event):
@@ -229,22 +234,22 @@ def sync_feed(
             digest = digest_of(feed.reading, state.guess)
             if replay:
                 path, body = stored_body(feed, state, bodies, digest)
-                read(_job(feed, lease, path, body, accepted, state, started), on_progress, stop)
+                read(job_of(feed, lease, path, body, accepted, state, started), on_progress, stop)
             else:
-                request = _conditional(_with_layout(feed), state, digest, now())
+                request = _conditional(request_of(feed), state, digest, now())
                 fetched = fetcher.fetch(
-                    request, spool_dir, on_progress=_fetch_progress(on_progress), stop=stop
+                    request, spool_dir, on_progress=fetch_progress(on_progress), stop=stop
                 )
-                body = _body(feed, fetched, state, request, digest, now())
+                body = body_of(feed, fetched, state, request, digest, now())
                 with _kept(feed, fetched, bodies, catalog) as fresh:
-                    if fresh is None or _is_stored(fetched, state, digest):
+                    if fresh is None or is_stored(fetched, state, digest):
                         duration = time.monotonic() - started
                         still = state.error if _is_of_the_body(state.error) else None
                         record_unchanged(
                             catalog, lease, body, error=still, now=now(), duration_s=duration
                         )
                     else:
-                        job = _job(feed, lease, fresh, body, accepted, state, started)
+                        job = job_of(feed, lease, fresh, body, accepted, state, started)
                         read(job, on_progress, stop)
         except Exception as error:
             failure = _failure(error, stop)
@@ -341,7 +346,7 @@ def _read(
     form = FORMATS[name]
     plan = plan_in_document(plan, form, stream, layout, _origin(job).charset, base=reading.base)
     stream.seek(0)
-    with open_stage(catalog, job.lease.feed_id) as stage:
+    with open_stage(catalog, job.lease.feed_id, snapshot=job.report is not None) as stage:
         known = stage.known()
         next_item, next_reject = stage.numbering()
         reconciler = Reconciler(
@@ -367,6 +372,13 @@ def _read(
             max_removed=reading.max_removed,
             shown=None if job.accepted is None else np.frombuffer(job.accepted, dtype=np.int64),
         )
+        error = _hardly_usable(outcome, reconciler.records) or _one_of_several(
+            job, name, stream, layout
+        )
+        if job.report is not None:
+            record = _dry_record(job, error)
+            write_report(stage, Path(job.report), record, outcome, removed, held)
+            return
         commit_sync(
             stage,
             job.lease,
@@ -377,11 +389,25 @@ def _read(
             body=msgspec.structs.replace(
                 job.body, config_digest=digest, guess=guess if reconciler.records else None
             ),
-            error=_hardly_usable(outcome, reconciler.records)
-            or _one_of_several(job, name, stream, layout),
+            error=error,
             now=datetime.now(UTC),
             elapsed_s=lambda: time.monotonic() - job.began_s,
         )
+
+
+def _dry_record(job: Job, error: ErrorInfo | None) -> SyncRecord:
+    return SyncRecord(
+        id=0,
+        feed=job.lease.feed,
+        trigger="dry-run",
+        status=SyncStatus.APPLIED,
+        started_at=job.lease.started_at,
+        finished_at=None,
+        duration_s=time.monotonic() - job.began_s,
+        size_bytes=job.body.size_bytes,
+        counts=None,
+        error=error,
+    )
 
 
 def _hardly_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
@@ -426,7 +452,7 @@ def _as_one_body(reading: Reading) -> Reading:
     return msgspec.structs.replace(reading, items="", format="json")
 
 
-def _with_layout(feed: Feed) -> FetchRequest:
+def request_of(feed: Feed) -> FetchRequest:
     """The request of a feed, with where its records are if the fetcher has to find them on each page."""
     if feed.request.pages is None:
         return feed.request
@@ -519,13 +545,13 @@ def _kept(feed: Feed, fetched: Fetched, bodies: Bodies, catalog: Database) -> It
         bodies.settle(feed.name, stored)
 
 
-def _is_stored(fetched: Fetched, state: FeedState, digest: bytes) -> bool:
+def is_stored(fetched: Fetched, state: FeedState, digest: bytes) -> bool:
     if fetched.status == 304:
         return True
     return state.config_digest == digest and state.body_digest == fetched.digest
 
 
-def _body(
+def body_of(
     feed: Feed,
     fetched: Fetched,
     state: FeedState,
@@ -559,7 +585,7 @@ def _body(
     )
 
 
-def _job(
+def job_of(
     feed: Feed,
     lease: Lease,
     path: Path,
@@ -618,7 +644,7 @@ def _kept_alive(catalog: Database, lease: Lease, now: Callable[[], datetime]) ->
         thread.join()
 
 
-def _fetch_progress(on_progress: OnProgress) -> Callable[[int, int | None], None]:
+def fetch_progress(on_progress: OnProgress) -> Callable[[int, int | None], None]:
     return lambda done, total: on_progress(
         Progress(stage="fetch", done_bytes=done, total_bytes=total)
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 
 class SyncStatus(StrEnum):
@@ -190,6 +190,36 @@ class SyncRecord(Struct, frozen=True, kw_only=True):
     size_bytes: int | None
     counts: Counts | None
     error: ErrorInfo | None
+
+
+class PlannedChange(Struct, frozen=True, kw_only=True):
+    """A change that a sync would make; `fields` as in `Change`, as JSON. `title` only of the first so many."""
+
+    item: str
+    kind: ChangeKind
+    fields: Raw
+    title: str | None = None
+
+
+class PlannedReject(Struct, frozen=True, kw_only=True):
+    """A record that a sync would leave as a reject."""
+
+    position: int
+    item_id: str | None
+    problems: tuple[Problem, ...]
+
+
+class DryRunLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that a dry run tells: how far it is, a change, a reject, or in the end how the sync would end.
+
+    `rejected_before` stands beside `sync`: how many rejects are open now.
+    """
+
+    progress: Progress | None = None
+    change: PlannedChange | None = None
+    reject: PlannedReject | None = None
+    sync: SyncRecord | None = None
+    rejected_before: int | None = None
 
 
 class CatalogItem(Struct, frozen=True, kw_only=True):

@@ -622,3 +622,42 @@ def test_a_stored_body_is_read_again_by_hand(shell: Shell, server: FeedServer) -
     assert (outcome["status"], outcome["unchanged"], outcome["rejected"]) == ("applied", 2, 1)
     assert len(server.requests) == requests
     assert "no body of feed outlet is kept" in shell.failing(1, "resync", "outlet", "--replay")
+
+
+def test_a_dry_run_tells_what_a_resync_would_do(shell: Shell, server: FeedServer) -> None:
+    server.bodies["/shop.json"] = body(
+        {"id": "a", "price": "8.50 EUR"}, {"id": "c", "title": "Bowl \x1b[31m"}, {"price": 3}
+    )
+    *changes, outcome = shell.lines("resync", "shop", "--dry-run")
+    assert [list(change) for change in changes] == [
+        ["seq", "feed", "item", "kind", "fields", "sync", "at"]
+    ] * 3
+    assert [(c["seq"], c["item"], c["kind"]) for c in changes] == [
+        (None, "a", "updated"), (None, "c", "added"), (None, "b", "removed"),
+    ]  # fmt: skip
+    assert changes[0]["fields"] == {"price": [9.5, 8.5]}
+    assert list(outcome) == RESYNC
+    assert (outcome["status"], outcome["rejected"]) == ("applied", 1)
+    told = shell("resync", "shop", "--dry-run")
+    assert "shop would be applied" in told
+    assert "price 9.5 -> 8.5" in told
+    assert "id_missing" in told
+    assert "nothing was stored" in told
+    assert "\x1b" not in told
+    assert "would be unchanged" not in told
+    assert shell.lines("changes", "--since", "0")[-1]["seq"] == 2
+    assert "2 unchanged" in shell("resync", "shop", "--dry-run", "--replay")
+    assert "no body of feed outlet" in shell.failing(1, "resync", "outlet", "--dry-run", "--replay")
+    assert "would be failed" in shell.failing(1, "resync", "outlet", "--dry-run")
+    assert "--limit is for --dry-run" in shell.failing(2, "resync", "shop", "--limit", "3")
+    assert shell.lines("resync", "shop")[0]["added"] == 1
+
+
+def test_a_dry_run_before_the_first_sync_stores_no_feed(server: FeedServer, tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    told = shell("resync", "--all", "--dry-run", "--limit", "1")
+    assert "+2 added" in told
+    assert "and 1 more" in told
+    (feed,) = shell.lines("feeds")
+    assert (feed["status"], feed["last_sync"]) == ("new", None)
+    assert not list((tmp_path / "state" / "spool").iterdir())

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi.responses import StreamingResponse
 from msgspec import Struct
 
 from feedd.api.access import TheApp, TheDispatcher
@@ -49,6 +50,18 @@ class SyncRequest(Struct):
     data: _SyncData
 
 
+class _DryRunData(Struct):
+    relationships: _Relationships
+    type: Literal["feed-dry-run"] = "feed-dry-run"
+    attributes: _SyncOptions = msgspec.field(default_factory=_SyncOptions)
+
+
+class DryRunRequest(Struct):
+    """As `SyncRequest`, with the type feed-dry-run."""
+
+    data: _DryRunData
+
+
 SYNC_EXAMPLE = {
     "data": {
         "type": "feed-sync",
@@ -56,6 +69,9 @@ SYNC_EXAMPLE = {
         "relationships": {"feed": {"data": {"type": "feed", "id": "shop"}}},
     }
 }
+
+
+DRY_RUN_EXAMPLE = {"data": SYNC_EXAMPLE["data"] | {"type": "feed-dry-run"}}
 
 
 @router.get("/feeds", summary="The configured feeds with their state")
@@ -145,6 +161,29 @@ def create_sync(
     if ticket.sync_id is None:
         raise ticket.error or UsageError("the sync could not start", code="busy")
     return one(sync_resource(app.sync_record(ticket.sync_id), dispatcher), status=202)
+
+
+@router.post(
+    "/feed-dry-runs",
+    summary="What a sync of a feed would do, with nothing stored",
+    openapi_extra=described(DryRunRequest, DRY_RUN_EXAMPLE),
+    response_class=StreamingResponse,
+)
+def create_dry_run(
+    dispatcher: TheDispatcher,
+    request: Annotated[DryRunRequest, Depends(json_body(DryRunRequest))],
+) -> StreamingResponse:
+    """Answers with lines of JSON as it goes on: `progress`, each `change`, each `reject`, in the end the `sync`.
+
+    It goes on for as long as it is listened to. Real syncs of the feed go on beside it.
+    """
+    data = request.data
+    lines = dispatcher.dry_run(
+        data.relationships.feed.data.id,
+        replay=data.attributes.replay,
+        accept_removals=data.attributes.accept_removals,
+    )
+    return StreamingResponse(lines, media_type="application/jsonl")
 
 
 @router.get("/feed-rejects", summary="Records that could not become items")

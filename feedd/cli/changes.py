@@ -114,5 +114,5 @@ def show_change(change: Change, *, as_json: bool) -> None:
     say(
         f"{change.seq:>6}  {clock(change.at)}  {plain(change.feed):<12}",
         text(f"{change.kind:<8}"),
-        f"{plain(change.item)}  {fields_text(change)}".rstrip(),
+        f"{plain(change.item)}  {fields_text(change.fields)}".rstrip(),
     )

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from feedd import state, swap
 from feedd.app import App, is_current, refuse_damaged
 from feedd.cli.backend import Followed, Resync
@@ -15,6 +17,7 @@ from feedd.model import (
     CatalogItem,
     Change,
     Delivery,
+    DryRunLine,
     FeedView,
     Forgotten,
     ItemVersion,
@@ -151,6 +154,10 @@ class Local:
 
     def forget(self, feed: str) -> Forgotten:
         return self._dispatcher.forget(feed)
+
+    def dry_run(self, feed: str, *, accept_removals: bool, replay: bool) -> Iterator[DryRunLine]:
+        lines = self._dispatcher.dry_run(feed, accept_removals=accept_removals, replay=replay)
+        return (msgspec.json.decode(line, type=DryRunLine) for line in lines)
 
     def cancel(self, feed: str) -> tuple[int, int]:
         self._app.feed_settings(feed)

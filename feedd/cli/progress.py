@@ -7,7 +7,7 @@ from feedd.cli.show import console
 from feedd.model import Progress
 
 SHOWN_AFTER_S = 0.7
-_STAGES = {"fetch": "fetching", "read": "reading", "store": "storing"}
+_STAGES = {"wait": "waiting", "fetch": "fetching", "read": "reading", "store": "storing"}
 
 
 class Bars:

@@ -20,6 +20,7 @@ from feedd.model import (
     CatalogItem,
     Change,
     Delivery,
+    DryRunLine,
     FeedView,
     Forgotten,
     ItemVersion,
@@ -143,6 +144,16 @@ class Remote:
         content = self._request("PATCH", f"/api/feeds/{quote(feed, safe='')}", body)
         meta = msgspec.json.decode(content, type=_One).meta
         return int(meta["cancelled"]), int(meta["committed"])
+
+    def dry_run(self, feed: str, *, accept_removals: bool, replay: bool) -> Iterator[DryRunLine]:
+        body = _about(feed, "feed-dry-run", accept_removals=accept_removals, replay=replay)
+        with self._answer("POST", "/api/feed-dry-runs", body) as response:
+            line = None
+            for text in response:
+                line = msgspec.json.decode(text, type=DryRunLine)
+                yield line
+            if line is None or line.sync is None:
+                raise StoreError(f"the daemon at {self._path} broke off its answer")
 
     def stream(self) -> tuple[str, int]:
         meta = self._page("/api/catalog-changes?page%5Bsize%5D=1").meta
@@ -325,13 +336,7 @@ class RemoteResync:
     def __init__(self, remote: Remote, feed: str, *, accept_removals: bool, replay: bool) -> None:
         self._remote = remote
         self._request_id = secrets.token_hex(16)
-        self._body = {
-            "data": {
-                "type": "feed-sync",
-                "attributes": {"accept_removals": accept_removals, "replay": replay},
-                "relationships": {"feed": {"data": {"type": "feed", "id": feed}}},
-            }
-        }
+        self._body = _about(feed, "feed-sync", accept_removals=accept_removals, replay=replay)
         self._sync_id: int | None = None
         self.progress: Progress | None = None
 
@@ -356,6 +361,11 @@ class RemoteResync:
 
 class _NobodyThereError(StoreError):
     """Nothing listens on the socket."""
+
+
+def _about(feed: str, kind: str, **attributes: bool) -> dict[str, Any]:
+    feed_of = {"feed": {"data": {"type": "feed", "id": feed}}}
+    return {"data": {"type": kind, "attributes": attributes, "relationships": feed_of}}
 
 
 def _list(resource: str, *conditions: str, size: int = PAGE) -> str:

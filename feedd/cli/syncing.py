@@ -33,15 +33,28 @@ def resync(
     replay: Annotated[
         bool, typer.Option("--replay", help="Read the stored body again, without fetching.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what it would do, and store nothing.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="With --dry-run: so many samples of each.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sync feeds now, and tell what it did."""
+    if limit is not None and not dry_run:
+        raise UsageError("--limit is for --dry-run", hint="Leave it out, or add --dry-run.")
     if bool(feeds) == everything:
         raise UsageError(
             "name the feeds to sync, or give --all", hint="`feedd feeds` shows their names."
         )
     with connect(options_of(context), to_sync=True) as backend:
         names = _named(backend, feeds)
+        if dry_run:
+            options = {"accept_removals": accept_removals, "replay": replay}
+            if _rehearse(backend, names, options, limit=limit, as_json=as_json):
+                raise typer.Exit(1)
+            return
         running = {
             name: backend.resync(name, accept_removals=accept_removals, replay=replay)
             for name in names
@@ -72,6 +85,35 @@ def _named(backend: Backend, feeds: list[str] | None) -> list[str]:
                 hint=f"Configured feeds: {', '.join(known) or 'none'}.",
             )
     return list(dict.fromkeys(feeds))
+
+
+def _rehearse(
+    backend: Backend,
+    names: list[str],
+    options: dict[str, bool],
+    *,
+    limit: int | None,
+    as_json: bool,
+) -> bool:
+    """Show what a sync of each feed would do, one after the other; gives whether one would fail."""
+    from feedd.cli.rehearsing import SAMPLES, show_dry_run
+
+    failed = False
+    with Bars() as bars:
+        for number, name in enumerate(names):
+            if number and not as_json:
+                say("")
+            try:
+                lines = backend.dry_run(name, **options)
+                failed |= show_dry_run(name, lines, bars, limit=limit or SAMPLES, as_json=as_json)
+            except UsageError as error:
+                if error.code != "no_body":
+                    raise
+                say(f"feedd: {plain(str(error))}", stderr=True)
+                failed = True
+    if not as_json:
+        say("\nA dry run: nothing was stored.")
+    return failed
 
 
 def _follow(running: dict[str, Resync], *, as_json: bool) -> bool:

@@ -1,5 +1,6 @@
 """What commands say: the JSON objects that programs read, and the sentences that people do."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from feedd.cli.show import plain
@@ -171,11 +172,10 @@ def held_text(feed: str, count: int) -> str:
     )
 
 
-def fields_text(change: Change) -> str:
+def fields_text(fields: Mapping[str, tuple[Any, Any]]) -> str:
     """The fields of a change, old -> new."""
     return ", ".join(
-        f"{plain(name)} {_shown(old)} -> {_shown(new)}"
-        for name, (old, new) in change.fields.items()
+        f"{plain(name)} {_shown(old)} -> {_shown(new)}" for name, (old, new) in fields.items()
     )
 
 

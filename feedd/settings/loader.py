@@ -39,7 +39,7 @@ CheckSchema = Callable[[str, Path], tuple[str, str] | None]
 SOCKET_NAME = "feedd.sock"
 
 # what decides how a stored body is read: a change of these alone is no reason to fetch
-_READING = ("schema", "items", "format", "fields", "currency", "doctype", "base_dir")
+_READING = ("schema", "items", "format", "fields", "currency", "doctype", "encoding", "base_dir")
 _NEEDS_RESTART = ("state_dir", "socket", "listen", "database")
 
 

@@ -33,7 +33,7 @@ FROM stage_items AS s WHERE items.id = s.item AND s.kind <> 1
 _REMOVE_ITEMS = """
 UPDATE items SET removed_at = :now, changed_at = :now FROM stage_removed AS s WHERE items.id = s.item
 """
-_REMOVED_WARNINGS = """
+REMOVED_WARNINGS = """
 SELECT COALESCE(SUM(warning_count), 0) FROM items JOIN stage_removed ON items.id = stage_removed.item
 """
 _ADD_CHANGES = f"""
@@ -178,7 +178,7 @@ def _move_rows(connection: Connection, lease: Lease, now: datetime) -> int:
     for statement in _MOVES:
         used = {name: values[name] for name in statement.compile().params}
         connection.execute(statement, used)
-    return -int(connection.execute(text(_REMOVED_WARNINGS)).scalar_one())
+    return -int(connection.execute(text(REMOVED_WARNINGS)).scalar_one())
 
 
 def _number_changes(connection: Connection, lease: Lease, ending: Ending, changes: int) -> None:

@@ -47,7 +47,9 @@ class DatabaseStage:
         row = self.connection.execute(
             text("SELECT next_item, next_reject FROM feeds WHERE id = :feed"),
             {"feed": self.feed_id},
-        ).one()
+        ).one_or_none()
+        if row is None:  # a dry run before the feed's first sync
+            return self.key(1), self.key(1)
         return self.key(row.next_item), self.key(row.next_reject)
 
     def known(self) -> Known:
@@ -120,8 +122,16 @@ class DatabaseStage:
 
 
 @contextlib.contextmanager
-def open_stage(database: Database, feed_id: int) -> Iterator[DatabaseStage]:
-    """A stage on a connection of its own, which is closed at the end, not pooled: its tables die with it."""
+def open_stage(
+    database: Database, feed_id: int, *, snapshot: bool = False
+) -> Iterator[DatabaseStage]:
+    """A stage on a connection of its own, which is closed at the end, not pooled: its tables die with it.
+
+    With `snapshot` all that is read is the catalog of one moment, and nothing of it can be written.
+    """
     with database.connect() as connection:
         connection.detach()
+        if snapshot:
+            isolation = "" if database.sqlite else " ISOLATION LEVEL REPEATABLE READ"
+            connection.exec_driver_sql(f"BEGIN{isolation}")
         yield DatabaseStage(connection, feed_id)
