@@ -202,6 +202,11 @@ class _Stored(Collector):
             {"version": __version__, "python": platform.python_version()},
         )
         yield _gauge("feedd_stream_seq", "The last number of the change stream.", last_seq)
+        yield _gauge(
+            "feedd_stream_oldest_seq",
+            "The first number of the change stream that is kept.",
+            self._app.stream().oldest_seq,
+        )
         running, waiting = self._dispatcher.depths()
         yield _gauge("feedd_syncs_running", "Syncs that run now.", running)
         yield _gauge("feedd_syncs_waiting", "Syncs that wait for their turn.", waiting)

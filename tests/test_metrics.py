@@ -96,6 +96,7 @@ def test_a_daemon_tells_how_its_feeds_do(server: FeedServer, tmp_path: Path) -> 
         assert 0 <= value(first, "feedd_feed_lag_seconds", feed="shop") < 60
         assert value(first, "feedd_feed_overdue_seconds", feed="shop") == 0
         assert value(first, "feedd_stream_seq") == 4
+        assert value(first, "feedd_stream_oldest_seq") == 1
         assert value(first, "feedd_syncs_running") == value(first, "feedd_syncs_waiting") == 0
         assert value(first, "feedd_workers") == os.cpu_count()
         assert value(first, "feedd_database_bytes", database="catalog") > 4_096
