@@ -34,8 +34,9 @@ log = logs.get_logger("feedd")
 class Outbox:
     """The workers of all webhooks, as one thing to start and stop."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, poll_s: float = POLL_S) -> None:
         self._app = app
+        self._poll_s = poll_s
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._workers: dict[str, _Worker] = {}
@@ -113,7 +114,7 @@ class Outbox:
                 log.error(logs.STORE_ERROR, error=str(error))
             except Exception:  # the next look may go better
                 log.exception(logs.WEBHOOK_ERROR)
-            self._wake.wait(POLL_S)
+            self._wake.wait(self._poll_s)
             self._wake.clear()
 
     def _judge(self, feeds: Iterable[str] | None) -> None:

@@ -12,7 +12,7 @@ from feedd.alerts import Alert, Rules, Sight, Watch, alert_message, judge
 from feedd.messages import Message
 from feedd.schedule import stale_at
 from feedd.settings import FeedSettings, Settings
-from feedd.store import outcomes, watches
+from feedd.store import outcomes, watches, webhooks
 from feedd.store.database import Database
 from feedd.store.feeds import FeedState, read_feeds
 from feedd.webhooks import COMMAND, concerns
@@ -67,15 +67,12 @@ class Watching:
         if same and not alerts:
             return []
         told: list[Alert] = []
+        listeners = self._listeners(feed.name)
 
         def stored(watch: Watch) -> tuple[Watch, list[tuple[str, Message]]]:
             after, alerts = judge(watch, sight, rules, now)  # another daemon may have been here
             told.extend(alerts)
-            return after, [
-                (name, alert_message(alert))
-                for alert in alerts
-                for name in self._listeners(feed.name)
-            ]
+            return after, [(name, alert_message(alert)) for alert in alerts for name in listeners]
 
         watches.step(self._people, fresh, stored, now)
         return told
@@ -105,10 +102,16 @@ class Watching:
         )
 
     def _listeners(self, feed: str) -> list[str]:
-        webhooks = self._settings().webhooks
+        """Who is told of a feed's alerts: the webhooks that want them and have not said that they are gone, and the command."""
+        settings = self._settings().webhooks
+        known = webhooks.read_endpoints(self._people)
         return [
             name
             for name in self._names()
             if name == COMMAND
-            or ("alerts" in webhooks[name].events and concerns(webhooks[name], feed))
+            or (
+                "alerts" in settings[name].events
+                and concerns(settings[name], feed)
+                and (name not in known or known[name].disabled_at is None)
+            )
         ]
