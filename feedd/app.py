@@ -7,6 +7,7 @@ command that looks is quick.
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -14,6 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from feedd import __version__, state
 from feedd.bodies import Bodies
@@ -78,6 +81,7 @@ class App:
             migrate(database)
         self.bodies = Bodies(settings.state_dir / "bodies")
         self.holder = state.instance_id(settings.state_dir)
+        self._judged: tuple[object, dict[int, bool]] | None = None  # of the feed asked for last
         self._counted: dict[str, tuple[object, int]] = {}
         self._read_body = read_body or partial(_read_here, self.catalog)
 
@@ -270,6 +274,44 @@ class App:
     ) -> list[OpenReject]:
         """Open rejects; `after` is the (key, position) of the last one seen."""
         return read.read_rejects(self.catalog, feeds=feeds, after=after, limit=limit)
+
+    def judged(self, rejects: Sequence[OpenReject]) -> list[OpenReject]:
+        """The same rejects with whether their records would be items by now, where that can be told.
+
+        Where a feed is read as it was, none would. Otherwise its stored body is gone through once, for all of its rejects.
+        """
+        verdicts = {name: self._verdicts(name) for name in {each.feed for each in rejects}}
+        found = []
+        for each in rejects:
+            of_feed = verdicts[each.feed]
+            passes = False if of_feed is None else of_feed.get(each.key)
+            found.append(replace(each, passes=passes))
+        return found
+
+    def _verdicts(self, name: str) -> dict[int, bool] | None:
+        """What is known of a feed's open rejects; None when it is read as it was."""
+        if name not in self.settings.feeds:
+            return {}
+        from feedd import ingest
+        from feedd.dryrun import passing
+
+        stored = read_feeds(self.catalog, [name])[name]
+        feed = self._feed(self.settings.feeds[name])
+        try:
+            digest = ingest.digest_of(feed.reading, stored.guess)
+        except FeedError:
+            return {}
+        if digest == stored.read_config:
+            return None
+        version = (stored.read_digest, stored.read_config, digest, stored.last_applied_at)
+        if self._judged is None or self._judged[0] != (name, version):
+            with tempfile.TemporaryDirectory(dir=self.spool_dir, prefix=DRY_RUN_PREFIX) as folder:
+                report = Path(folder) / "verdicts"
+                found = passing(
+                    feed, report, state=stored, bodies=self.bodies, read=self._read_body
+                )
+            self._judged = ((name, version), found)
+        return self._judged[1]
 
     def closed_rejects(
         self, *, feeds: Sequence[str] | None = None, after: int | None = None, limit: int = 100

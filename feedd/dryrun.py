@@ -20,6 +20,7 @@ from feedd.store.database import Database
 from feedd.store.feeds import FeedState, Lease, read_feed
 
 TRIGGER = "dry-run"
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def dry_run(
@@ -76,6 +77,28 @@ def dry_run(
             error=(stop.why if stop.is_set() else error).info,
         )
         _end(report, failed, state)
+
+
+def passing(
+    feed: ingest.Feed,
+    report: Path,
+    *,
+    state: FeedState,
+    bodies: Bodies,
+    read: ingest.ReadBody,
+) -> dict[int, bool]:
+    """The keys of the open rejects that can be told of, and whether each would be an item by now; none without a body."""
+    try:
+        path, body = ingest.stored_body(feed, state, bodies, b"")
+        nobody = Lease(
+            feed_id=state.id or 0, feed=feed.name, sync_id=0, epoch=-1, holder="", started_at=EPOCH
+        )
+        job = ingest.job_of(feed, nobody, path, body, None, state, time.monotonic())
+        job = msgspec.structs.replace(job, report=str(report), recheck=state.read_config)
+        read(job, lambda _: None, ingest.Stop())
+    except FeedError:  # `feedd resync` says what is wrong
+        return {}
+    return msgspec.json.decode(report.read_bytes(), type=dict[int, bool])
 
 
 def _unchanged(

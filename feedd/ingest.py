@@ -25,6 +25,7 @@ from feedd.guess import PLAIN, guess_body
 from feedd.model import ONE_PAGE, ErrorInfo, Guess, Layout, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_source
 from feedd.normalize.document import plan_in_document
+from feedd.recheck import recheck
 from feedd.reconcile import Outcome, Reconciler
 from feedd.removals import guard_removals
 from feedd.schema import SchemaError, load_schema
@@ -89,7 +90,8 @@ class Place(Struct, frozen=True, kw_only=True):
 class Job(Struct, frozen=True, kw_only=True):
     """A fetched body to be read into the catalog under a lease.
 
-    With a `report` it is read for a dry run: what it comes to is written to that file and not stored.
+    With a `report` it is read for a dry run: what it comes to is written to that file and not stored. With `recheck`,
+    the configuration that it was read with, only its open rejects are looked at.
     """
 
     lease: Lease
@@ -100,6 +102,7 @@ class Job(Struct, frozen=True, kw_only=True):
     began_s: float
     guess: Guess | None = None
     report: str | None = None
+    recheck: bytes | None = None
 
 
 class Stop(threading.Event):
@@ -347,6 +350,16 @@ def _read(
     plan = plan_in_document(plan, form, stream, layout, _origin(job).charset, base=reading.base)
     stream.seek(0)
     with open_stage(catalog, job.lease.feed_id, snapshot=job.report is not None) as stage:
+        if job.report is not None and job.recheck is not None:
+            verdicts = recheck(
+                stage.open_rejects(),
+                form.slices(stream, layout, _origin(job).charset),
+                read_with=[job.recheck + name.encode() + seed for seed in {b"", plan.seed}],
+                decode=lambda slices: form.decode(slices, layout),
+                normalize=plan.normalize,
+            )
+            Path(job.report).write_bytes(msgspec.json.encode(dict(verdicts)))
+            return
         known = stage.known()
         next_item, next_reject = stage.numbering()
         reconciler = Reconciler(

@@ -277,7 +277,8 @@ class StreamState(Struct, frozen=True, kw_only=True):
 class OpenReject(Struct, frozen=True, kw_only=True):
     """A record that could not become an item; `sync` is the one that first met it as it is.
 
-    `closed_at` is when its record changed or went away, None while it is open.
+    `closed_at` is when its record changed or went away, None while it is open. `passes` is whether its record would be
+    an item under the configuration of now, where that was asked and can be told.
     """
 
     key: int
@@ -288,6 +289,7 @@ class OpenReject(Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
     opened_at: datetime
     closed_at: datetime | None = None
+    passes: bool | None = None
 
 
 class FeedView(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("watching", "dryrun"),
     ("webhooks",),
     ("ingest",),
-    ("guess", "propose"),
+    ("guess", "propose", "recheck"),
     ("store", "fetch", "schema", "schedule", "bodies", "command"),
     ("reconcile", "normalize", "removals"),
     ("coerce", "formats", "fingerprints", "diff", "staging"),
@@ -68,6 +68,7 @@ PURE = (
     "removals",
     "staging",
     "fingerprints",
+    "recheck",
     "formats",
     "propose",
 )

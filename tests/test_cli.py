@@ -144,7 +144,17 @@ def test_json_is_what_the_documentation_says(shell: Shell) -> None:
         "changed_at": changes[0]["at"],
     }
     (reject,) = shell.lines("rejects", "shop")
-    assert list(reject) == ["feed", "sync", "item", "position", "pointer", "rule", "value", "hint"]
+    assert list(reject) == [
+        "feed",
+        "sync",
+        "item",
+        "position",
+        "pointer",
+        "rule",
+        "value",
+        "hint",
+        "passes",
+    ]
     assert (reject["position"], reject["rule"], reject["item"]) == (3, "id_missing", None)
     documented = DOCS.read_text()
     for line in (outcome, feeds[0], changes[0], found, reject):
@@ -661,3 +671,30 @@ def test_a_dry_run_before_the_first_sync_stores_no_feed(server: FeedServer, tmp_
     (feed,) = shell.lines("feeds")
     assert (feed["status"], feed["last_sync"]) == ("new", None)
     assert not list((tmp_path / "state" / "spool").iterdir())
+
+
+def test_rejects_say_what_would_pass_under_a_changed_mapping(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    server.bodies["/shop.json"] = json.dumps(
+        [
+            {"id": "a", "title": "Mug"},
+            {"id": "b", "label": "Bowl"},
+            {"id": "c"},
+            {"id": "a", "title": "x"},
+        ]
+    ).encode()
+    feed = shop(server, schema="item", items="")
+    shell = Shell(write_config(tmp_path, {"shop": feed}))
+    shell("resync", "shop")
+    assert [r["passes"] for r in shell.lines("rejects")] == [False, False, False]
+    assert "passes" not in shell("rejects")
+    write_config(tmp_path, {"shop": feed | {"fields": {"title": "label"}}})
+    found = {r["position"]: r["passes"] for r in shell.lines("rejects")}
+    assert found == {2: True, 3: False, 4: None}
+    assert "1 of those of shop would be an item" in shell("rejects", "shop")
+    assert len(server.requests) == 1
+    shell("resync", "shop", "--replay")
+    assert all(r["passes"] is False for r in shell.lines("rejects"))
+    write_config(tmp_path, {"shop": feed | {"items": "other", "fields": {"title": "label"}}})
+    assert {r["passes"] for r in shell.lines("rejects")} == {None}

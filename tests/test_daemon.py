@@ -455,7 +455,11 @@ def test_an_edited_schema_is_replayed_at_a_reload_although_the_configuration_is_
         write_config(tmp_path, {"shop": shop(server, schema="own.json", items="")})
     ) as daemon:
         wait_for(lambda: daemon.feed()["rejected"] == 1)
+        (reject,) = daemon.get("/api/feed-rejects?passes=true")["data"]
+        assert reject["attributes"]["passes"] is False
         write_schema(**{"x-source": "label"})
+        (reject,) = daemon.get("/api/feed-rejects?passes=true")["data"]
+        assert reject["attributes"]["passes"] is True
         reload(daemon)
         wait_for(lambda: daemon.ids() == {"a"})
         assert (daemon.feed()["rejected"], len(server.requests)) == (0, 1)

@@ -55,5 +55,7 @@ def test_every_command_that_is_written_exists() -> None:
     ).stdout
     commands = set(re.findall(r"^│ ([a-z-]+) ", told, re.MULTILINE))
     for page in PAGES:
-        for command in re.findall(r"(?:^    |`|\$ )feedd ([a-z-]+)", page.read_text(), re.MULTILINE):
+        for command in re.findall(
+            r"(?:^    |`|\$ )feedd ([a-z-]+)", page.read_text(), re.MULTILINE
+        ):
             assert command in commands, f"{page.name} names feedd {command}"

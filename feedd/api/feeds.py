@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from msgspec import Struct
 
@@ -187,9 +187,15 @@ def create_dry_run(
 
 
 @router.get("/feed-rejects", summary="Records that could not become items")
-def list_rejects(app: TheApp, listing: List) -> Response:
-    """Open ones; `equals(closed,true)` gives those whose record has changed or gone, the last opened first."""
-    conditions = listing.conditions({"feed": ("equals", "any"), "closed": ("equals",)})
+def list_rejects(
+    app: TheApp, listing: List, *, passes: Annotated[bool, Query()] = False
+) -> Response:
+    """Open ones; `equals(closed,true)` gives those whose record has changed or gone, the last opened first.
+
+    `passes=true` tells of each open one whether its record would be an item under the configuration of now.
+    """
+    supported = {"feed": ("equals", "any"), "closed": ("equals",)}
+    conditions = listing.conditions(supported, also=("passes",))
     feeds = texts_of(conditions, "feed")
     if _closed(conditions):
         last = listing.position("closed-reject", tuple[Number])
@@ -208,6 +214,8 @@ def list_rejects(app: TheApp, listing: List) -> Response:
         after=None if position is None else (int(position[0]), int(position[1])),
         limit=listing.size + 1,
     )
+    if passes:
+        rows = app.judged(rows)
     response: Response = listing.page(
         "feed-reject",
         rows,

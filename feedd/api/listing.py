@@ -53,7 +53,9 @@ class Listing:
         self.sort = sort
         self.size = size
 
-    def conditions(self, supported: Supported, *, sorts: Sequence[str] = ()) -> list[Condition]:
+    def conditions(
+        self, supported: Supported, *, sorts: Sequence[str] = (), also: Sequence[str] = ()
+    ) -> list[Condition]:
         """The filter's conditions, once everything else in the query is known to be supported.
 
         Raises:
@@ -61,7 +63,7 @@ class Listing:
             ParameterError: another parameter is not.
         """
         for name in self._request.query_params:
-            if name not in _PARAMETERS:
+            if name not in (*_PARAMETERS, *also):
                 raise ParameterError(name, f"Supported: {', '.join(_PARAMETERS)}.")
         if self.sort is not None and self.sort not in sorts:
             listed = ", ".join(f"sort={each}" for each in sorts)

@@ -209,8 +209,10 @@ class Local:
     def rejects(self, feed: str | None) -> Iterator[OpenReject]:
         feeds = self._feeds(feed)
         return _pages(
-            lambda last: self._app.rejects(
-                feeds=feeds, after=(last.key, last.position) if last else None, limit=PAGE
+            lambda last: self._app.judged(
+                self._app.rejects(
+                    feeds=feeds, after=(last.key, last.position) if last else None, limit=PAGE
+                )
             )
         )
 

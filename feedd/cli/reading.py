@@ -97,15 +97,28 @@ def rejects(
     if not rows:
         say("No warnings." if warnings else "No closed rejects." if closed else "No rejects.")
         return
-    table(
-        ("feed", ">record", "item", "field", "rule", "value", "what to do"),
-        [
-            [r[name] for name in ("feed", "position", "item", "pointer", "rule", "value", "hint")]
-            for r in rows
-        ],
-    )
+    columns = {
+        "feed": "feed", ">record": "position", "item": "item", "field": "pointer", "rule": "rule", "value": "value",
+        "what to do": "hint",
+    }  # fmt: skip
+    changed = not (warnings or closed) and any(r["passes"] is not False for r in rows)
+    if changed:
+        columns |= {"passes now": "passes"}
+    table(list(columns), [[r[name] for name in columns.values()] for r in rows])
+    if changed:
+        _say_what_passes(rows)
     if more:
         say(f"And more: --limit shows more than these {most}, --json all of them.")
+
+
+def _say_what_passes(rows: list[dict[str, Any]]) -> None:
+    for feed in dict.fromkeys(r["feed"] for r in rows):
+        passing = sum(r["feed"] == feed and r["passes"] is True for r in rows)
+        if passing:
+            say(
+                f"{passing:,} of those of {plain(feed)} would be {'an item' if passing == 1 else 'items'} under"
+                f" the configuration as it is now: feedd resync {plain(feed)} --replay"
+            )
 
 
 def _problems(

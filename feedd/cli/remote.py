@@ -205,7 +205,7 @@ class Remote:
         return self._rows(_list(path, self._feed(feed)), Change)
 
     def rejects(self, feed: str | None) -> Iterator[OpenReject]:
-        return self._rows(_list("feed-rejects", self._feed(feed)), OpenReject)
+        return self._rows(_list("feed-rejects", self._feed(feed)) + "&passes=true", OpenReject)
 
     def closed_rejects(self, feed: str | None) -> Iterator[OpenReject]:
         path = _list("feed-rejects", self._feed(feed), "equals(closed,true)")

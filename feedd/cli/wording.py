@@ -97,13 +97,21 @@ def reject_object(reject: OpenReject) -> dict[str, Any]:
         "item": reject.item_id,
         "position": reject.position,
         **problem_object(first, others),
+        "passes": reject.passes,
     }
 
 
 def warning_objects(item: CatalogItem) -> list[dict[str, Any]]:
     """An item's warnings, in the shape of rejects, for programs."""
     return [
-        {"feed": item.feed, "sync": None, "item": item.id, "position": None, **problem_object(each)}
+        {
+            "feed": item.feed,
+            "sync": None,
+            "item": item.id,
+            "position": None,
+            **problem_object(each),
+            "passes": None,
+        }
         for each in item.warnings
     ]
 
