@@ -138,3 +138,35 @@ def test_a_record_of_another_kind_is_a_reject(tmp_path: Path, kind: Any, is_item
         assert isinstance(outcome, Reject)
         assert (outcome.position, outcome.item_id) == (4, None)
         assert [(p.pointer, p.rule) for p in outcome.problems] == [("/@type", "other_kind")]
+
+
+def test_the_html_of_a_text_is_kept_beside_it(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    html = "<p>a</p><p>b</p>"
+    assert made(plan, {"description": html}) == (
+        {"description": "a\nb", "description_html": html},
+        [],
+    )
+    fields, warnings = made(plan, {"description": [html, "c"], "description_html": "<i>raw</i>"})
+    assert fields == {"description": "a\nb", "description_html": html}
+    assert warnings == ["/description repeated_field"]
+    raw = {"description": "plain", "description_html": "<i>raw</i>"}
+    assert made(plan, raw) == (raw, [])
+    only_an_image = {"description": "<img src='a.jpg'>"}
+    assert made(plan, only_an_image) == (
+        {"description_html": "<img src='a.jpg'>"},
+        ["/description no_text"],
+    )
+
+
+def test_a_schema_can_name_the_html_itself(tmp_path: Path) -> None:
+    schema = SCHEMA | {
+        "properties": {
+            "description_html": {"type": "string", "x-coerce": "any", "x-source": "rich"}
+        }
+    }
+    plan = plan_of(tmp_path, schema)
+    item = plan.normalize(1, {"id": 1, "title": "a", "description": "<p>b</p>", "rich": "<p>c</p>"})
+    assert isinstance(item, Item)
+    assert item.fields["description"] == "b"
+    assert item.fields["description_html"] == "<p>c</p>"

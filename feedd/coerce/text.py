@@ -22,6 +22,10 @@ NOT_TEXT = Refused("not_text", "Write plain text here, not a nested structure.")
 _NOT_TEXT_OR_HTML = Refused(
     "not_text", "Write text here, not a nested structure; in XML, escape HTML or put it in CDATA."
 )
+_NO_TEXT = Note(
+    "no_text",
+    "This HTML holds no text; is all of it in images, or was it cut off inside its style sheet?",
+)
 _ID_NOT_TEXT = Refused(
     "id_not_text",
     "Write the id as text or as a whole number; a number with a decimal point, true/false or a nested structure "
@@ -89,7 +93,8 @@ def text(value: Any) -> Any:
         found = _unix_lines(clean(found))
     if not has_markup(found):
         return found.strip() or None
-    return Noted(_read(found) or None, html=found.strip())
+    seen = _read(found) or None
+    return Noted(seen, () if seen else (_NO_TEXT,), html=found.strip())
 
 
 def _unix_lines(value: str) -> str:

@@ -164,7 +164,9 @@ def _absolute(value: Any, base: str | None) -> str | None:
         parts = urlsplit(link)
     except ValueError:
         return None
-    return link if parts.scheme in ("http", "https") and parts.netloc else None
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    return parts._replace(query="", fragment="").geturl()  # a session's number is no part of a base
 
 
 def _rows(table: Table, values: list[Any]) -> tuple[Row, ...]:
