@@ -16,11 +16,10 @@ from jsonschema_rs import Draft202012Validator
 
 from feedd.coerce import COERCIONS, MANY, Coercion, Note, Noted, Refused, excerpt
 from feedd.coerce.links import url, urls
-from feedd.coerce.numerals import integer
-from feedd.coerce.outcome import scalar_text
 from feedd.coerce.text import clean
 from feedd.model import Item, Layout, Problem, Reject
-from feedd.normalize.around import Tree, keys_of, read_around, seed_of, site_of
+from feedd.normalize.around import Tree, read_around, seed_of, site_of
+from feedd.normalize.composing import Outside, composed, flat
 from feedd.normalize.draft import (
     Draft,
     Step,
@@ -30,9 +29,9 @@ from feedd.normalize.draft import (
     settle_images,
     settle_reduced,
 )
-from feedd.normalize.mapping import MOST_MINOR_UNITS, Field, Fields, read_fields
+from feedd.normalize.mapping import Field, Fields, read_fields
 from feedd.normalize.names import Names, kept_apart
-from feedd.normalize.paths import SITE, Path, Template, filled, parse_source, reach
+from feedd.normalize.paths import Path, Template, parse_source, reach
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
@@ -103,8 +102,7 @@ class Plan:
         self._by_name = {field.name: _step(field) for field in mapping.fields}
         self._sort_steps()
         self._read_links: Coercion = COERCIONS["urls"]
-        self._site: str | None = None
-        self._tables: dict[str, Tree] = {}
+        self._outside = Outside()
         self._places = mapping.places
         self.wanted = mapping.places.wanted
         self.reads_links = any(field.coercion in ("url", "urls") for field in mapping.fields)
@@ -133,10 +131,11 @@ class Plan:
         around = read_around(self._places, found, base)
         plan = copy(self)
         plan.seed = seed_of(around)
-        plan._tables = {name: Tree(rows) for name, rows in around.tables}
+        plan._outside = Outside(
+            site_of(around.base), {name: Tree(rows) for name, rows in around.tables}
+        )
         plan._default_currency = self._default_currency or around.currency
         if around.base is not None:
-            plan._site = site_of(around.base)
             plan._read_links = partial(urls, base=around.base)
             links = {"url": partial(url, base=around.base), "urls": plan._read_links}
             plan._by_name = {
@@ -159,7 +158,9 @@ class Plan:
                 record = record[name]
                 break
         for path, kinds in self._only:
-            if (kind := reach(record, path)) and not kinds.intersection(_texts(kind)):
+            if (kind := reach(record, path)) and not kinds.intersection(
+                each for each in flat(kind) if type(each) is str
+            ):
                 return Reject(position, None, (_of_another_kind(path, kind),))
         draft = Draft(record)
         for step in self._steps:
@@ -191,47 +192,18 @@ class Plan:
 
     def _compose(self, draft: Draft, step: Step) -> None:
         """Fill a field that is put together from several places, or whose value is not what stands there."""
-        gathered: list[Any] = []
-        keys: list[str] = []
-        for source in step.sources:
-            if isinstance(source, Template):
-                key, raw = "", filled(source, lambda path: self._part(draft.record, path))
-            else:
-                key, raw = (
-                    "" if source[1] else source[0],
-                    reach(draft.record, (source[0], *source[1])),
-                )
-            if step.lookup and raw is not None:
-                raw = self._looked_up(draft, step, step.lookup, raw)
-            if raw is None or (not raw and type(raw) in _BLANK_TYPES):
-                continue
-            if step.minor_units:
-                raw = _in_major_units(raw, step.minor_units, draft.record)
-            if step.gathers:
-                gathered += _flat(raw)
-                keys += [key] if key else []
-            elif self._filled(draft, step, key, raw):
-                return
-        if gathered and self._filled(draft, step, "", gathered):
+        found = composed(draft, step, self._outside)
+        if not step.gathers:
+            for key, raw in found:
+                if self._filled(draft, step, key, raw):
+                    return
+            return
+        keys, values = [], []
+        for key, raw in found:
+            keys += [key] if key else []
+            values += flat(raw)
+        if values and self._filled(draft, step, "", values):
             draft.spent.update(keys)
-
-    def _part(self, record: dict[str, Any], path: Path) -> Any:
-        return self._site if path == (SITE,) else reach(record, path)
-
-    def _looked_up(self, draft: Draft, step: Step, table: str, raw: Any) -> list[str]:
-        """The names that a table has for the ids that stand in a record; none where no document was read for it."""
-        tree = self._tables.get(table)
-        keys = keys_of(raw) if tree else []
-        names = [tree.path(key) for key in keys] if tree else []
-        unknown = [key for key, name in zip(keys, names, strict=True) if name is None]
-        if unknown:
-            hint = f"The feed's {table} do not name this one; list it there."
-            draft.warnings.append(
-                Problem(
-                    pointer=step.pointer, rule="unknown_id", value=excerpt(unknown[0]), hint=hint
-                )
-            )
-        return [name for name in names if name is not None]
 
     def _filled(self, draft: Draft, step: Step, key: str, raw: Any) -> bool:
         """Whether a raw value gave the field its value. `key` is what was used up with it, if anything."""
@@ -405,29 +377,6 @@ def _step(field: Field) -> Step:
         field.minor_units,
         field.lookup,
     )
-
-
-def _texts(value: Any) -> list[str]:
-    return [each for each in _flat(value) if type(each) is str]
-
-
-def _flat(value: Any) -> list[Any]:
-    """The elements of a list, and of those lists that are elements of it."""
-    if type(value) is not list:
-        return [value]
-    return [inner for each in value for inner in (each if type(each) is list else [each])]
-
-
-def _in_major_units(raw: Any, minor_units: int | Path, record: dict[str, Any]) -> Any:
-    """An amount of cents as one with decimals; what is not written in digits alone stays as it is."""
-    digits = integer(minor_units if isinstance(minor_units, int) else reach(record, minor_units))
-    text = scalar_text(raw)
-    if type(digits) is not int or not 0 < digits <= MOST_MINOR_UNITS:
-        return raw
-    if text is None or not (text.isascii() and text.isdecimal()):
-        return raw
-    text = text.zfill(digits + 1)
-    return f"{text[:-digits]}.{text[-digits:]}"
 
 
 def _plain(result: Any) -> Any:

@@ -35,6 +35,8 @@ SCHEMES = ("https", "http", "file")
 NAME_RULE = "a to z, 0 to 9, - and _, at most 64 characters, the first a letter or digit"
 DEFAULT_CATALOG = "$default"
 
+_BRACED = re.compile(r"\{([^{}]+)\}")
+_TEMPLATE = re.compile(r"[^{}]*(?:\{[^{}]+\}[^{}]*)*")
 _YEAR_S = 366 * 86_400
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _CATALOG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -303,18 +305,26 @@ def _fields(node: Node) -> dict[str, str | tuple[str, ...]]:
     paths: dict[str, str | tuple[str, ...]] = {}
     for name, value in node.value.items():
         child = node.child(name)
-        steps = value.split(".") if type(value) is str else value
         if not name.strip() or not name.isprintable():
             child.problem("is no name for a field", 'Write it so: id = "sku"')
-        elif type(steps) is not list or not steps or not all(_is_step(step) for step in steps):
+        elif not _is_source(value):
             child.problem(
                 "is not a path to where the feed has this field",
                 f'Write the keys that lead to it: {dotted([name])} = "images.0.src",'
-                ' or ["a.b", "c"] for keys that hold dots',
+                ' or ["a.b", "c"] for keys that hold dots; or a text with such paths in braces',
             )
         else:
-            paths[name] = value if type(value) is str else tuple(steps)
+            paths[name] = value if type(value) is str else tuple(value)
     return paths
+
+
+def _is_source(value: Any) -> bool:
+    """Whether this is a path, the steps of one, or a text with paths in braces."""
+    if type(value) is str and "{" in value:
+        inner = _BRACED.findall(value)
+        return _TEMPLATE.fullmatch(value) is not None and all(_is_source(path) for path in inner)
+    steps = value.split(".") if type(value) is str else value
+    return type(steps) is list and bool(steps) and all(_is_step(step) for step in steps)
 
 
 def _is_step(step: Any) -> bool:
@@ -398,7 +408,7 @@ FEED_KEYS = (
     Key("format", "format", choice("json", "jsonl", "xml"), "`json`, `jsonl` or `xml`", "(recognized)",
         "the format of the feed, where it cannot be recognized"),
     Key("fields", "fields", _fields, "table", "{}",
-        "where a field is, as a dotted path, where the schema does not know it; a list for keys that hold dots"),
+        "where a field is, as a dotted path, where the schema does not know it; a list for keys that hold dots, or a text with paths in braces"),
     Key("currency", "currency", _currency, "ISO 4217 code", "(none)", "the currency of prices that name none"),
     Key("catalog", "catalog", _catalog, "name", '"$default"', "the catalog that the items belong to"),
     Key("headers", "headers", read_headers, "table", "{}", "headers to send; the value is text or a secret"),
