@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from feedd import __version__
 from feedd.app import App
 from feedd.dispatch import Dispatcher
-from feedd.model import ChangeKind, SyncRecord, SyncStatus
+from feedd.model import ChangeKind, SyncRecord, SyncStatus, WebhookView
 from feedd.schedule import next_due
 from feedd.settings import FeedSettings
 from feedd.store.standing import Standing, read_standings, size_bytes
@@ -196,6 +196,7 @@ class _Stored(Collector):
         now = datetime.now(UTC)
         feeds = list(self._app.settings.feeds.values())
         yield from _feed_gauges(feeds, standings, now)
+        yield from _webhook_gauges(self._app.webhooks.views())
         yield InfoMetricFamily(
             "feedd_build",
             "Which feedd this is.",
@@ -254,6 +255,30 @@ def _feed_gauges(
             lag.add_metric([feed.name], _lag_s(stored, now))
             overdue.add_metric([feed.name], overdue_s(feed, stored, now))
     yield from (enabled, lag, overdue)
+
+
+def _webhook_gauges(webhooks: list[WebhookView]) -> Iterator[Metric]:
+    working = GaugeMetricFamily(
+        "feedd_webhook_working",
+        "1, or 0 while the webhook fails or is disabled; not of paused ones.",
+        labels=["webhook"],
+    )
+    behind = GaugeMetricFamily(
+        "feedd_webhook_behind", "Changes that the webhook is still to look at.", labels=["webhook"]
+    )
+    waiting = GaugeMetricFamily(
+        "feedd_webhook_waiting", "Messages that wait to be delivered.", labels=["webhook"]
+    )
+    dead = GaugeMetricFamily(
+        "feedd_webhook_dead", "Messages that were never delivered.", labels=["webhook"]
+    )
+    for webhook in webhooks:
+        if webhook.status != "paused":
+            working.add_metric([webhook.name], int(webhook.status == "ok"))
+        behind.add_metric([webhook.name], webhook.behind or 0)
+        waiting.add_metric([webhook.name], webhook.waiting)
+        dead.add_metric([webhook.name], webhook.dead)
+    yield from (working, behind, waiting, dead)
 
 
 def _lag_s(stored: Standing | None, now: datetime) -> float:

@@ -48,6 +48,7 @@ class Outbox:
         """Register what is new, before any sync adds to the stream, and begin to deliver. Raises StoreError."""
         self._app.webhooks.register(datetime.now(UTC))
         self._app.webhooks.on_asked = self.wake
+        self._app.watching.began = datetime.now(UTC)
         self._set_up()
         self._watcher.start()
 

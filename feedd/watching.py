@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from feedd.alerts import Alert, Rules, Sight, Watch, alert_message, judge
 from feedd.messages import Message
-from feedd.schedule import stale_at
+from feedd.schedule import STALE_AT_LEAST, stale_at
 from feedd.settings import FeedSettings, Settings
 from feedd.store import outcomes, watches, webhooks
 from feedd.store.database import Database
@@ -34,6 +34,7 @@ class Watching:
         self._catalog = catalog
         self._people = people
         self._names = names
+        self.began: datetime | None = None  # when the daemon did: what is overdue is synced now
 
     def judge_feeds(self, now: datetime, names: Sequence[str] | None = None) -> list[Alert]:
         """Look at feeds, and store what follows: alerts for all who want them. Gives the alerts."""
@@ -90,6 +91,8 @@ class Watching:
             stale = stale_at(
                 every_s=feed.every_s, cron=feed.cron, timezone=feed.timezone, last_success=base
             )
+        if self.began is not None and "stale" not in watch.open:
+            stale = max(stale, self.began + min(STALE_AT_LEAST, stale - base))
         return Sight(
             feed=feed.name,
             failures=state.failures,

@@ -111,8 +111,7 @@ class Webhooks:
             NotFound: there is no such webhook or message.
             UsageError: not one of the three was asked for, or those changes are no longer kept.
         """
-        if name != COMMAND or since is not None:
-            self.settings_of(name)
+        self.checked(name)
         if [since is not None, dead, delivery is not None].count(True) != 1:
             raise UsageError("say what to tell again: changes since a number, all dead, or one")
         now = datetime.now(UTC)
@@ -146,6 +145,10 @@ class Webhooks:
         webhooks.record_answer(self._people, name, trial.reason, datetime.now(UTC))
         self.on_asked()
         return trial
+
+    def checked(self, name: str) -> str:
+        """The name of something that is delivered to. Raises NotFound."""
+        return name if name == COMMAND else self.settings_of(name).name
 
     # what the outbox asks
 

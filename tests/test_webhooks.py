@@ -502,6 +502,18 @@ def test_stale_and_held_feeds_are_told(shop: Shop) -> None:
     assert shop.app.watching.judge_feeds(late + timedelta(minutes=1), ["shop"]) == []
 
 
+def test_what_is_overdue_at_the_start_has_its_time(shop: Shop) -> None:
+    shop.sync(3)
+    now = datetime.now(UTC) + timedelta(days=3)
+    shop.app.watching.began = now
+    assert shop.app.watching.judge_feeds(now, ["shop"]) == []
+    assert shop.app.watching.judge_feeds(now + timedelta(minutes=14), ["shop"]) == []
+    (alert,) = shop.app.watching.judge_feeds(now + timedelta(minutes=15), ["shop"])
+    assert alert.type == "feed.stale"
+    shop.app.watching.began = now + timedelta(hours=1)  # started again: it is stale all the same
+    assert shop.app.watching.judge_feeds(now + timedelta(hours=1), ["shop"]) == []
+
+
 def test_a_paused_feed_is_not_watched(shop: Shop) -> None:
     shop.configure(events=("alerts",))
     fail(shop, 3)

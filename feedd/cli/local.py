@@ -245,7 +245,7 @@ class Local:
         return self._app.webhooks.views()
 
     def webhook_deliveries(self, name: str | None, status: str) -> Iterator[Delivery]:
-        names = None if name is None else [self._app.webhooks.settings_of(name).name]
+        names = None if name is None else [self._app.webhooks.checked(name)]
         return _pages(
             lambda last: self._app.webhooks.deliveries(
                 names=names, status=status, after=last.id if last else 0, limit=PAGE

@@ -232,7 +232,8 @@ class Remote:
     def webhook_deliveries(self, name: str | None, status: str) -> Iterator[Delivery]:
         wanted = [f"equals(status,{_quoted(status)})"]
         if name is not None:
-            self.one("GET", f"/api/webhooks/{quote(name, safe='')}", WebhookView)
+            if not name.startswith("$"):  # the command of [alerts] is no webhook
+                self.one("GET", f"/api/webhooks/{quote(name, safe='')}", WebhookView)
             wanted.append(f"equals(webhook,{_quoted(name)})")
         return self._rows(_list("webhook-deliveries", *wanted), Delivery)
 

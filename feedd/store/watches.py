@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from feedd.alerts import Open, Watch
 from feedd.messages import Message
 from feedd.store.database import Database
 from feedd.store.tables import WATCHES
-from feedd.store.webhooks import ALERTS, enqueue
+from feedd.store.webhooks import ALERTS, enqueue, insert_once
 
 _decode_open = msgspec.json.Decoder(dict[str, Open]).decode
 # the watch as it is now -> the watch to be, and (webhook, message) pairs
@@ -50,17 +50,8 @@ def _locked(connection: Connection, fresh: Watch, database: Database) -> Watch:
     row = connection.execute(query).one_or_none()
     if row is not None:
         return _watch(row)
-    connection.execute(_insert(database).values(feed=fresh.feed, **_values(fresh)))
+    connection.execute(insert_once(database, WATCHES).values(feed=fresh.feed, **_values(fresh)))
     return _watch(connection.execute(query).one())
-
-
-def _insert(database: Database) -> Any:
-    """An insert that leaves what another daemon has written meanwhile."""
-    if database.sqlite:
-        return insert(WATCHES).prefix_with("OR IGNORE")
-    from sqlalchemy.dialects.postgresql import insert as postgres_insert
-
-    return postgres_insert(WATCHES).on_conflict_do_nothing()
 
 
 def _values(watch: Watch) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from feedd.errors import NotFound, UsageError
 from feedd.messages import Message
@@ -77,7 +77,7 @@ def register(database: Database, name: str, target: str, start: Start, now: date
     with database.transaction() as connection:
         if _read(connection, name) is None:
             connection.execute(
-                insert(WEBHOOKS).values(
+                insert_once(database, WEBHOOKS).values(
                     name=name,
                     target=target,
                     stream_id=start.stream_id,
@@ -99,6 +99,15 @@ def register(database: Database, name: str, target: str, start: Start, now: date
         found = _read(connection, name)
     assert found is not None  # noqa: S101 just written
     return found
+
+
+def insert_once(database: Database, table: Table) -> Any:
+    """An insert that leaves the row that another daemon has written meanwhile."""
+    if database.sqlite:
+        return insert(table).prefix_with("OR IGNORE")
+    from sqlalchemy.dialects.postgresql import insert as postgres_insert
+
+    return postgres_insert(table).on_conflict_do_nothing()
 
 
 def read_endpoints(database: Database) -> dict[str, Endpoint]:
