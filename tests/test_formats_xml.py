@@ -202,3 +202,31 @@ def test_memory_does_not_grow_with_the_body(
         tracemalloc.stop()
     assert count >= 20_000
     assert peak < 4_000_000
+
+
+def test_xhtml_in_an_element_is_html_as_text() -> None:
+    body = (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:h="http://www.w3.org/1999/xhtml"><entry>'
+        '<content type="xhtml">a &amp; b <h:div class="x">1 &lt; 2<h:br/>c</h:div> tail</content>'
+        '<summary><div xmlns="http://www.w3.org/1999/xhtml"><p xmlns:x="urn:x" x:y="1">d</p></div></summary>'
+        "<title>T</title></entry></feed>"
+    )
+    layout = Layout(items=("feed.entry",))
+    (slices,) = XML.slices(io.BytesIO(body.encode()), layout, None)
+    (record,) = XML.decode(slices, layout)
+    assert isinstance(record, dict)
+    assert record["content"] == {
+        "@type": "xhtml",
+        "#text": 'a &amp; b <div class="x">1 &lt; 2<br/>c</div> tail',
+    }
+    assert record["summary"].startswith("<div><p ")
+    assert record["title"] == "T"
+
+
+def test_records_that_are_xhtml_themselves_stay_records() -> None:
+    body = (
+        '<list xmlns="http://www.w3.org/1999/xhtml"><li><id>1</id></li><li><id>2</id></li></list>'
+    )
+    layout = Layout(items=("list.li",))
+    (slices,) = XML.slices(io.BytesIO(body.encode()), layout, None)
+    assert XML.decode(slices, layout) == [{"id": "1"}, {"id": "2"}]

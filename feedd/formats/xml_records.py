@@ -2,10 +2,13 @@
 
 An element is its text, if that is all it has; otherwise an object: attributes as `@name`, child elements by name (an
 array where a name comes more than once), and the text beside them as `#text` unless it is blank. An item is always an
-object. Names in a namespace of the layout get its canonical prefix, whatever the document calls it; names in others
+object. An element that begins with an XHTML element, such as an Atom text of type xhtml (RFC 4287, 3.1.1.3), is that HTML
+as text. Names in a namespace of the layout get its canonical prefix, whatever the document calls it; names in others
 keep the document's own prefix.
 """
 
+import html
+from copy import deepcopy
 from typing import Any
 
 from lxml import etree
@@ -14,6 +17,7 @@ from feedd.formats.text import excerpt
 from feedd.formats.xml_markup import WRAPPER_END, XML_NAMESPACE
 from feedd.model import Layout, Problem, Slices
 
+_XHTML = "{http://www.w3.org/1999/xhtml}"
 _HINTS = {
     etree.ErrorTypes.ERR_UNDECLARED_ENTITY: (
         "not_well_formed",
@@ -135,7 +139,11 @@ class _Reader:
         value: dict[str, Any] = {}
         for key, content in element.items():
             value[self._attribute(element, str(key))] = content
-        if len(element):
+        if depth > 1 and len(element) and str(element[0].tag).startswith(_XHTML):
+            text = _html_of(element)
+            if not value:
+                return text
+        elif len(element):
             tails: list[str] = []
             for child in element:
                 tag = child.tag
@@ -181,6 +189,18 @@ class _Reader:
             (name for name, known in element.nsmap.items() if name and known == uri), None
         )
         return f"@{self._name(key, prefix)}"
+
+
+def _html_of(element: etree._Element) -> str:
+    """What is in an element as HTML, without the namespaces."""
+    holder = etree.Element("_")
+    holder.extend(deepcopy(element))
+    for each in holder.iter():
+        if isinstance(each.tag, str):
+            each.tag = each.tag.removeprefix(_XHTML)
+    etree.cleanup_namespaces(holder)
+    inner = (etree.tostring(child, encoding="unicode") for child in holder)
+    return html.escape(element.text or "", quote=False) + "".join(inner)
 
 
 def _too_deep(raw: bytes) -> Problem:

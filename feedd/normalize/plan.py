@@ -35,7 +35,7 @@ from feedd.normalize.paths import Path, Template, parse_source, reach
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
-NORMALIZER_VERSION = 4
+NORMALIZER_VERSION = 5
 
 _BLANK_TYPES = frozenset({str, dict, list, type(None)})
 _IDENTITY = ("id", "title")
