@@ -87,8 +87,7 @@ def _show(record: SyncRecord, rejected_before: int, seen: _Seen) -> None:
         say(f"  {plain(error_text(record.error))}")
     if counts.held_removals:
         say(
-            f"  {counted(counts.held_removals, 'removal')} would be held, since so many at once are more often a"
-            " fault; --accept-removals shows what agreeing to those that are held now would do."
+            f"  {counted(counts.held_removals, 'removal')} would be held: so many at once are more often a fault."
         )
     totals = (counts.added, counts.updated, counts.restored, counts.removed)
     kinds = (ChangeKind.ADDED, ChangeKind.UPDATED, ChangeKind.RESTORED, ChangeKind.REMOVED)
