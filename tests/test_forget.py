@@ -129,7 +129,7 @@ def test_one_that_lost_its_feed_ends(
 def test_others_write_meanwhile(
     place: ingest.Place, catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forget, "BATCH", 20)
+    monkeypatch.setattr(forget, "BATCH", 100)
     take_in(catalog, tmp_path, [item(str(n)) for n in range(2_000)])
     done = threading.Event()
     written = 0

@@ -82,7 +82,7 @@ def cancel_feed(app: TheApp, dispatcher: TheDispatcher, name: str, _request: Act
 def forget_feed(dispatcher: TheDispatcher, name: str) -> Response:
     """Its live items are told as removed; the configuration stays, so a configured feed begins anew.
 
-    Answers when it is done, which takes a minute for a million items.
+    Answers when it is done, which takes minutes for a million items.
     """
     return respond({"meta": dispatcher.forget(name)})
 

@@ -6,6 +6,7 @@ small transactions, the contents of items and what nothing refers to any more; a
 stays as an empty removed one, until retention has dropped those changes.
 """
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -99,22 +100,24 @@ def forget_feed(
         removed = _remove_live(connection, lease, now())
     after = 0
     while (last := _read(database, lease, _LAST, after)) != 0:
-        _go_on(stopped)
+        began = time.monotonic()
         with database.transaction() as connection:
             _renew(connection, lease, now())
             between = {"feed": lease.feed_id, "after": after, "last": last}
             connection.execute(text(_UNTOLD), between)
             connection.execute(text(_EMPTY), between | {"none": b""})
         after = last
+        _rest(began, stopped)
     for statement in _REST:
         count = BATCH
         while count == BATCH:
-            _go_on(stopped)
+            began = time.monotonic()
             with database.transaction() as connection:
                 _renew(connection, lease, now())
                 count = connection.execute(
                     text(statement), _bound(statement, lease, batch=BATCH)
                 ).rowcount
+            _rest(began, stopped)
     with database.transaction() as connection:
         close_lease(connection, lease, {})
     return Forgotten(feed=feed, items=items, removed=removed, rejects=rejects)
@@ -161,11 +164,13 @@ def _renew(connection: Connection, lease: Lease, now: datetime) -> None:
         raise SyncStopped("lease_lost", f"another worker took over {lease.feed}")
 
 
-def _go_on(stopped: Callable[[], bool]) -> None:
+def _rest(began_s: float, stopped: Callable[[], bool]) -> None:
+    """Let others write for as long as a transaction has kept them out: SQLite has no queue of its own."""
     if stopped():
         raise SyncStopped(
             "stopped", "feedd was stopped while it forgot this feed", hint="Type it again to go on."
         )
+    time.sleep(time.monotonic() - began_s)
 
 
 def _read(database: Database, lease: Lease, query: str, after: int = 0) -> int:
