@@ -17,8 +17,9 @@ from feedd.app import App
 from feedd.errors import FeeddError, FetchError, StoreError
 from feedd.messages import COMMAND_PAUSES_S, PAUSES_S, pause_after
 from feedd.model import Trial
-from feedd.store import outcomes, webhooks
-from feedd.store.webhooks import Endpoint, LeaseLost, Waiting
+from feedd.store import deliveries, outcomes, webhooks
+from feedd.store.deliveries import Waiting
+from feedd.store.webhooks import Endpoint, LeaseLost
 from feedd.webhooks import COMMAND
 
 POLL_S = 5.0  # what other processes have changed is noticed within this
@@ -189,7 +190,7 @@ class _Worker:
                 endpoint = webhooks.current(self._app.people, endpoint)
                 if endpoint.disabled_at is not None:
                     return None
-                waiting = webhooks.due(self._app.people, self._name)
+                waiting = deliveries.due(self._app.people, self._name)
                 if self._app.webhooks.plan(endpoint, {each.lane for each in waiting}, _now()):
                     continue
                 ready = [each for each in waiting if each.next_try_at <= _now()]

@@ -28,10 +28,11 @@ from feedd.messages import (
 from feedd.model import Change, Delivery, SyncStatus, Trial, WebhookView
 from feedd.redaction import escaped, redact_text, redact_url
 from feedd.settings import Secret, Settings, WebhookSettings
-from feedd.store import outcomes, read, webhooks
+from feedd.store import deliveries, outcomes, read, webhooks
 from feedd.store.database import Database
+from feedd.store.deliveries import CHANGES, SYNCS, Waiting
 from feedd.store.outcomes import stream_range
-from feedd.store.webhooks import CHANGES, SYNCS, Endpoint, Start, Waiting
+from feedd.store.webhooks import Endpoint, Start
 
 COMMAND = "$command"  # what stands for the command of [alerts] among the webhooks
 MOST_LOOKED_AT = 10_000  # changes at a time, of which nobody may want one
@@ -60,7 +61,7 @@ class Webhooks:
     def views(self) -> list[WebhookView]:
         """Every configured webhook, in the order of the configuration."""
         known = webhooks.read_endpoints(self._people)
-        counts = webhooks.counts(self._people)
+        counts = deliveries.counts(self._people)
         last_seq = stream_range(self._catalog)[1]
         return [
             _view(each, known.get(each.name), counts.get(each.name, (0, 0, None)), last_seq)
@@ -93,7 +94,7 @@ class Webhooks:
         limit: int = 100,
     ) -> list[Delivery]:
         """Messages that wait or are dead, the oldest first."""
-        return webhooks.list_deliveries(
+        return deliveries.list_deliveries(
             self._people, webhooks=names, status=status, after=after, limit=limit
         )
 
@@ -132,7 +133,7 @@ class Webhooks:
 
     def drop(self, delivery: int) -> Delivery:
         """Give up a message: one that waits is dead, a dead one is deleted. Raises NotFound."""
-        dropped = webhooks.drop(self._people, delivery, datetime.now(UTC))
+        dropped = deliveries.drop(self._people, delivery, datetime.now(UTC))
         self.on_asked()
         return dropped
 

@@ -1,9 +1,14 @@
 """Webhooks as their receivers have them: a real daemon, real receivers, signatures checked by another library."""
 
+import ast
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,9 @@ import pytest
 from daemons import Running, running, shop, wait_for, write_config
 from receivers import Receiver, hook, new_secret, receiver
 from servers import FeedServer, feed_server
+from standardwebhooks import Webhook
+
+from feedd.messages import event_message, signed_headers
 
 
 @pytest.fixture
@@ -175,6 +183,53 @@ def test_replay_since_tells_again_under_new_ids(
             assert post(daemon, "webhook-replay", webhook="erp", **wrong)[0] == 400
         assert post(daemon, "webhook-replay", webhook="nobody", dead=True)[0] == 404
         assert post(daemon, "webhook-replay", webhook="erp", delivery=77)[0] == 404
+
+
+def test_after_a_restore_the_new_history_is_said(
+    server: FeedServer, sink: Receiver, tmp_path: Path
+) -> None:
+    path = config(tmp_path, server, {"erp": hook(sink, events=["changes"])})
+    backup = str(tmp_path / "backup")
+    with running(path) as daemon:
+        wait_for(lambda: sink.seqs() == [1, 2, 3])
+        command = [sys.executable, "-m", "feedd", "--config", str(path)]
+        subprocess.run([*command, "backup", backup], check=True)
+        server.bodies["/shop.json"] = body(3, price=1)
+        daemon.resync()
+        wait_for(lambda: sink.seqs() == [1, 2, 3, 4, 5, 6])
+        daemon.stop()
+        subprocess.run([*command, "restore", "--yes", backup], check=True)
+        daemon.start()
+        wait_for(lambda: sink.told("stream.restarted"))
+        server.bodies["/shop.json"] = body(3, price=2)
+        daemon.resync()
+        wait_for(lambda: len(sink.seqs()) >= 9)
+    old, new = sink.told("catalog.changes")[0]["stream"], sink.told("catalog.changes")[-1]["stream"]
+    (restart,) = sink.told("stream.restarted")
+    assert (restart["previous_stream"], restart["stream"]) == (old, new)
+    assert len({message_id for message_id, *_ in sink.received}) == len(sink.received)
+
+
+def test_the_documented_receiver_verifies(sink: Receiver) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "webhooks.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    used = ast.parse(example)
+    names = {
+        name
+        for node in ast.walk(used)
+        if isinstance(node, ast.ImportFrom)
+        for name in [alias.name for alias in node.names]
+        if node.module == "standardwebhooks"
+    }
+    assert names == {"Webhook", "WebhookVerificationError"}
+    message = event_message("test_1", "feedd.test", datetime.now(UTC), {})
+    at = int(datetime.now(UTC).timestamp())
+    headers = signed_headers(message.id, message.body, secrets=[sink.secret], at=at)
+    verify = next(
+        node for node in ast.walk(used) if isinstance(node, ast.Attribute) and node.attr == "verify"
+    )
+    assert ast.unparse(verify) == "webhook.verify"
+    assert getattr(Webhook(sink.secret), verify.attr)(message.body.encode(), headers)
 
 
 def test_secrets_show_nowhere(

@@ -21,7 +21,7 @@ from feedd.errors import FeedError, NotFound, TooOld, UsageError
 from feedd.outbox import Outbox
 from feedd.settings import AlertSettings, FeedSettings, Settings, WebhookSettings
 from feedd.settings.secret import Secret
-from feedd.store import webhooks
+from feedd.store import deliveries, webhooks
 from feedd.store.commit import record_failed
 from feedd.store.feeds import begin_sync
 from feedd.store.outcomes import ended_syncs, newest_sync
@@ -436,7 +436,7 @@ def test_an_address_that_may_not_be_reached_is_said(shop: Shop) -> None:
 
 
 def test_the_dead_are_counted_and_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "MOST_DEAD", 3)
+    monkeypatch.setattr(deliveries, "MOST_DEAD", 3)
     shop.app.webhooks.register(NOW)
     shop.sink.answer = lambda _path, _message: 410
     for number in range(5):

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, delete, select, update
 from feedd.alerts import Open, Watch
 from feedd.messages import Message
 from feedd.store.database import Database
+from feedd.store.deliveries import ALERTS, enqueue
 from feedd.store.tables import WATCHES
-from feedd.store.webhooks import ALERTS, enqueue, insert_once
+from feedd.store.webhooks import insert_once
 
 _decode_open = msgspec.json.Decoder(dict[str, Open]).decode
 # the watch as it is now -> the watch to be, and (webhook, message) pairs

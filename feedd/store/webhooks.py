@@ -1,4 +1,4 @@
-"""Webhooks in the people database: where each is in the stream, and what waits to be delivered.
+"""Webhooks in the people database: where each is in the stream, and who may deliver for it.
 
 A message is stored in the transaction that moves the cursor past what it tells, so that nothing is told twice under
 two ids, and nothing is left out. Every step of a worker checks the epoch of its lease.
@@ -9,21 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from feedd.errors import NotFound, UsageError
 from feedd.messages import Message
-from feedd.model import Delivery
 from feedd.store.database import Database
+from feedd.store.deliveries import CHANGES, DEAD, REPLAYS, WAITING, Waiting, add, prune, same
 from feedd.store.tables import DELIVERIES, WEBHOOKS
 
 LEASE = timedelta(seconds=60)
-MOST_DEAD = 1_000  # of one webhook; the oldest go
-MOST_WAITING = 1_000
-WAITING, DEAD = "waiting", "dead"
-# messages of the first two lanes go one after another; those of the others wait for none
-CHANGES, SYNCS, ALERTS, REPLAYS = "changes", "syncs", "alerts", "replays"
-IN_ORDER = (CHANGES, SYNCS)
 GONE = "the receiver answered 410 Gone"
 
 
@@ -55,18 +49,6 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     stream_id: str
     seq: int | None
     sync: int | None
-
-
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to be sent."""
-
-    id: int
-    lane: str
-    message: str
-    type: str
-    body: str
-    tries: int
-    next_try_at: datetime
 
 
 _COLUMNS = [WEBHOOKS.c[name] for name in Endpoint.__struct_fields__]
@@ -180,65 +162,7 @@ def advance(
         if not moved:
             raise LeaseLost
         for lane, message in messages:
-            _add(connection, endpoint.name, lane, message, now)
-
-
-def enqueue(connection: Connection, name: str, lane: str, message: Message, now: datetime) -> None:
-    """Store a message that no cursor leads to, once; beyond what may wait it is dead at once."""
-    waiting = _count(connection, name, WAITING)
-    known = connection.execute(
-        select(DELIVERIES.c.id).where(
-            DELIVERIES.c.webhook == name, DELIVERIES.c.message_id == message.id
-        )
-    ).scalar()
-    if known is None:
-        _add(connection, name, lane, message, now, full=waiting >= MOST_WAITING)
-
-
-def _add(
-    connection: Connection,
-    name: str,
-    lane: str,
-    message: Message,
-    now: datetime,
-    *,
-    full: bool = False,
-) -> None:
-    connection.execute(
-        insert(DELIVERIES).values(
-            webhook=name,
-            lane=lane,
-            message_id=message.id,
-            type=message.type,
-            body=message.body,
-            first_seq=message.first_seq,
-            last_seq=message.last_seq,
-            status=DEAD if full else WAITING,
-            tries=0,
-            created_at=now,
-            next_try_at=None if full else now,
-            reason=f"{MOST_WAITING} messages were waiting already" if full else None,
-            ended_at=now if full else None,
-        )
-    )
-    if full:
-        _prune(connection, name)
-
-
-def due(database: Database, name: str) -> list[Waiting]:
-    """The messages that may be sent next, the oldest first; of a lane with an order its first only."""
-    columns = (DELIVERIES.c.id, DELIVERIES.c.lane, DELIVERIES.c.tries, DELIVERIES.c.next_try_at,
-               DELIVERIES.c.message_id.label("message"), DELIVERIES.c.type, DELIVERIES.c.body)  # fmt: skip
-    mine = (DELIVERIES.c.webhook == name, DELIVERIES.c.status == WAITING)
-    found: list[Any] = []
-    with database.connect() as connection:
-        for lane in IN_ORDER:
-            first = select(*columns).where(*mine, DELIVERIES.c.lane == lane)
-            found += connection.execute(first.order_by(DELIVERIES.c.id).limit(1)).all()
-        soonest = select(*columns).where(*mine, DELIVERIES.c.lane.not_in(IN_ORDER))
-        order = (DELIVERIES.c.next_try_at, DELIVERIES.c.id)
-        found += connection.execute(soonest.order_by(*order).limit(10)).all()
-    return [Waiting(**row._mapping) for row in found]
+            add(connection, endpoint.name, lane, message, now)
 
 
 def record_delivered(
@@ -255,7 +179,7 @@ def record_delivered(
             error=None,
             failed_at=None,
         )
-        connection.execute(delete(DELIVERIES).where(*_same(sent)))
+        connection.execute(delete(DELIVERIES).where(*same(sent)))
 
 
 def record_failed(
@@ -276,7 +200,7 @@ def record_failed(
         dead = next_try_at is None
         connection.execute(
             update(DELIVERIES)
-            .where(*_same(sent))
+            .where(*same(sent))
             .values(
                 tries=sent.tries + 1,
                 status=DEAD if dead else WAITING,
@@ -287,45 +211,7 @@ def record_failed(
             )
         )
         if dead:
-            _prune(connection, endpoint.name)
-
-
-def list_deliveries(
-    database: Database,
-    *,
-    webhooks: Sequence[str] | None = None,
-    status: str | None = None,
-    after: int = 0,
-    limit: int = 100,
-) -> list[Delivery]:
-    """Messages that wait or are dead, the oldest first."""
-    query = _deliveries().where(DELIVERIES.c.id > after)
-    if webhooks is not None:
-        query = query.where(DELIVERIES.c.webhook.in_(webhooks))
-    if status is not None:
-        query = query.where(DELIVERIES.c.status == status)
-    with database.connect() as connection:
-        rows = connection.execute(query.order_by(DELIVERIES.c.id).limit(limit))
-        return [Delivery(**row._mapping) for row in rows]
-
-
-def counts(database: Database) -> dict[str, tuple[int, int, datetime | None]]:
-    """Of each webhook: messages that wait, dead ones, and when the next try is."""
-    query = select(
-        DELIVERIES.c.webhook,
-        DELIVERIES.c.status,
-        func.count().label("number"),
-        func.min(DELIVERIES.c.next_try_at).label("next"),
-    ).group_by(DELIVERIES.c.webhook, DELIVERIES.c.status)
-    found: dict[str, tuple[int, int, datetime | None]] = {}
-    with database.connect() as connection:
-        for row in connection.execute(query):
-            waiting, dead, soonest = found.get(row.webhook, (0, 0, None))
-            if row.status == WAITING:
-                found[row.webhook] = (row.number, dead, row.next)
-            else:
-                found[row.webhook] = (waiting, row.number, soonest)
-    return found
+            prune(connection, endpoint.name)
 
 
 def replay_since(database: Database, name: str, since: int, stream_id: str) -> None:
@@ -384,27 +270,6 @@ def replay_dead(
     return number
 
 
-def drop(database: Database, delivery: int, now: datetime) -> Delivery:
-    """Give up a message: one that waits is dead, a dead one is deleted. Gives it as it was.
-
-    Raises:
-        NotFound: there is no such message.
-    """
-    with database.transaction() as connection:
-        row = connection.execute(_deliveries().where(DELIVERIES.c.id == delivery)).one_or_none()
-        if row is None:
-            raise NotFound(f"there is no message {delivery} that waits or is dead")
-        found = Delivery(**row._mapping)
-        mine = DELIVERIES.c.id == delivery
-        if found.status == DEAD:
-            connection.execute(delete(DELIVERIES).where(mine))
-        else:
-            values = {"status": DEAD, "reason": "given up by a person", "next_try_at": None}
-            connection.execute(update(DELIVERIES).where(mine).values(ended_at=now, **values))
-            _prune(connection, found.webhook)
-    return found
-
-
 def record_answer(database: Database, name: str, error: str | None, now: datetime) -> None:
     """A test has arrived, or has not: one that has enables a disabled webhook."""
     values: dict[str, Any] = {"error": error, "failed_at": now if error else None}
@@ -412,11 +277,6 @@ def record_answer(database: Database, name: str, error: str | None, now: datetim
         values["disabled_at"] = None
     with database.transaction() as connection:
         connection.execute(update(WEBHOOKS).where(WEBHOOKS.c.name == name).values(**values))
-
-
-def _deliveries() -> Select[Any]:
-    labels = {"message": "message_id", "next_try": "next_try_at"}
-    return select(*[DELIVERIES.c[labels.get(n, n)].label(n) for n in Delivery.__struct_fields__])
 
 
 def _registered(connection: Connection, name: str) -> Endpoint:
@@ -448,21 +308,3 @@ def _check(connection: Connection, endpoint: Endpoint, now: datetime, **values: 
     values["lease_until"] = now + LEASE
     if not connection.execute(_held(endpoint).values(**values)).rowcount:
         raise LeaseLost
-
-
-def _same(sent: Waiting) -> tuple[Any, ...]:
-    """The row of a message: SQLite gives numbers out again."""
-    return DELIVERIES.c.id == sent.id, DELIVERIES.c.message_id == sent.message
-
-
-def _count(connection: Connection, name: str, status: str) -> int:
-    mine = (DELIVERIES.c.webhook == name, DELIVERIES.c.status == status)
-    return int(
-        connection.execute(select(func.count()).select_from(DELIVERIES).where(*mine)).scalar_one()
-    )
-
-
-def _prune(connection: Connection, name: str) -> None:
-    dead = (DELIVERIES.c.webhook == name, DELIVERIES.c.status == DEAD)
-    newest = select(DELIVERIES.c.id).where(*dead).order_by(DELIVERIES.c.id.desc()).limit(MOST_DEAD)
-    connection.execute(delete(DELIVERIES).where(*dead, DELIVERIES.c.id.not_in(newest)))
