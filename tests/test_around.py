@@ -12,7 +12,15 @@ from feedd.formats import FORMATS
 from feedd.formats.limits import MAX_VALUE_BYTES, MAX_VALUES
 from feedd.model import Item, Layout, Wanted
 from feedd.normalize import compile_plan
-from feedd.normalize.around import MAX_LEVELS, Tree, read_around, read_places
+from feedd.normalize.around import (
+    MAX_IDS,
+    MAX_LEVELS,
+    MAX_PATH_LENGTH,
+    Tree,
+    keys_of,
+    read_around,
+    read_places,
+)
 from feedd.schema import load_schema
 
 XML = Layout(items=("yml.offers.offer", "rss.channel.item", "*.*"), namespaces={"g": "urn:g"})
@@ -191,6 +199,16 @@ def test_a_path_is_bounded() -> None:
     path = chain.path("0")
     assert path is not None
     assert len(path.split(" > ")) == MAX_LEVELS
+    wide = Tree([(str(n), "x" * 255, str(n + 1)) for n in range(10)])
+    path = wide.path("0")
+    assert path is not None
+    assert len(path) < MAX_PATH_LENGTH
+
+
+def test_what_a_record_and_a_base_can_grow_to_is_bounded() -> None:
+    assert len(keys_of(list(range(100_000)))) == MAX_IDS
+    places = read_places({"base": ["shop.url"]})
+    assert read_around(places, [["https://a.example/" + "x" * 60_000]], None).base is None
 
 
 def test_a_document_gives_currency_names_and_base_to_its_items() -> None:

@@ -559,3 +559,11 @@ def test_a_link_that_cannot_be_resolved_stays_with_a_note(raw: str, base: str | 
     assert isinstance(result, Noted)
     assert result.value == raw
     assert [note.rule for note in result.notes] == ["relative_link"]
+
+
+def test_many_pairs_of_one_name_take_no_long_time() -> None:
+    started = perf_counter()
+    many = [{"name": "a", "value": [f"{n}-{m}" for m in range(100)]} for n in range(1_000)]
+    assert len(COERCIONS["pairs"](many)["a"]) <= 1_100
+    assert len(COERCIONS["pairs"]([{"name": "a", "value": n} for n in range(5_000)])["a"]) == 1_000
+    assert perf_counter() - started < 5

@@ -52,7 +52,7 @@ def pairs(value: Any) -> Any:
         known = found.get(name)
         if known is None:
             found[name] = inner
-        elif known != inner:
+        elif known != inner and not (type(known) is list and len(known) >= _MAX_PAIRS):
             found[name] = _joined(known, inner)
     return found or None
 
@@ -75,11 +75,11 @@ def _value_of(value: dict[Any, Any]) -> Any:
 
 def _joined(known: Any, more: Any) -> list[Any]:
     """Two values of one name as a list, each once."""
-    values = [
-        *(known if type(known) is list else [known]),
-        *(more if type(more) is list else [more]),
+    joined = list(known) if type(known) is list else [known]
+    joined += [
+        each for each in (more if type(more) is list else [more])[:_MAX_PAIRS] if each not in joined
     ]
-    return [each for index, each in enumerate(values) if each not in values[:index]]
+    return joined
 
 
 def _pruned(value: Any, depth: int) -> Any:

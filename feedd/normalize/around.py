@@ -16,6 +16,9 @@ from feedd.normalize.paths import Path, parse_path, reach
 
 MAX_LEVELS = 32
 MAX_NAME_LENGTH = 255
+MAX_PATH_LENGTH = 1_000
+MAX_BASE_LENGTH = 2_000
+MAX_IDS = 100
 ROWS_WORDS = ("rows", "id", "name", "parent")
 
 _url = COERCIONS["url"]
@@ -72,15 +75,18 @@ class Tree:
             self._rows.setdefault(row[0], row)
 
     def path(self, row_id: str) -> str | None:
-        """The names from the top down to that id, as `A > B > C`; at most the lowest 32 levels."""
+        """The names from the top down to that id, as `A > B > C`; at most the lowest 32 levels and
+        1,000 characters."""
         names: list[str] = []
+        length = 0
         passed: set[str] = set()
         while (row := self._rows.get(row_id)) is not None and row_id not in passed:
             passed.add(row_id)
+            length += len(row[1]) + len(" > ")
+            if len(passed) > MAX_LEVELS or length > MAX_PATH_LENGTH:
+                break
             names += [row[1]] if row[1] else []
             row_id = row[2]
-            if len(passed) == MAX_LEVELS:
-                break
         return " > ".join(reversed(names)) or None
 
 
@@ -157,7 +163,7 @@ def _absolute(value: Any, base: str | None) -> str | None:
     """A link as an absolute address, on top of the feed's own."""
     found = _url(value)
     link = getattr(found, "value", found)
-    if type(link) is not str:
+    if type(link) is not str or len(link) > MAX_BASE_LENGTH:
         return None
     try:
         link = urljoin(base, link) if base else link
@@ -185,5 +191,6 @@ def _key(value: Any) -> str:
 
 
 def keys_of(value: Any) -> list[str]:
-    """The ids that a record gives, one or a list of them."""
-    return [key for each in (value if type(value) is list else [value]) if (key := _key(each))]
+    """The ids that a record gives, one or a list of them; the first 100 of more."""
+    values = value[:MAX_IDS] if type(value) is list else [value]
+    return [key for each in values if (key := _key(each))]
