@@ -407,6 +407,8 @@ def test_secrets_are_needed_only_where_they_are_used(server: FeedServer, tmp_pat
             del os.environ["FEEDD_TEST_TOKEN"]
             assert shell.lines("feeds")[0]["items"] == 2  # the shell has not the service's secrets
             assert shell.lines("resync", "shop")[0]["status"] == "unchanged"
+        assert shell.lines("feeds")[0]["items"] == 2  # nor does reading need them
+        assert "FEEDD_TEST_TOKEN is not set" in shell.failing(2, "resync", "shop")
     finally:
         os.environ.pop("FEEDD_TEST_TOKEN", None)
 

@@ -24,7 +24,8 @@ class Options(Struct, frozen=True):
     state_dir: Path | None = None
 
     def settings(self, *, with_secrets: bool) -> "Settings":
-        """The settings they lead to. Without secrets: enough to find the daemon, and quick.
+        """The settings they lead to. Without secrets: enough to find the daemon, and quick; with them, those that
+        reading what is stored takes.
 
         Raises:
             ConfigError: something is wrong; holds all of it.
@@ -37,6 +38,7 @@ class Options(Struct, frozen=True):
             environ=os.environ,
             cwd=Path.cwd(),
             with_secrets=with_secrets,
+            only_database=True,
         )
 
     def socket(self) -> Path:

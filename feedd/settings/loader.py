@@ -119,19 +119,23 @@ def load(
     check_schema: CheckSchema | None = None,
     check_address: CheckAddress | None = None,
     with_secrets: bool = True,
+    only_database: bool = False,
 ) -> Settings:
     """The settings, out of the configuration that is named or found; with none at all, the defaults and no feeds.
 
     `check_schema(name_or_path, base_dir)` says what is wrong with a schema and what to do, `check_address(url,
     allow_private)` with an address that is written in numbers. `with_secrets=False` looks no secret
-    up: enough to find the daemon, in a shell that has not the service's environment.
+    up: enough to find the daemon, in a shell that has not the service's environment. `only_database` looks up no other
+    than the database's address: enough to read what is stored.
 
     Raises:
         ConfigError: something is wrong; holds all of it.
     """
     problems: list[ConfigProblem] = []
     path = find_config(config, environ=environ, cwd=cwd)
-    loader = _Loader(problems, environ, cwd, check_schema, check_address, with_secrets)
+    loader = _Loader(
+        problems, environ, cwd, check_schema, check_address, with_secrets, only_database
+    )
     values = loader.read(path) if path else {}
     place = _places(values, environ, cwd, state_dir)
     if problems:
@@ -203,6 +207,7 @@ class _Loader:
         check_schema: CheckSchema | None,
         check_address: CheckAddress | None,
         with_secrets: bool,
+        only_database: bool,
     ) -> None:
         self.feeds: dict[str, FeedSettings] = {}
         self.problems = problems
@@ -212,6 +217,7 @@ class _Loader:
         self._check_schema = check_schema
         self._check_address = check_address
         self._with_secrets = with_secrets
+        self._only_database = only_database
         self._nodes: dict[str, Node] = {}
 
     def read(self, path: Path) -> dict[str, Any]:
@@ -221,12 +227,12 @@ class _Loader:
         if file is not None:
             self.main = self._node(file)
             values = read_keys(self.main, MAIN_KEYS, also=["feeds", "webhooks", "alerts"])
-            self._read_feeds(self.main, values)
+            self._read_feeds(self._node(file, is_main=False), values)
         for drop_in in find_drop_ins(path, self.problems):
             file = read_config(drop_in, self.problems)
             if file is None:
                 continue
-            node = self._node(file)
+            node = self._node(file, is_main=False)
             for key in file.data:
                 if key != "feeds":
                     node.child(key).problem(
@@ -235,16 +241,18 @@ class _Loader:
                     )
             self._read_feeds(node, values)
         if self.main is not None:  # once all feeds are known
-            values["alerts"] = read_alerts(self.main)
-            values["webhooks"] = read_webhooks(self.main, self._nodes, self._check_address)
+            rest = self._node(self.main.place.file, is_main=False)
+            values["alerts"] = read_alerts(rest)
+            values["webhooks"] = read_webhooks(rest, self._nodes, self._check_address)
         return values
 
-    def _node(self, file: ConfigFile) -> Node:
+    def _node(self, file: ConfigFile, *, is_main: bool = True) -> Node:
+        """A file; `is_main` for the keys at the top of the main one, the database's among them."""
         place = Place(
             file=file,
             problems=self.problems,
             environ=self.environ,
-            with_secrets=self._with_secrets,
+            with_secrets=self._with_secrets and (is_main or not self._only_database),
         )
         return Node(file.data, (), place)
 
