@@ -83,8 +83,10 @@ class Backend(Protocol):
 
 
 @contextlib.contextmanager
-def connect(options: Options, *, to_sync: bool = False) -> Iterator[Backend]:
+def connect(options: Options, *, to_sync: bool = False, to_send: bool = False) -> Iterator[Backend]:
     """The running daemon; or without one the state directory, which is held while a command syncs.
+
+    `to_send` looks up the secrets that sending to a webhook takes, as syncing does anyway.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -95,7 +97,9 @@ def connect(options: Options, *, to_sync: bool = False) -> Iterator[Backend]:
     deadline = time.monotonic() + STARTING_S
     while not remote.answers():
         try:
-            with contextlib.closing(_open_local(options, to_sync=to_sync)) as local:
+            with contextlib.closing(
+                _open_local(options, to_sync=to_sync, to_send=to_send)
+            ) as local:
                 yield local
                 return
         except StateInUse:
@@ -105,8 +109,9 @@ def connect(options: Options, *, to_sync: bool = False) -> Iterator[Backend]:
     yield remote
 
 
-def _open_local(options: Options, *, to_sync: bool) -> "Local":
+def _open_local(options: Options, *, to_sync: bool, to_send: bool) -> "Local":
     from feedd.cli.local import open_local
 
-    settings = options.checked_settings() if to_sync else options.settings(with_secrets=True)
+    takes_secrets = to_sync or to_send
+    settings = options.checked_settings() if takes_secrets else options.settings(with_secrets=True)
     return open_local(settings, to_sync=to_sync)

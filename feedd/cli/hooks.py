@@ -112,7 +112,7 @@ def replay(
 
 def send_test(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
     """Send a test message now, and say how it went."""
-    with connect(options_of(context)) as backend:
+    with connect(options_of(context), to_send=True) as backend:
         trial = backend.test_webhook(name)
     if as_json:
         emit(
