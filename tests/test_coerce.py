@@ -68,6 +68,12 @@ ROWS: dict[str, list[tuple[Any, Any]]] = {
         (2, "!not_a_boolean"),
         ([], "!not_a_boolean"),
     ],
+    "category_bars": [
+        ("Heureka.cz | Shoes | Women", ["Heureka.cz > Shoes > Women"]),
+        (["A | B", "A > B", "C|D"], ["A > B", "C|D"]),
+        ([], None),
+        ({"x": 1}, "!not_text"),
+    ],
     "category_path": [
         ("Home > Garden>Pots", ["Home > Garden > Pots"]),
         ("Home &gt; Pots &amp; Pans", ["Home > Pots & Pans"]),

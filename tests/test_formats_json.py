@@ -30,6 +30,57 @@ def test_integers_are_exact_and_floats_are_floats() -> None:
     ]
 
 
+MEMBERS = Layout(items=("shop.{}",), configured=True)
+
+
+def test_members_of_an_object_are_records_with_their_keys() -> None:
+    body = b'{"n": 1, "shop": {"a" : {"t": [{}]}, "b\\"c": {}, "d": {"t": "},"}, "e": 5 }, "x": {"y": {}}}'
+    first, second, third, last = decode(body, MEMBERS)
+    assert [first, second, third] == [
+        {"@key": "a", "t": [{}]},
+        {"@key": 'b"c'},
+        {"@key": "d", "t": "},"},
+    ]
+    assert isinstance(last, Problem)
+    assert last.rule == "not_an_object"
+    assert decode(b'{"a": {"t": 1}}', Layout(items=("{}",), configured=True)) == [
+        {"@key": "a", "t": 1}
+    ]
+    assert decode(b'{"shop": {}}', MEMBERS) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"shop": {"a": {"t": 1}, "b": {', "truncated"),
+        (b'{"shop": {"a": {"t": 1}, {"t": 2}}}', "not_well_formed"),
+        (b'{"shop": {"a": {"t": 1}, "b" {"t": 2}}}', "not_well_formed"),
+        (b'{"shop": {"a": {"t": 1},}}', "not_well_formed"),
+        (b'{"shop": {"a": {"t" 1}}}', "not_well_formed"),
+        (b'{"shop": {"a": {"t": 1}]}', "not_well_formed"),
+        (b'{"shop": [{"t": 1}]}', "no_items_found"),
+        (b'[{"shop": {"a": {}}}]', "no_items_found"),
+    ],
+)
+def test_members_that_are_not_well_formed_are_no_feed(body: bytes, code: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        decode(body, MEMBERS)
+    assert caught.value.code == code
+
+
+def test_members_are_read_in_pieces_of_any_size() -> None:
+    shop = {f"k{n}": {"n": n, "text": 'a "quote", {a} brace' * (n % 7)} for n in range(3000)}
+    body = json.dumps({"shop": shop}).encode()
+    expected = [{"@key": key, **value} for key, value in shop.items()]
+    for size in (1000, 65536):
+        found = [
+            record
+            for slices in json_document.slices(io.BytesIO(body), MEMBERS, None, piece_bytes=size)
+            for record in FORMATS["json"].decode(slices, MEMBERS)
+        ]
+        assert found == expected
+
+
 @pytest.mark.parametrize(
     ("raw", "rule"),
     [

@@ -1,6 +1,7 @@
 """What a body is, where its configuration does not say."""
 
 import json
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -75,6 +76,85 @@ BODIES: dict[str, tuple[Any, str, str | None]] = {
         "item",
         "a.b.c",
     ),
+    "products with own names, not what is nested in them": (
+        {
+            "products": [
+                {
+                    "sku": f"A{n}",
+                    "name": f"TV {n}",
+                    "categoryPath": [{"id": f"c{n}", "name": "TVs"}],
+                }
+                for n in range(5)
+            ]
+        },
+        "item",
+        "products",
+    ),
+    "products beside their categories": (
+        {
+            "categories": [
+                {"id": n, "name": f"Kind {n}", "url": "https://x.example"} for n in range(9)
+            ],
+            "products": products(3),
+        },
+        "item",
+        None,
+    ),
+    "goods beside a menu": (
+        b"<s><menu><e><id>1</id><title>A</title></e><e><id>2</id><title>B</title></e></menu><goods><g><id>1</id><title>M</title></g><g><id>2</id><title>C</title></g></goods></s>",
+        "item",
+        "s.goods.g",
+    ),
+    "objects under their ids": (
+        {"shop": {f"p{n}": each for n, each in enumerate(products(3))}},
+        "item",
+        "shop.{}",
+    ),
+    "objects under their ids, at the root": (
+        {f"p{n}": {"name": f"Mug {n}", "cost": n} for n in range(3)},
+        "item",
+        "{}",
+    ),
+    "a first record of more than a megabyte": (
+        {"shop": {"mugs": [{"id": 0, "title": "Mug", "text": "x" * 1_500_000}, *products(3)]}},
+        "item",
+        "shop.mugs",
+    ),
+    "products of a test shop": (
+        [{**each, "category": "mugs", "link": "https://x.example"} for each in products(3)],
+        "item",
+        None,
+    ),
+    "links and names, in no dialect": (
+        [{"name": f"Mug {n}", "url": f"https://x.example/{n}"} for n in range(3)],
+        "item",
+        "",
+    ),
+    "Heureka": (
+        b"<SHOP><SHOPITEM><ITEM_ID>1</ITEM_ID><PRODUCTNAME>Mug</PRODUCTNAME><PRICE_VAT>9</PRICE_VAT></SHOPITEM></SHOP>",
+        "heureka-product",
+        None,
+    ),
+    "Skroutz": (
+        b"<mywebstore><products><product><uniqueid>1</uniqueid><name>Mug</name><price_with_vat>9</price_with_vat></product></products></mywebstore>",
+        "skroutz-product",
+        None,
+    ),
+    "Ceneo": (
+        b'<offers><o id="1" url="https://x.example" price="9" avail="1"><name>Mug</name></o></offers>',
+        "ceneo-product",
+        None,
+    ),
+    "JSON Feed": (
+        {"items": [{"id": "1", "content_text": "Hello", "date_published": "2026-01-01"}]},
+        "json-feed",
+        None,
+    ),
+    "RSS": (
+        b"<rss><channel><item><title>News</title><link>https://x.example/1</link></item></channel></rss>",
+        "article",
+        None,
+    ),
     "JSON Lines": (b'{"id": 1, "title": "Mug"}\n{"id": 2, "title": "Cup"}\n', "item", None),
 }
 
@@ -113,6 +193,37 @@ def test_what_is_configured_is_not_guessed() -> None:
 def test_a_long_body_is_guessed_from_its_start() -> None:
     body = bytes_of({"rows": {"of": products(40_000, text="x" * 50)}})
     assert guess_body(BytesIO(body), form="json").items == "rows.of"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"details": [{"id": n, "title": "Expired"} for n in range(3)]}},
+        {"errors": [{"id": n, "title": "Expired"} for n in range(3)]},
+        {"status": 404, "data": {"errors": [{"id": n, "name": "Gone"} for n in range(3)]}},
+    ],
+)
+def test_what_says_why_there_are_no_items_makes_none(body: Any) -> None:
+    found = guess_body(BytesIO(bytes_of(body)), form="json")
+    assert (found.schema, found.items) == ("item", None)
+
+
+def test_a_guess_leads_a_sync_to_the_same_items(catalog: Database, tmp_path: Path) -> None:
+    body = bytes_of({"shop": {f"p{n}": each for n, each in enumerate(products(3), 1)}})
+    found = guess_body(BytesIO(body), form="json")
+    guessed = take_in(catalog, tmp_path, body, reading=OPEN)
+    pinned = ingest.Reading(schema=found.schema, items=found.items)
+    named = take_in(catalog, tmp_path, body, feed="pinned", reading=pinned)
+    assert guessed.counts is not None
+    assert named.counts is not None
+    assert guessed.counts.added == named.counts.added == 3
+
+
+def test_a_document_of_many_brackets_is_guessed_in_one_look() -> None:
+    body = bytes_of({"a": {str(n): [[[n, n]] * 20] for n in range(20_000)}})
+    began = time.process_time()
+    guess_body(BytesIO(body), form="json")
+    assert time.process_time() - began < 10
 
 
 @given(st.binary(max_size=300), st.sampled_from(["json", "jsonl", "xml"]))

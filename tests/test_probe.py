@@ -168,10 +168,15 @@ def test_what_is_no_feed_is_told(
 
 
 def test_a_body_that_breaks_off_is_told_beside_what_could_be_read(folder: Folder) -> None:
-    rows = json.dumps([OWN[0] | {"artikel": f"A{n}", "text": "x" * 2000} for n in range(1600)])
+    rows = json.dumps(
+        [
+            OWN[0] | {"artikel": f"A{n}", "titel": f"Tasse {n}", "text": "x" * 2000}
+            for n in range(1600)
+        ]
+    )
     report = folder.report(folder.write("cut.json", rows[:-1]), code=1)
     assert "ends after" in report["error"]
-    assert report["samples"][0]["title"] == "Tasse 1"
+    assert report["samples"][0]["title"] == "Tasse 0"
 
 
 def test_pages_are_proposed(folder: Folder, server: FeedServer) -> None:

@@ -171,7 +171,7 @@ def test_a_schema_that_cannot_be_used_says_where_what_and_what_instead(
     ("name", "message", "hint"),
     [
         ("itme", "no shipped schema of this name", "Did you mean item?"),
-        ("zzz", "no shipped schema of this name", "Shipped are article, google-product, "),
+        ("zzz", "no shipped schema of this name", "Shipped are article, ceneo-product, "),
         ("./none.json", "there is no such schema file", "relative to the configuration"),
         ("none.json", "there is no such schema file", "relative to the configuration"),
     ],

@@ -15,7 +15,7 @@ from feedd.coerce.links import url, urls
 from feedd.coerce.money import currency, price
 from feedd.coerce.numerals import integer, number, total
 from feedd.coerce.outcome import Note, Noted, Refused, excerpt
-from feedd.coerce.text import category_path, item_id, line, strings, text
+from feedd.coerce.text import category_bars, category_path, item_id, line, strings, text
 from feedd.coerce.trees import anything, pairs
 from feedd.coerce.words import (
     availability,
@@ -34,6 +34,7 @@ COERCIONS: dict[str, Coercion] = {
     "availability": availability,
     "availability_of_any": availability_of_any,
     "boolean": boolean,
+    "category_bars": category_bars,
     "category_path": category_path,
     "condition": condition,
     "currency": currency,
@@ -54,5 +55,14 @@ COERCIONS: dict[str, Coercion] = {
 
 # These take a list as it is; all others are asked about its elements, one by one.
 MANY = frozenset(
-    {"any", "availability_of_any", "category_path", "pairs", "strings", "total", "urls"}
+    {
+        "any",
+        "availability_of_any",
+        "category_bars",
+        "category_path",
+        "pairs",
+        "strings",
+        "total",
+        "urls",
+    }
 )

@@ -16,6 +16,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SEPARATED = re.compile("[>›»]")
+_BAR = re.compile(r"(?<=\s)\|(?=\s)")
 _PATH_SEPARATOR = re.compile(r"\s*[>›»]\s*")
 
 NOT_TEXT = Refused("not_text", "Write plain text here, not a nested structure.")
@@ -152,6 +153,17 @@ def category_path(value: Any) -> Any:
     if type(found) is Noted:
         return Noted(_paths(found.value), found.notes)
     return _paths(found)
+
+
+def category_bars(value: Any) -> Any:
+    """As `category_path`, of texts in which ` | ` separates too: `Shoes | Women`."""
+    if type(value) is list:
+        return category_path([_barred(each) for each in value])
+    return category_path(_barred(value))
+
+
+def _barred(value: Any) -> Any:
+    return _BAR.sub(">", value) if type(value) is str else value
 
 
 def _paths(names: list[str] | None) -> list[str] | None:

@@ -8,10 +8,10 @@ from feedd.coerce.text import clean, line
 MAX_DEPTH = 64
 
 _MAX_PAIRS = 1_000
-_NAME_KEYS = ("@name", "name", "attribute_code", "key", "label", "propertyID")
-_VALUE_KEYS = ("#text", "value", "options", "values", "@value", "option")
+_NAME_KEYS = ("@name", "name", "attribute_code", "key", "label", "propertyID", "PARAM_NAME")
+_VALUE_KEYS = ("#text", "value", "options", "values", "@value", "option", "VAL")
 _PAIR_KEYS = frozenset(
-    {"@name", "@type"}
+    {"@name", "@type", "PARAM_NAME"}
 )  # of what stands alone: an element, or an object of JSON-LD
 _UNIT_KEYS = ("@unit", "unitText", "unit")
 

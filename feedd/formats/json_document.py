@@ -6,7 +6,7 @@ hundred of them are cut by `json_windows`, many times faster and with the same o
 
 Which array: the first in the document whose path is one of the layout's. Arrays on the way are transparent, so that
 `results.products` is the products of every result. An object that holds none of them is one record where the layout
-says so. A path with `*` that nobody configured only counts for an array of
+says so; so are the members of one where a path says so. A path with `*` that nobody configured only counts for an array of
 objects that lies in no other array, and from then on it means the path that it has found.
 """
 
@@ -21,7 +21,8 @@ from feedd.formats.buffer import Buffer
 from feedd.formats.json_syntax import STRING, syntax_error
 from feedd.formats.json_windows import Border
 from feedd.formats.limits import MAX_BYTES, MAX_VALUES
-from feedd.formats.paths import ANY, WHOLE, Seen, matches, parse
+from feedd.formats.paths import ANY, MEMBERS, WHOLE, Seen, matches, parse
+from feedd.formats.places import NO_ITEMS
 from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.model import Layout, Slices, Wanted
@@ -33,6 +34,7 @@ _CHECK_IT = "Have the feed checked with a JSON validator."
 # One match goes up to the next bracket, over all strings and scalars before it; a bare quote is an open string.
 _INSIDE = re.compile(rb'[^"\[\]{}]*+(?:' + STRING + rb'[^"\[\]{}]*+)*+([\[\]{}"])', re.DOTALL)
 _BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + STRING + rb'[^"\[\]{},]*+)*+([\[\]{},"])', re.DOTALL)
+_MEMBER = re.compile(rb"[ \t\n\r]*+(" + STRING + rb")[ \t\n\r]*+:[ \t\n\r]*+", re.DOTALL)
 _OUTSIDE = re.compile(rb'[^"\[\]{},]*+(?:(' + STRING + rb')|([\[\]{},"]))', re.DOTALL)
 
 
@@ -115,7 +117,9 @@ class Document:
         self._skeleton = bytearray()
         self._open: list[_Frame] = []
         self._patterns = [parse(path) for path in layout.items]
+        self._holds_members = any(pattern[-1:] == (MEMBERS,) for pattern in self._patterns)
         self._chosen = False
+        self._closing = b""  # the bracket that ends what holds the records, while they are read
         self._seen = Seen()
         self._position = 1
 
@@ -133,11 +137,13 @@ class Document:
         """All records, then the verdict on the rest of the document."""
         buffer = self._buffer
         while (token := self._next_token()) is not None:
-            if token == b"[" and self._is_items():
+            if (token == b"[" and self._is_items()) or (token == b"{" and self._is_members()):
                 self._keep_skeleton()
+                self._closing = b"]" if token == b"[" else b"}"
                 for raws in self._batches():
                     yield Slices(self._position, raws)
                     self._position += len(raws)
+                self._closing = b""
                 buffer.mark = buffer.at - 1
             else:
                 self._walk(token)
@@ -166,8 +172,7 @@ class Document:
                 break
         closers = b"".join(b"}" if frame.is_object else b"]" for frame in reversed(self._open))
         text = bytes(self._skeleton)
-        if closers or text.endswith(b"["):
-            text += b"]" + closers
+        text += self._closing + closers
         if len(text) > MAX_BYTES or sum(map(text.count, (b",", b"[", b"{"))) > MAX_VALUES * 8:
             return None
         try:
@@ -232,6 +237,16 @@ class Document:
         """Whether the array that opens here is the one with the items; chooses it if none was chosen before."""
         names = self._names()
         pattern = next((p for p in self._patterns if self._fits(p, names)), None)
+        return self._choose(pattern, names)
+
+    def _is_members(self) -> bool:
+        """Whether the members of the object that opens here are the items; chooses it if none was chosen before."""
+        if not self._holds_members or not all(frame.is_object for frame in self._open):
+            return False
+        names = [*self._names(), MEMBERS]
+        return self._choose(next((p for p in self._patterns if matches(p, names)), None), names)
+
+    def _choose(self, pattern: tuple[str, ...] | None, names: list[str]) -> bool:
         if pattern is None:
             return False
         if not self._chosen:
@@ -244,12 +259,16 @@ class Document:
             return False
         if ANY not in pattern or self._layout.configured:
             return True
+        if not NO_ITEMS.isdisjoint(name.lower() for name in names):
+            return False
         return all(frame.is_object for frame in self._open) and self._buffer.peek() == b"{"
 
     # -- the items
 
     def _batches(self) -> Iterator[list[bytes]]:
-        """The elements of the array that has just been opened, in batches; ends behind its closing bracket."""
+        """The elements of the array, or the members of the object, that has just been opened, in batches; ends behind its
+        closing bracket.
+        """
         buffer, window = self._buffer, self._window_bytes
         batch: list[bytes] = []
         batch_bytes = 0
@@ -274,18 +293,21 @@ class Document:
             token = self._next_border()
             region = buffer.data[buffer.mark : buffer.at - 1]
             raw = region.strip(SPACE)
-            if token == b"]" and before is None and not raw:
+            if token == self._closing and before is None and not raw:
                 return
-            self._check(raw, len(batch))
+            if self._closing == b"}":
+                raw = self._member(raw, len(batch))
+            else:
+                self._check(raw, len(batch))
             batch.append(raw)
             batch_bytes += len(raw)
-            if token == b"]":
+            if token == self._closing:
                 yield from _split(batch)
                 return
             if batch_bytes >= CHUNK_BYTES or len(batch) >= BATCH_RECORDS:
                 yield batch
                 batch, batch_bytes = [], 0
-            if before is not None and border is None:
+            if before is not None and border is None and self._closing == b"]":
                 border = Border.between(before, region)
             before = region
 
@@ -310,9 +332,23 @@ class Document:
             else:
                 if buffer.at - 1 - buffer.mark > most:
                     raise self._record_too_large()
-                if token == b"}":
+                if token not in (b",", self._closing):
                     raise _unexpected(token, buffer)
                 return token
+
+    def _member(self, raw: bytes, waiting: int) -> bytes:
+        """A member of an object as a record, with its key in it; a value that is no object as it is."""
+        found = _MEMBER.match(raw)
+        if found is None:
+            self._check(raw or b",", waiting)  # raises: a member has a key
+            raise _unexpected(b",", self._buffer)
+        value = raw[found.end() :]
+        self._check(value, waiting)
+        self._check(found[1], waiting)
+        if not value.startswith(b"{"):
+            return value
+        rest = value[1:].lstrip(SPACE)
+        return b'{"@key":%b%b%b' % (found[1], b"" if rest.startswith(b"}") else b",", rest)
 
     def _check(self, raw: bytes, waiting: int) -> None:
         """Refuse the document where an element is not JSON: its borders would be guesses."""

@@ -1,13 +1,15 @@
 """Dotted paths to the repeated element of a document. Pure.
 
 `data.products` names one key or element after the other, `*` is any one name, and `""` is the root itself. `.` says
-that a JSON document which is an object, and holds no array at any of the other paths, is one record.
+that a JSON document which is an object, and holds no array at any of the other paths, is one record. `products.{}` are
+the members of a JSON object, and `{}` those of the root: their keys stand in the records as `@key`.
 """
 
 from collections.abc import Sequence
 
 ANY = "*"
 WHOLE = "."
+MEMBERS = "{}"
 
 
 def parse(dotted: str) -> tuple[str, ...]:

@@ -5,18 +5,28 @@ Only for guessing: the text may end anywhere, and what is not well-formed is lef
 
 import contextlib
 import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from xml.parsers import expat
 
 from feedd.formats.json_syntax import STRING
+from feedd.formats.paths import ANY, MEMBERS, WHOLE, matches, parse
 from feedd.formats.text import SPACE
 from feedd.formats.xml_markup import borders_only
 
 NO_ITEMS = frozenset(
     {"error", "errors", "messages", "notices", "warnings"}
 )  # an answer that says why there are none
+# what stands beside the products of a shop, and has ids and titles too
+ASIDES = frozenset(
+    {"categories", "category", "filters", "facets", "brands", "manufacturers", "tags", "collections", "reviews", "users",
+     "authors", "banners", "breadcrumbs", "languages", "currencies", "stores", "links", "pages"}
+)  # fmt: skip
+MENUS = frozenset({"menu", "menus", "navigation", "nav"})
 _MOST_PLACES = 64
 _DEEPEST = 12
+_MOST_KEYS = 64
+_MOST_KEYED = 3
 _TOKEN = re.compile(rb"(" + STRING + rb")\s*+(:?)|([\[\]{}])", re.DOTALL)
 
 
@@ -30,9 +40,12 @@ class Place(NamedTuple):
 
 def places(text: bytes, form: str) -> list[Place]:
     """The places of the start of a document in UTF-8, the outermost and fullest first; none for JSON Lines."""
-    if form == "jsonl":
-        return []
-    counts = _json_counts(text) if form == "json" else _xml_counts(text)
+    if form == "json":
+        return Outline(text).places()
+    return _sorted(_xml_counts(text)) if form == "xml" else []
+
+
+def _sorted(counts: dict[tuple[str, ...], int]) -> list[Place]:
     repeated = {path for path, count in counts.items() if count > 1}
     found = [
         Place(".".join(path), count, any(path[:n] in repeated for n in range(len(path))))
@@ -42,29 +55,104 @@ def places(text: bytes, form: str) -> list[Place]:
     return sorted(found, key=lambda place: (place.is_inside, -place.records))
 
 
-def _json_counts(text: bytes) -> dict[tuple[str, ...], int]:
-    """How many objects the arrays at each path hold; arrays on the way are transparent."""
-    counts: dict[tuple[str, ...], int] = {}
-    open_: list[bool] = []  # whether each is an object
-    names: list[str] = []
-    key = ""
-    for found in _TOKEN.finditer(text):
-        string, colon, bracket = found.groups()
-        if string is not None:
-            key = string[1:-1].decode("utf-8", "replace") if colon else key
-        elif bracket in (b"{", b"["):
-            if open_ and open_[-1]:
-                names.append(key)
-            elif bracket == b"{" and open_:
-                _count(counts, tuple(names))
-            open_.append(bracket == b"{")
-        elif not open_:
-            break
-        else:
-            open_.pop()
-            if open_ and open_[-1]:
-                names.pop()
-    return counts
+class _Open:
+    """An object or array that is open: how many members an object has, and how many of them are objects themselves."""
+
+    __slots__ = ("alike", "is_object", "keys", "members", "objects")
+
+    def __init__(self, *, is_object: bool) -> None:
+        self.is_object = is_object
+        self.members = self.objects = 0
+        self.keys: set[str] = set()
+        self.alike: set[str] | None = None  # keys that all of its objects have
+
+
+class Outline:
+    """What the start of a JSON document repeats, found in one pass over its brackets and keys.
+
+    Arrays on the way are transparent. `wanted` are paths of which it is to be known whether records can stand there.
+    """
+
+    def __init__(self, text: bytes, wanted: Iterable[str] = ()) -> None:
+        patterns = {path: parse(path) for path in wanted}
+        self._exact = {pattern: path for path, pattern in patterns.items() if ANY not in pattern}
+        self._any = [(pattern, path) for path, pattern in patterns.items() if ANY in pattern]
+        self._seen = {p for p, names in patterns.items() if names[-1:] in ((WHOLE,), (MEMBERS,))}
+        self._counts: dict[
+            tuple[str, ...], int
+        ] = {}  # of the objects that the arrays at a path hold
+        self._keyed: dict[tuple[str, ...], int] = {}
+        self._open: list[_Open] = []
+        self._names: list[str] = []
+        self._read(text)
+        while self._open:
+            self._close()
+
+    def places(self) -> list[Place]:
+        """Where arrays hold objects; then objects whose members are objects that are alike, as if their keys were ids."""
+        keyed = [path for path in self._keyed if not any("." in name for name in path)]
+        keyed.sort(key=lambda path: (len(path), -self._keyed[path]))
+        return _sorted(self._counts) + [
+            Place(".".join((*path, MEMBERS)), self._keyed[path], False)
+            for path in keyed[:_MOST_KEYED]
+        ]
+
+    def may_have(self, paths: Sequence[str]) -> bool:
+        """Whether reading could find records at one of some wanted paths: in vain where the start has no array there."""
+        return not self._seen.isdisjoint(paths)
+
+    def _read(self, text: bytes) -> None:
+        key = ""
+        for found in _TOKEN.finditer(text):
+            string, colon, bracket = found.groups()
+            if string is not None:
+                if colon:
+                    key = string[1:-1].decode("utf-8", "replace")
+                    self._member(key)
+            elif bracket in (b"{", b"["):
+                self._enter(key, is_object=bracket == b"{")
+            elif not self._open:
+                break
+            else:
+                self._close()
+
+    def _member(self, key: str) -> None:
+        if self._open and self._open[-1].is_object:
+            frame = self._open[-1]
+            frame.members += 1
+            if len(frame.keys) < _MOST_KEYS:
+                frame.keys.add(key)
+
+    def _enter(self, key: str, *, is_object: bool) -> None:
+        frames = self._open
+        if frames and frames[-1].is_object:
+            self._names.append(key)
+            frames[-1].objects += is_object
+        elif is_object and frames:
+            _count(self._counts, tuple(self._names))
+            self._see_any()
+        if not is_object and (path := self._exact.get(tuple(self._names))) is not None:
+            self._seen.add(path)
+        frames.append(_Open(is_object=is_object))
+
+    def _see_any(self) -> None:
+        for pattern, path in self._any:
+            if len(pattern) == len(self._names) and matches(pattern, self._names):
+                self._seen.add(path)
+
+    def _close(self) -> None:
+        frame = self._open.pop()
+        if frame.is_object and frame.objects > 1 and frame.objects == frame.members:
+            is_plain = all(each.is_object for each in self._open)
+            if is_plain and frame.alike is not None and len(frame.alike) > 1:
+                path = tuple(self._names)
+                if len(self._keyed) < _MOST_PLACES and len(path) <= _DEEPEST:
+                    self._keyed[path] = frame.objects
+        if self._open and self._open[-1].is_object:
+            self._names.pop()
+            if frame.is_object:
+                above = self._open[-1]
+                above.alike = frame.keys if above.alike is None else above.alike & frame.keys
 
 
 def _xml_counts(text: bytes) -> dict[tuple[str, ...], int]:

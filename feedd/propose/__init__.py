@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from feedd.coerce import excerpt
-from feedd.propose.names import NAMES, likeness
-from feedd.propose.values import CHECKS, UNMISTAKABLE, is_line, is_text
+from feedd.propose.names import NAMES, NOT_IN, is_other, likeness, words_of
+from feedd.propose.values import CHECKS, UNMISTAKABLE, is_counted, is_line, is_page, is_text
 
 DEEPEST = 3
 MOST_PLACES = 400
@@ -46,11 +46,8 @@ def propose(
     records: Sequence[dict[str, Any]], *, missing: Collection[str], taken: Collection[str] = ()
 ) -> list[Proposal]:
     """A place for each missing field, where there is a likely one. `taken` are keys that fields have already."""
-    columns = [
-        column
-        for column in _columns(records)
-        if column.path[0] not in taken and len(column.values) * 2 >= len(records)
-    ]
+    everything = [c for c in _columns(records) if len(c.values) * 2 >= len(records)]
+    columns = [column for column in everything if column.path[0] not in taken]
     matches = [
         match
         for field in NAMES
@@ -59,26 +56,43 @@ def propose(
         if (match := _match(field, column, len(records))) is not None
     ]
     if "id" in missing:
-        matches += _fallbacks("id", columns, len(records))
+        matches += _other_ids(columns, len(records))
     if "title" in missing:
-        matches += _fallbacks("title", columns, len(records))
+        matches += _other_titles(columns, len(records))
     chosen: dict[str, _Match] = {}
     used: set[tuple[str, ...]] = set()
     for match in sorted(matches, key=lambda match: -match.score):
         if match.field not in chosen and match.column.path not in used:
             chosen[match.field] = match
             used.add(match.column.path)
+    if "title" in missing and "title" not in chosen and (found := _described(chosen)) is not None:
+        del chosen["description"]
+        chosen["title"] = found
+    if (
+        "id" in missing
+        and "id" not in chosen
+        and (found := _shared_id(everything, len(records))) is not None
+    ):
+        chosen["id"] = found
+    if "title" in missing and "title" not in chosen and "id" in chosen and chosen["id"].score < 1:
+        del chosen["id"]  # an id that is only different in every record is of no use alone
     return [_proposal(chosen[field]) for field in NAMES if field in chosen]
 
 
 def _match(field: str, column: _Column, records: int) -> _Match | None:
     if field == "id" and len(column.values) < records:
         return None
+    if field == "categories" and _is_constant_type(column):
+        return None
+    if field in ("id", "title") and "*" in column.path and column.path[-1] != "#text":
+        return None
     fits = CHECKS[field](column.values)
     sounds = likeness(field, column.path)
     if sounds > 0 and fits >= ENOUGH:
         return _Match(sounds * fits, field, column, f"named like it, and {_said(fits)}")
-    by_value = UNMISTAKABLE[field](column.values) if field in UNMISTAKABLE else 0.0
+    by_value = 0.0
+    if field in UNMISTAKABLE and not is_other(field, column.path):
+        by_value = UNMISTAKABLE[field](column.values)
     if by_value >= ENOUGH:
         depth = 0.25 * (len(column.path) - 1)
         return _Match(
@@ -91,22 +105,70 @@ def _said(share: float) -> str:
     return "all its values fit" if share == 1 else f"{share:.0%} of its values fit"
 
 
-def _fallbacks(field: str, columns: list[_Column], records: int) -> Iterator[_Match]:
-    """What could do where nothing sounds right: the first short values that are all different, or differ most."""
+def _is_constant_type(column: _Column) -> bool:
+    """Whether a place says what kind of thing the records are, not what kind of product."""
+    key = column.path[-1]
+    return words_of(key)[-1:] == ("type",) and (
+        key.startswith("@") or ":" in key or len(set(map(str, column.values))) < 2
+    )
+
+
+def _other_ids(columns: list[_Column], records: int) -> Iterator[_Match]:
+    """What could be the id where nothing sounds like it: the first short values that are all different."""
     for rank, column in enumerate(columns):
-        if len(column.values) < records or records < 2:
+        if len(column.values) < records or records < 2 or not CHECKS["id"](column.values):
             continue
-        if field == "id" and CHECKS["id"](column.values):
-            yield _Match(0.5 - rank / 1000, field, column, "different in every record")
-        if field == "title" and all(is_line(v) and is_text(v) for v in column.values):
-            different = len(set(column.values)) / records
-            words = sum(len(str(v).split()) > 1 for v in column.values) / records
-            yield _Match(
-                0.3 * different + 0.2 * words - rank / 1000,
-                field,
-                column,
-                "a short text that differs",
-            )
+        words = {word for step in column.path for word in words_of(step)}
+        named = "id" in words or "code" in words
+        if not NOT_IN["id"].isdisjoint(words) or _sounds_other("id", column):
+            continue
+        if any(map(is_page, column.values)) or (is_counted(column.values) and not named):
+            continue
+        yield _Match(0.5 - rank / 1000, "id", column, "different in every record")
+
+
+def _other_titles(columns: list[_Column], records: int) -> Iterator[_Match]:
+    """What could be the title where nothing sounds like it: short texts that differ most, with most words."""
+    for rank, column in enumerate(columns):
+        if len(column.values) < records or records < 2 or _sounds_other("title", column):
+            continue
+        if not all(is_line(v) and is_text(v) for v in column.values):
+            continue
+        different = len(set(column.values)) / records
+        words = sum(len(str(v).split()) > 1 for v in column.values) / records
+        if different >= 0.5 and words >= 0.5:
+            score = 0.3 * different + 0.2 * words - rank / 1000
+            yield _Match(score, "title", column, "a short text that differs")
+
+
+def _sounds_other(field: str, column: _Column) -> bool:
+    """Whether the place is named like something that is neither the field nor another way to tell a record."""
+    if is_other(field, column.path):
+        return True
+    telling = {field, "link", "gtin", "mpn"} if field == "id" else {field}
+    return any(likeness(other, column.path) >= 1 for other in NAMES if other not in telling)
+
+
+def _described(chosen: dict[str, _Match]) -> _Match | None:
+    """Descriptions that are as short as titles, where there are no titles."""
+    match = chosen.get("description")
+    if match is None or CHECKS["title"](match.column.values) < ENOUGH:
+        return None
+    return match._replace(field="title", reason="the only text of each record")
+
+
+def _shared_id(columns: list[_Column], records: int) -> _Match | None:
+    """The page or the bar code of a record, where it has nothing else that is its own."""
+    for field, said in (
+        ("link", "no id, but a page of its own"),
+        ("gtin", "no id, but a bar code of its own"),
+    ):
+        for column in columns:
+            if len(column.values) < max(records, 2) or likeness(field, column.path) < 1:
+                continue
+            if CHECKS[field](column.values) >= ENOUGH and CHECKS["id"](column.values):
+                return _Match(0.1, "id", column, said)
+    return None
 
 
 def _proposal(match: _Match) -> Proposal:
@@ -145,6 +207,8 @@ def _walk(value: Any, path: tuple[str, ...], seen: dict[tuple[str, ...], Any]) -
         objects = [each for each in value if type(each) is dict]
         for key in dict.fromkeys(key for each in objects for key in each):
             inner = [each[key] for each in objects if each.get(key) not in (None, "", [], {})]
+            if key == "#text" and len(inner) < len(objects):
+                continue
             if inner and not any(type(each) in (dict, list) for each in inner):
                 seen[(*path, "*", str(key))] = inner
     elif path:

@@ -13,7 +13,12 @@ _ADDRESS = re.compile(r"(?:https?:)?//\S+$", re.IGNORECASE)
 _PATH = re.compile(
     r"(?:\.{0,2}/)?[^\s/<>]+(?:/[^\s<>]*)+$|/\S+$|[^\s/<>]+\.[a-z]{3,4}$", re.IGNORECASE
 )
-_CODE = re.compile(r"[\w.:/+-]{1,64}$")
+_CODE = re.compile(r"[^\s<>\"]{1,128}$")
+_MEDIA = re.compile(
+    r"\.(?:mp3|m4a|mp4|m4v|mov|ogg|wav|flac|aac|webm|pdf|zip)(?:[?#].*)?$", re.IGNORECASE
+)
+_AMOUNT = re.compile(r"\d+[.,]\d{1,2}$")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def share(values: Sequence[Any], is_one: Callable[[Any], bool]) -> float:
@@ -35,7 +40,11 @@ def coerced(name: str) -> Check:
 
 
 def is_gtin(value: Any) -> bool:
-    """Whether a value is a GTIN of 8, 12, 13 or 14 digits with its check digit (GS1 General Specifications, 7.9)."""
+    """Whether a value is a GTIN of 8, 12, 13 or 14 digits with its check digit (GS1 General Specifications, 7.9); of a list
+    whether all are.
+    """
+    if type(value) is list:
+        return bool(value) and all(is_gtin(each) for each in value)
     text = str(value).strip() if type(value) in (str, int) else ""
     if not re.fullmatch(r"\d{8}|\d{12,14}", text, re.ASCII) or not text.strip("0"):
         return False
@@ -60,7 +69,12 @@ def is_address(value: Any) -> bool:
 
 def is_page(value: Any) -> bool:
     """Whether a value is the whole address of something that is no image."""
-    return type(value) is str and bool(_ADDRESS.match(value.strip())) and not is_image(value)
+    return (
+        type(value) is str
+        and bool(_ADDRESS.match(value.strip()))
+        and not is_image(value)
+        and not _MEDIA.search(value.strip())
+    )
 
 
 def is_text(value: Any) -> bool:
@@ -85,8 +99,31 @@ def _all_different(values: Sequence[Any]) -> float:
     return float(len(usable) == len(values) and len(set(usable)) == len(usable) > 0)
 
 
+def is_counted(values: Sequence[Any]) -> bool:
+    """Whether values that differ do so because they are amounts, dates, or the numbers from one on."""
+    texts = [str(value).strip() for value in values]
+    if all(_AMOUNT.match(text) or _DATE.match(text) for text in texts):
+        return True
+    numbers = sorted(int(text) for text in texts if text.isdecimal() and len(text) < 8)
+    return len(numbers) == len(texts) and numbers[-1] - numbers[0] < 2 * len(numbers)
+
+
+def _varied(values: Sequence[Any]) -> bool:
+    """Whether values say something of each record: among three or more they are not all the same."""
+    return len(values) < 3 or len(set(map(str, values))) > 1
+
+
 def _titles(values: Sequence[Any]) -> float:
-    return share(values, lambda value: is_line(value) and is_text(value))
+    firsts = [value[0] if type(value) is list and value else value for value in values]
+    return share(firsts, lambda value: is_line(value) and is_text(value)) * _varied(firsts)
+
+
+def _links(values: Sequence[Any]) -> float:
+    pages = share(
+        values,
+        lambda v: type(v) is str and is_address(v) and not is_image(v) and not _MEDIA.search(v),
+    )
+    return pages * _varied(values)
 
 
 CHECKS: dict[str, Check] = {
@@ -95,7 +132,7 @@ CHECKS: dict[str, Check] = {
     "price": coerced("price"),
     "sale_price": coerced("price"),
     "currency": coerced("currency"),
-    "link": lambda values: share(values, lambda v: type(v) is str and is_address(v) and not is_image(v)),
+    "link": _links,
     "image_link": lambda values: share(values, is_address),
     "additional_image_links": lambda values: share(values, lambda v: type(v) is list and is_address(v)),
     "description": lambda values: share(values, is_text),
@@ -104,7 +141,7 @@ CHECKS: dict[str, Check] = {
     "categories": lambda values: min(coerced("category_path")(values), 1 - share(values, is_address)),
     "brand": lambda values: share(values, lambda v: is_line(v) and is_text(v)),
     "gtin": lambda values: share(values, is_gtin),
-    "mpn": lambda values: share(values, is_line),
+    "mpn": lambda values: share(values, lambda v: is_line(v) and any(char.isdecimal() for char in str(v))),
     "condition": coerced("condition"),
     "color": lambda values: share(values, is_line),
     "size": lambda values: share(values, is_line),
