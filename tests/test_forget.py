@@ -14,10 +14,12 @@ from test_cli import Shell, Terminal, body
 
 from feedd import ingest
 from feedd.errors import SyncStopped, UsageError
+from feedd.model import ItemVersion
 from feedd.store import forget
 from feedd.store.database import Database
 from feedd.store.feeds import begin_sync, read_feed
 from feedd.store.forget import find_orphans, forget_feed
+from feedd.store.history import Absence, read_versions
 from feedd.store.read import read_items, read_syncs
 
 MANY = [item(str(n), f"Mug {n}") for n in range(50)]
@@ -86,6 +88,20 @@ def test_a_feed_that_comes_back_begins_anew(catalog: Database, tmp_path: Path) -
     )
     assert forgotten(catalog) == (3, 2, 1)
     assert forgotten(catalog) == (3, 0, 0)
+
+
+def test_what_an_item_was_before_is_not_made_up(catalog: Database, tmp_path: Path) -> None:
+    take_in(catalog, tmp_path, [item("a", price=1, brand="B")])
+    take_in(catalog, tmp_path, [item("a", price=2, brand="B")])
+    forgotten(catalog)
+    take_in(catalog, tmp_path, [item("a", price=3)])
+    for seq in (1, 2):
+        (version,) = read_versions(catalog, "a", feeds=["shop"], seq=seq)
+        assert isinstance(version, Absence)
+        assert "feedd forget" in version.reason
+    (version,) = read_versions(catalog, "a", feeds=["shop"], seq=4)
+    assert isinstance(version, ItemVersion)
+    assert version.fields == item("a", price=3)
 
 
 def test_it_is_refused_while_the_feed_is_being_synced(catalog: Database, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ _SEQ = SYNCS.c.first_seq + CHANGES.c.ordinal
 
 
 class Absence(NamedTuple):
-    """Why a feed had no such item at some change: it came later, or was removed."""
+    """Why a feed has no such item to show for some change: it came later, was removed, or has been forgotten."""
 
     feed: str
     reason: str
@@ -103,6 +103,8 @@ def _version(connection: Connection, row: Any, seq: int) -> ItemVersion | Absenc
     if not live:
         by = "" if last is None else f" by change {last.seq}"
         return Absence(row.feed, f"it had been removed{by}")
+    if "id" not in fields:  # every item has one; what `feedd forget` has emptied cannot be told of
+        return Absence(row.feed, "what it was has been dropped by `feedd forget` since")
     return ItemVersion(
         feed=row.feed,
         id=row.item_id,
