@@ -20,7 +20,13 @@ from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, FormatError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, recognize
-from feedd.formats.json_pages import MOST_BYTES, more_pages, pages_toml, propose_pages
+from feedd.formats.json_pages import (
+    MOST_BYTES,
+    MOST_RECORDS,
+    more_pages,
+    pages_toml,
+    propose_pages,
+)
 from feedd.guess import PLAIN, guess_body
 from feedd.model import ONE_PAGE, ErrorInfo, Guess, Layout, Progress, SyncRecord, SyncStatus
 from feedd.normalize import Plan, compile_plan, parse_source
@@ -386,7 +392,7 @@ def _read(
             shown=None if job.accepted is None else np.frombuffer(job.accepted, dtype=np.int64),
         )
         error = _hardly_usable(outcome, reconciler.records) or _one_of_several(
-            job, name, stream, layout
+            job, name, stream, layout, reconciler.records
         )
         if job.report is not None:
             record = _dry_record(job, error)
@@ -440,12 +446,18 @@ def _hardly_usable(outcome: Outcome, records: int) -> ErrorInfo | None:
     return ErrorInfo(code=_BODY_ERRORS[0 if rejected < records else 1], message=said, hint=hint)
 
 
-def _one_of_several(job: Job, form: str, stream: BinaryIO, layout: Layout) -> ErrorInfo | None:
-    """A body that says that it is one page of several is no whole feed, however well it was read."""
+def _one_of_several(
+    job: Job, form: str, stream: BinaryIO, layout: Layout, records: int
+) -> ErrorInfo | None:
+    """A body that says that it is one page of several is no whole feed, however well it was read.
+
+    It is read once more to see that, unless it is too much for a page.
+    """
     if job.reading.pages is not None:
         return None
     proposed = _origin(job).more_pages
-    if proposed is None and form == "json" and job.body.size_bytes <= MOST_BYTES:
+    is_small = job.body.size_bytes <= MOST_BYTES and records <= MOST_RECORDS
+    if proposed is None and form == "json" and is_small:
         stream.seek(0)
         proposed = more_pages(stream, layout, _origin(job).charset, link=None)
     if proposed is None:

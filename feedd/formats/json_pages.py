@@ -18,6 +18,7 @@ from feedd.formats.text import Text
 from feedd.model import Layout, Pages
 
 MOST_BYTES = 64 * 2**20  # a larger body is no page
+MOST_RECORDS = 10_000  # nor is one with more records
 START_BYTES = 2**20
 
 _LINK = re.compile(
