@@ -1,5 +1,7 @@
 """Which format a body is in."""
 
+import time
+
 import pytest
 
 from feedd.errors import FormatError
@@ -73,3 +75,11 @@ def test_what_is_no_feed_is_refused_with_a_reason(head: bytes, code: str, says: 
         recognize(head, content_type=None, name_hint=None)
     assert caught.value.code == code
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [b"," * 65_536, b"a|" * 30_000, b"<html>" + b"<title>" * 9_000])
+def test_what_only_looks_like_something_is_refused_at_once(head: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(FormatError):
+        recognize(head, content_type=None, name_hint=None)
+    assert time.process_time() - began < 1

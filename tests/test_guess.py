@@ -253,6 +253,15 @@ def test_places_are_what_is_repeated(text: bytes, form: str, expected: list[Plac
     assert places(text, form) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "form"), [(b'{"a":[' * 150_000, "json"), (b"<a>" * 300_000, "xml")]
+)
+def test_places_are_found_in_the_time_that_the_text_is_long(text: bytes, form: str) -> None:
+    began = time.process_time()
+    assert places(text, form) == []
+    assert time.process_time() - began < 5
+
+
 # in a sync
 
 

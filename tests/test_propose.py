@@ -1,5 +1,6 @@
 """Where the fields of an item are, in records whose keys no schema knows."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from feedd.propose import propose
 from feedd.propose.names import NAMES, likeness, words_of
-from feedd.propose.values import CHECKS, is_gtin, is_image, is_page
+from feedd.propose.values import CHECKS, is_address, is_gtin, is_image, is_page
 
 ALL = tuple(NAMES)
 
@@ -228,6 +229,14 @@ def test_images_and_pages_are_told_apart() -> None:
     assert not is_image("https://x.example/a")
     assert is_page("https://x.example/a")
     assert not is_page("https://x.example/a.png")
+
+
+@pytest.mark.parametrize("value", ["a" + "/" * 60 + " b", ".jpg?" * 20_000 + "\nb", "/a" * 50_000])
+def test_a_value_that_is_nearly_an_address_takes_no_long_time(value: str) -> None:
+    began = time.process_time()
+    assert not is_address(value)
+    assert not is_image(value)
+    assert time.process_time() - began < 1
 
 
 def test_every_field_has_names_and_a_check() -> None:

@@ -25,6 +25,7 @@ ASIDES = frozenset(
 MENUS = frozenset({"menu", "menus", "navigation", "nav"})
 _MOST_PLACES = 64
 _DEEPEST = 12
+_MOST_OPEN = 1024  # what is deeper is read by nobody
 _MOST_KEYS = 64
 _MOST_KEYED = 3
 _TOKEN = re.compile(rb"(" + STRING + rb")\s*+(:?)|([\[\]{}])", re.DOTALL)
@@ -76,6 +77,7 @@ class Outline:
     def __init__(self, text: bytes, wanted: Iterable[str] = ()) -> None:
         patterns = {path: parse(path) for path in wanted}
         self._exact = {pattern: path for path, pattern in patterns.items() if ANY not in pattern}
+        self._longest = max(map(len, self._exact), default=0)
         self._any = [(pattern, path) for path, pattern in patterns.items() if ANY in pattern]
         self._seen = {p for p, names in patterns.items() if names[-1:] in ((WHOLE,), (MEMBERS,))}
         self._counts: dict[
@@ -111,6 +113,8 @@ class Outline:
                     self._member(key)
             elif bracket in (b"{", b"["):
                 self._enter(key, is_object=bracket == b"{")
+                if len(self._open) > _MOST_OPEN:
+                    break
             elif not self._open:
                 break
             else:
@@ -129,10 +133,11 @@ class Outline:
             self._names.append(key)
             frames[-1].objects += is_object
         elif is_object and frames:
-            _count(self._counts, tuple(self._names))
+            _count(self._counts, self._names)
             self._see_any()
-        if not is_object and (path := self._exact.get(tuple(self._names))) is not None:
-            self._seen.add(path)
+        if not is_object and len(self._names) <= self._longest:
+            path = self._exact.get(tuple(self._names))
+            self._seen.update(() if path is None else (path,))
         frames.append(_Open(is_object=is_object))
 
     def _see_any(self) -> None:
@@ -143,11 +148,10 @@ class Outline:
     def _close(self) -> None:
         frame = self._open.pop()
         if frame.is_object and frame.objects > 1 and frame.objects == frame.members:
-            is_plain = all(each.is_object for each in self._open)
-            if is_plain and frame.alike is not None and len(frame.alike) > 1:
-                path = tuple(self._names)
-                if len(self._keyed) < _MOST_PLACES and len(path) <= _DEEPEST:
-                    self._keyed[path] = frame.objects
+            is_near = len(self._open) <= _DEEPEST and all(each.is_object for each in self._open)
+            if is_near and frame.alike is not None and len(frame.alike) > 1:
+                if len(self._keyed) < _MOST_PLACES:
+                    self._keyed[tuple(self._names)] = frame.objects
         if self._open and self._open[-1].is_object:
             self._names.pop()
             if frame.is_object:
@@ -164,12 +168,12 @@ def _xml_counts(text: bytes) -> dict[tuple[str, ...], int]:
     def start(name: str, attributes: dict[str, str]) -> None:
         if names and not counted[-1]:
             counted[-1] = True
-            _count(counts, tuple(names))
+            _count(counts, names)
         names.append(name.rpartition(":")[2])
         counted.append(False)
         if any(not each.startswith("xmlns") for each in attributes):
             counted[-1] = True
-            _count(counts, tuple(names))
+            _count(counts, names)
 
     def end(_: str) -> None:
         names.pop()
@@ -182,6 +186,11 @@ def _xml_counts(text: bytes) -> dict[tuple[str, ...], int]:
     return counts
 
 
-def _count(counts: dict[tuple[str, ...], int], path: tuple[str, ...]) -> None:
-    if path in counts or (len(counts) < _MOST_PLACES and len(path) <= _DEEPEST):
+def _count(counts: dict[tuple[str, ...], int], names: list[str]) -> None:
+    if (
+        len(names) > _DEEPEST
+    ):  # before a path is made of them: they can be as many as the text has bytes
+        return
+    path = tuple(names)
+    if path in counts or len(counts) < _MOST_PLACES:
         counts[path] = counts.get(path, 0) + 1

@@ -24,8 +24,8 @@ _COMPRESSED = {
 _PROLOG = re.compile(rb"(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|script|meta)\b", re.IGNORECASE)
 _LOGIN = re.compile(rb"type\s*=\s*[\"']?password|sign[ -]?in|log[ -]?in\b", re.IGNORECASE)
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-_CSV = re.compile(rb"[^\n<{]*[,;\t|][^\n<{]*[,;\t|][^\n<{]*\n")
+_TITLE = re.compile(rb"<title[^<>]*+>([^<]*+)</title", re.IGNORECASE)
+_CSV = re.compile(rb"(?:[^\n<{,;\t|]*+[,;\t|]){2}[^\n<{]*+\n")
 
 
 def recognize(

@@ -10,9 +10,8 @@ Check = Callable[[Sequence[Any]], float]
 
 _IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|svg|bmp|tiff?)(?:[?#].*)?$", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:https?:)?//\S+$", re.IGNORECASE)
-_PATH = re.compile(
-    r"(?:\.{0,2}/)?[^\s/<>]+(?:/[^\s<>]*)+$|/\S+$|[^\s/<>]+\.[a-z]{3,4}$", re.IGNORECASE
-)
+_PATH = re.compile(r"(?:\.{0,2}/)?[^\s/<>]+/[^\s<>]*$|/\S+$|[^\s/<>]+\.[a-z]{3,4}$", re.IGNORECASE)
+_MOST_ADDRESS = 2048
 _CODE = re.compile(r"[^\s<>\"]{1,128}$")
 _MEDIA = re.compile(
     r"\.(?:mp3|m4a|mp4|m4v|mov|ogg|wav|flac|aac|webm|pdf|zip)(?:[?#].*)?$", re.IGNORECASE
@@ -56,7 +55,8 @@ def is_image(value: Any) -> bool:
     """Whether a value is the address of an image, as far as its ending tells; of a list all of them."""
     if type(value) is list:
         return bool(value) and all(is_image(each) for each in value)
-    return type(value) is str and bool(_IMAGE.search(value.strip())) and " " not in value.strip()
+    text = value.strip() if type(value) is str else ""
+    return len(text) < _MOST_ADDRESS and " " not in text and bool(_IMAGE.search(text))
 
 
 def is_address(value: Any) -> bool:
@@ -64,7 +64,7 @@ def is_address(value: Any) -> bool:
     if type(value) is list:
         return bool(value) and all(is_address(each) for each in value)
     text = value.strip() if type(value) is str else ""
-    return bool(_ADDRESS.match(text) or _PATH.match(text)) and len(text) < 2048
+    return len(text) < _MOST_ADDRESS and bool(_ADDRESS.match(text) or _PATH.match(text))
 
 
 def is_page(value: Any) -> bool:
