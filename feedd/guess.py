@@ -269,7 +269,7 @@ def _no_guess(best: list[_Trial], found: list[Place], form: str, items: str | No
     names = {trial.schema for trial in best}
     place = found[0].path if found and items is None else None
     if not any(trial.records for trial in best):
-        said = "no records could be read in its start"
+        said = "there are no records in its start that could be read"
     else:
         said = "no schema knows where id and title stand in its records"
     return Guess(

@@ -28,6 +28,7 @@ HEAD_BYTES = 64 * 1024
 MOST_READ = 20_000
 SAMPLED = 500
 SHOWN_ITEMS = 5
+COMPARED = 50
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -155,6 +156,7 @@ def _read(request: FetchRequest, wish: Wish, fetched: Fetched, duration_s: float
         if proposals:
             plan = plan_with(proposals)
             proposals = _confirmed(plan, sample, proposals)
+            proposals = _needed(document, wish, sample, proposals)
             plan = plan_with(proposals)
         tally = reader.read(plan)
         stream.seek(0)
@@ -315,6 +317,29 @@ def _confirmed(
     outcomes = [plan.normalize(n, record) for n, record in enumerate(sample, 1)]
     made = [outcome for outcome in outcomes if isinstance(outcome, Item)]
     return [p for p in proposals if sum(p.field in item.fields for item in made) * 2 >= len(made)]
+
+
+def _needed(
+    document: dict[str, Any],
+    wish: Wish,
+    sample: list[dict[str, Any]],
+    proposals: list[Proposal],
+) -> list[Proposal]:
+    """Those without which the first records would come out otherwise; the schema knows the places of the others."""
+
+    def outcomes(chosen: list[Proposal]) -> list[Any]:
+        fields = {**{p.field: list(p.path) for p in chosen}, **wish.fields}
+        plan = compile_plan(document, fields=fields, default_currency=wish.currency)
+        made = [plan.normalize(n, record) for n, record in enumerate(sample[:COMPARED], 1)]
+        return [each.fields if isinstance(each, Item) else None for each in made]
+
+    needed = list(proposals)
+    wanted = outcomes(needed)
+    for proposal in proposals:
+        others = [each for each in needed if each is not proposal]
+        if outcomes(others) == wanted:
+            needed = others
+    return needed
 
 
 def _most_first(troubles: dict[tuple[str, str], Trouble]) -> list[Trouble]:

@@ -263,3 +263,35 @@ def test_a_configured_source_in_pages_is_probed_as_one_feed(
     folder.write("feedd.toml", head + 'items = "goods"\npages = { next = "next" }\n')
     report = folder.report("shop")
     assert (report["records"], report["usable"], report["error"]) == (4, 4, None)
+
+
+def test_only_places_that_the_schema_does_not_know_are_written(folder: Folder) -> None:
+    rows = [
+        {"sku": f"A{n}", "name": f"Tasse {n}", "price": n, "url": f"https://x.example/{n}"}
+        for n in range(1, 5)
+    ]
+    report = folder.report(folder.write("own.json", json.dumps(rows)))
+    assert [each["field"] for each in report["fields"]] == ["id"]
+    assert report["samples"][0]["title"] == "Tasse 1"
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        (b'<!DOCTYPE a [<!ELEMENT a ANY>]><a><b><id>1</id><name>x</name></b></a>', "# doctype = true"),
+        ("<a><b><id>1</id><name>Чайник</name></b><b><id>2</id><name>Утюг</name></b></a>".encode("cp1251"), "# encoding ="),
+    ],
+)  # fmt: skip
+def test_what_a_body_needs_to_be_read_stands_in_a_note(
+    folder: Folder, body: bytes, note: str
+) -> None:
+    path = folder.path / "own.xml"
+    path.write_bytes(body)
+    assert note in folder.report(str(path), code=1)["stanza"]
+
+
+def test_an_error_answer_gets_no_configuration(folder: Folder) -> None:
+    body = {"error": {"details": [{"id": n, "title": "Expired"} for n in range(3)]}}
+    shown = folder.run("probe", folder.write("own.json", json.dumps(body))).stdout
+    assert "is it an error message?" in shown
+    assert "[feeds." not in shown

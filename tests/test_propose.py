@@ -186,7 +186,7 @@ def test_one_place_serves_one_field() -> None:
 
 def test_why_is_told_with_an_example() -> None:
     (price,) = propose(shop(), missing=["price"])
-    assert (price.reason, price.example) == ("named like it, and all its values fit", "1,50 EUR")
+    assert (price.reason, price.example) == ("its name", "1,50 EUR")
 
 
 def test_keys_with_dots_keep_their_steps() -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("id", "title", "price", "sale_price", "currency", "availability", "inventory_quantity", "categories", "brand",
             "published_at", "link")  # fmt: skip
 _MOST_COLUMNS = 7
-_WIDTHS = {"title": 40, "link": 44}
+_WIDTHS = {"id": 24, "title": 40, "link": 44, "categories": 24}
 
 
 def report_object(url: str, report: "Report", stanza: "Stanza") -> dict[str, Any]:
@@ -55,14 +55,14 @@ def show_report(url: str, report: "Report", stanza: "Stanza | None") -> None:
         table(
             ("field", "path", "why", "example"),
             [
-                (each.field, ".".join(each.path), each.reason, _short(each.example, 40))
+                (each.field, ".".join(each.path), each.reason, _short(each.example, 32))
                 for each in report.proposals
             ],
         )
     if report.kept:
         names = ", ".join(plain(name) for name in report.kept[:40])
         say(f"Kept under their own names: {names}{', …' if len(report.kept) > 40 else ''}")
-    if stanza is not None:
+    if stanza is not None and (report.error is None or stanza.notes or report.usable):
         _heading("Configuration")
         say(plain_multiline(stanza.text()))
 
@@ -81,7 +81,8 @@ def _show_guess(report: "Report") -> None:
         say(f"         - {plain(line)}")
     looked = "" if report.whole else f" of the first {_looked_at(report):,}"
     repeated = f", {counted(report.duplicates, 'repeat')}" if report.duplicates else ""
-    say(f"Records  {report.records:,}; {report.usable:,}{looked} are items{repeated}")
+    usable = "all are" if report.usable == report.records > 0 else f"{report.usable:,}{looked} are"
+    say(f"Records  {report.records:,}; {usable} items{repeated}")
     if report.error is not None:
         say(text(f"Broken   {report.error.message}", "red"))
         say(f"         {plain(report.error.hint)}")

@@ -140,6 +140,12 @@ def _stanza(name: str, request: "FetchRequest", wish: "Wish", report: "Report") 
     notes = []
     if not report.priced and wish.currency is None:
         notes.append('currency = "EUR"    # its prices name none: say which they are in')
+    if report.error is not None and report.error.code == "doctype_forbidden":
+        notes.append(
+            "doctype = true    # reads it with its DOCTYPE: only if you trust where it comes from"
+        )
+    if any(each.rule == "bad_encoding" for each in report.rejects) and wish.encoding is None:
+        notes.append('encoding = "windows-1251"    # its bytes are not UTF-8: say what they are in')
     items = report.guess.items if wish.items is None else wish.items
     return Stanza(
         name=name,

@@ -212,7 +212,9 @@ class Document:
         frames = self._open
         if token in (b"{", b"["):
             if token == b"{" and frames and not frames[-1].is_object:
-                self._seen.add(".".join(self._names()))
+                names = self._names()
+                if NO_ITEMS.isdisjoint(name.lower() for name in names):
+                    self._seen.add(".".join(names))
             frames.append(_Frame(is_object=token == b"{"))
             if len(frames) > self._layout.max_depth:
                 raise FormatError(

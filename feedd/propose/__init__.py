@@ -89,20 +89,18 @@ def _match(field: str, column: _Column, records: int) -> _Match | None:
     fits = CHECKS[field](column.values)
     sounds = likeness(field, column.path)
     if sounds > 0 and fits >= ENOUGH:
-        return _Match(sounds * fits, field, column, f"named like it, and {_said(fits)}")
+        return _Match(sounds * fits, field, column, f"its name{_said(fits)}")
     by_value = 0.0
     if field in UNMISTAKABLE and not is_other(field, column.path):
         by_value = UNMISTAKABLE[field](column.values)
     if by_value >= ENOUGH:
         depth = 0.25 * (len(column.path) - 1)
-        return _Match(
-            _BY_VALUE * by_value - depth, field, column, f"by its values: {_said(by_value)}"
-        )
+        return _Match(_BY_VALUE * by_value - depth, field, column, f"its values{_said(by_value)}")
     return None
 
 
 def _said(share: float) -> str:
-    return "all its values fit" if share == 1 else f"{share:.0%} of its values fit"
+    return "" if share == 1 else f", {min(share, 0.99):.0%} of them fit"
 
 
 def _is_constant_type(column: _Column) -> bool:
