@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("feedd")
+
+# a shell that runs the tests in the background has them ignore Ctrl-C, and so would all that they start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the PostgreSQL package looks for it when it is imported, and warns when there is none
 _runtime = tempfile.TemporaryDirectory(prefix="feedd-tests-")
