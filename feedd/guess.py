@@ -102,7 +102,7 @@ def guess_body(
         format=form,
         schema=best[0].schema,
         items=best[0].items,
-        evidence=_evidence(best, given=schema is not None),
+        evidence=_evidence(best, _place(best[0], reader, dict(plans)), given=schema is not None),
     )
 
 
@@ -280,9 +280,19 @@ def _no_guess(best: list[_Trial], found: list[Place], form: str, items: str | No
     )
 
 
-def _evidence(best: list[_Trial], *, given: bool) -> tuple[str, ...]:
+def _place(best: _Trial, reader: _Reader, plans: Mapping[str, Plan]) -> str:
+    """Where the records of the best trial are, in words."""
+    if best.items is not None:
+        return _shown(best.items)
+    layout = plans[best.schema].layout
+    for path in layout.items:
+        if reader.records(replace(layout, items=(path,), configured=True)):
+            return f"{_shown(path)}, where the schema looks for them"
+    return "where the schema looks for them"
+
+
+def _evidence(best: list[_Trial], place: str, *, given: bool) -> tuple[str, ...]:
     first, *others = best
-    place = "where the schema looks for them" if first.items is None else _shown(first.items)
     said = [
         f"records {place}: {first.usable} of the {first.records} tried become items",
         f"fields that most of them have with schema {first.schema}: {', '.join(first.fields)}",

@@ -217,7 +217,10 @@ class _Tally:
             return
         self.usable += 1
         self.unpriced += "price" in outcome.fields and "currency" not in outcome.fields
-        self.kept |= outcome.fields.keys() - set(plan.fields)
+        beside = {
+            f"{name}_html" for name in plan.fields
+        }  # made by the schema, from the field itself
+        self.kept |= outcome.fields.keys() - set(plan.fields) - beside
         for problem in outcome.warnings:
             _count(self.warnings, problem, position, outcome.id)
         if len(self.items) < SHOWN_ITEMS:

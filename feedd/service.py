@@ -70,12 +70,13 @@ def check_executable(path: Path, *, option: str = "--executable") -> None:
     """Refuse a program that the service could not see.
 
     Raises:
-        UsageError: it lies in a directory that the unit hides, or a unit cannot name it.
+        UsageError: it lies in a directory that the unit hides (`hidden`), or a unit cannot name it.
     """
     for hidden in HIDDEN:
         if path.is_relative_to(hidden):
             raise UsageError(
                 f"{path} lies below {hidden}, which the service does not see",
+                code="hidden",
                 hint="Install feedd elsewhere, and use that one: python3 -m venv /opt/feedd && /opt/feedd/bin/pip install feedd"
                 f" && /opt/feedd/bin/feedd install-service. Or name another with {option}.",
             )

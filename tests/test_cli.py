@@ -660,7 +660,7 @@ def test_a_dry_run_tells_what_a_resync_would_do(shell: Shell, server: FeedServer
     assert shell.lines("changes", "--since", "0")[-1]["seq"] == 2
     assert "2 unchanged" in shell("resync", "shop", "--dry-run", "--replay")
     assert "no body of feed outlet" in shell.failing(1, "resync", "outlet", "--dry-run", "--replay")
-    assert "would be failed" in shell.failing(1, "resync", "outlet", "--dry-run")
+    assert "outlet would fail" in shell.failing(1, "resync", "outlet", "--dry-run")
     assert "--limit is for --dry-run" in shell.failing(2, "resync", "shop", "--limit", "3")
     assert shell.lines("resync", "shop")[0]["added"] == 1
 

@@ -49,6 +49,11 @@ def test_a_single_line_is_json_lines_where_server_or_name_say_so(
     assert recognize(b"[1]", content_type=content_type, name_hint=name_hint) == "json"
 
 
+def test_a_json_ld_file_is_no_json_lines() -> None:
+    head = b'{"@context": "https://schema.org", "@graph": []}\n'
+    assert recognize(head, content_type="application/ld+json", name_hint="/shop.jsonld") == "json"
+
+
 @pytest.mark.parametrize(
     ("head", "code", "says"),
     [

@@ -186,7 +186,7 @@ def test_what_is_configured_is_not_guessed() -> None:
     )
     assert (found.schema, found.evidence[0]) == (
         "item",
-        "records where the schema looks for them: 1 of the 1 tried become items",
+        "records in the list at the root, where the schema looks for them: 1 of the 1 tried become items",
     )
 
 

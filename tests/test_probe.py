@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from servers import FeedServer, feed_server
 
+from feedd.cli.probe_report import fitting
 from feedd.settings.stanza import Stanza, feed_name, holds_secret, path_value
 
 GOOGLE = """<rss xmlns:g="http://base.google.com/ns/1.0"><channel><title>Shop</title>
@@ -295,3 +296,32 @@ def test_an_error_answer_gets_no_configuration(folder: Folder) -> None:
     shown = folder.run("probe", folder.write("own.json", json.dumps(body))).stdout
     assert "is it an error message?" in shown
     assert "[feeds." not in shown
+
+
+def test_a_table_keeps_to_the_width_of_the_terminal() -> None:
+    names = ["id", "title", "price", "availability", "brand"]
+    cells = [
+        dict(zip(names, ["4711", "A mug " * 6, "9.5", "in_stock", "Potter & Sons"], strict=True))
+    ]
+    assert fitting(names, cells, 10_000) == {
+        "id": 4, "title": 36, "price": 5, "availability": 12, "brand": 13,
+    }  # fmt: skip
+    narrow = fitting(names, cells, 60)
+    assert narrow == {"id": 4, "title": 27, "price": 5, "availability": 12}
+    assert sum(narrow.values()) + 3 * len(narrow) == 60
+    assert list(fitting(names, cells, 5)) == ["id"]
+
+
+def test_records_are_numbered_in_many_languages(folder: Folder) -> None:
+    name = folder.write("ware.json", {"waren": [{"nummer": n, "titel": "Tasse"} for n in (1, 2)]})
+    report = folder.report(name)
+    assert (report["items"], report["usable"]) == ("waren", 2)
+    assert report["fields"][0]["path"] == ["nummer"]
+
+
+def test_html_beside_a_text_is_no_key_of_the_feed(folder: Folder) -> None:
+    rows = [{"id": 1, "title": "Mug", "description": "<p>Blue</p>", "glaze": "matt"}]
+    report = folder.report(folder.write("mugs.json", rows))
+    assert report["samples"][0]["description_html"] == "<p>Blue</p>"
+    assert report["kept"] == ["glaze"]
+    assert "in the list at the root" in report["evidence"][0]

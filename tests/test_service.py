@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from feedd import service
-from feedd.cli.installing import BOOTED
+from feedd.cli.installing import BOOTED, this_program
 from feedd.errors import UsageError
 from feedd.service import FILES, Outcome, check_executable, install, install_config, rendered
 from feedd.settings import load
@@ -185,6 +185,16 @@ def test_a_program_that_the_service_would_not_see_is_refused(path: str) -> None:
     assert done.returncode == 2
     assert "which the service does not see" in done.stderr
     assert "/opt/feedd" in done.stderr
+
+
+def test_a_unit_that_is_only_shown_comes_with_a_word_about_such_a_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.executable", "/tmp/nowhere/bin/python3")
+    assert this_program(here=False) == "/tmp/nowhere/bin/python3 -m feedd"
+    assert "which the service does not see" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="which the service does not see"):
+        this_program(here=True)
 
 
 @pytest.mark.parametrize(

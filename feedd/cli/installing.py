@@ -41,7 +41,8 @@ def install_service(
     from feedd.cli.manual import manual
 
     config = _config(options_of(context))
-    program = str(executable) if executable else _this_program()
+    here = root is None and not show
+    program = str(executable) if executable else this_program(here=here)
     if executable:
         service.check_executable(executable)
     texts = service.rendered(executable=program, user=user, config=config)
@@ -80,17 +81,24 @@ def _config(options: Options) -> Path:
     return config
 
 
-def _this_program() -> str:
-    """What starts this feedd, where the service sees it and the Python that runs it."""
+def this_program(*, here: bool) -> str:
+    """What starts this feedd. It has to lie where the service sees it and the Python that runs it; a unit that is not
+    installed `here` only comes with a word about that.
+    """
     from feedd import service
 
-    beside = Path(sys.executable).with_name("feedd")
-    service.check_executable(Path(sys.executable).resolve())
-    if beside.exists():
-        service.check_executable(beside)
-        return str(beside)
-    service.check_executable(Path(sys.executable))
-    return f"{sys.executable} -m feedd"
+    python = Path(sys.executable)
+    beside = python.with_name("feedd")
+    program = beside if beside.exists() else python
+    for path in (python.resolve(), program):
+        try:
+            service.check_executable(path)
+        except UsageError as error:
+            if here or error.code != "hidden":
+                raise
+            say(f"feedd: {error}", stderr=True)
+            break
+    return str(program) if program == beside else f"{program} -m feedd"
 
 
 def _check_machine() -> None:

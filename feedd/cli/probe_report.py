@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 _COLUMNS = ("id", "title", "price", "sale_price", "currency", "availability", "inventory_quantity", "categories", "brand",
             "published_at", "link")  # fmt: skip
 _MOST_COLUMNS = 7
-_WIDTHS = {"id": 24, "title": 40, "link": 44, "categories": 24}
+_WIDTHS, _WIDTH = {"title": 40, "link": 44}, 24
+# what a column is cut to before another one is left out
+_LEASTS, _LEAST, _GAP = {"id": _WIDTH, "title": 24}, 14, 3
 
 
 def report_object(url: str, report: "Report", stanza: "Stanza") -> dict[str, Any]:
@@ -96,14 +98,33 @@ def _show_items(report: "Report") -> None:
     if not report.items:
         return
     names = [n for n in _COLUMNS if any(n in item for item in report.items)][:_MOST_COLUMNS]
+    cells = [{name: _cell(name, item.get(name)) for name in names} for item in report.items]
+    widths = fitting(names, cells, console().width)
     _heading(f"The first {counted(len(report.items), 'item')}")
     table(
-        names,
-        [
-            [_short(plain(item.get(name)), _WIDTHS.get(name, 28)) for name in names]
-            for item in report.items
-        ],
+        list(widths),
+        [[_short(row[name], most) for name, most in widths.items()] for row in cells],
     )
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = ", ".join(value)
+    return _short(plain(value), _WIDTHS.get(name, _WIDTH))
+
+
+def fitting(names: list[str], cells: list[dict[str, str]], room: int) -> dict[str, int]:
+    """The columns that a line has room for, and how wide each may be."""
+    wide = {name: max(len(name), *(len(row[name]) for row in cells)) for name in names}
+    least = {name: min(wide[name], max(len(name), _LEASTS.get(name, _LEAST))) for name in names}
+    while len(least) > 1 and sum(least.values()) + _GAP * len(least) > room:
+        least.popitem()
+    left = room - sum(least.values()) - _GAP * len(least)
+    for name, narrow in list(least.items()):
+        more = max(0, min(left, wide[name] - narrow))
+        least[name] = narrow + more
+        left -= more
+    return least
 
 
 def _show_troubles(title: str, troubles: "list[Trouble]") -> None:

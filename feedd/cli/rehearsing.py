@@ -77,7 +77,7 @@ def _show(record: SyncRecord, rejected_before: int, seen: _Seen) -> None:
     took = f"{record.duration_s or 0:.1f} s"
     name = text(record.feed, "bold")
     if record.status == SyncStatus.FAILED:
-        say(name, "would be", text("failed"), f" {took}  {plain(error_text(record.error))}")
+        say(name, "would", text("fail", "red"), f" {took}  {plain(error_text(record.error))}")
         return
     if record.status == SyncStatus.UNCHANGED:
         say(name, "would be", text("unchanged"), f" {took}  the body is the one that is stored")

@@ -11,7 +11,9 @@ import msgspec
 from feedd.errors import FormatError
 from feedd.formats.text import SPACE, excerpt, head_text
 
-_JSON_LINES_NAMES = ("ndjson", "jsonl", "jsonlines", "json-lines", "x-json-stream")
+_JSON_LINES_NAMES = re.compile(
+    r"ndjson|jsonl(?!d)|json-lines|x-json-stream"
+)  # a .jsonld is one document
 _COMPRESSED = {
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "zip",
@@ -48,7 +50,7 @@ def recognize(
         return "xml"
     if text.startswith((b"{", b"[")):
         hints = f"{content_type or ''} {name_hint or ''}".lower()
-        hinted = any(name in hints for name in _JSON_LINES_NAMES)
+        hinted = _JSON_LINES_NAMES.search(hints) is not None
         return "jsonl" if text[:1] == b"{" and (hinted or _is_json_lines(text)) else "json"
     raise FormatError(
         "unknown_format",

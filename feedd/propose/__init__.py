@@ -17,6 +17,9 @@ DEEPEST = 3
 MOST_PLACES = 400
 ENOUGH = 0.8
 _BY_VALUE = 1.0
+_NUMBERS = frozenset(
+    {"id", "code", "number", "num", "no", "nr", "nummer", "numero", "numer", "номер"}
+)
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
@@ -117,7 +120,7 @@ def _other_ids(columns: list[_Column], records: int) -> Iterator[_Match]:
         if len(column.values) < records or records < 2 or not CHECKS["id"](column.values):
             continue
         words = {word for step in column.path for word in words_of(step)}
-        named = "id" in words or "code" in words
+        named = not _NUMBERS.isdisjoint(words)
         if not NOT_IN["id"].isdisjoint(words) or _sounds_other("id", column):
             continue
         if any(map(is_page, column.values)) or (is_counted(column.values) and not named):
