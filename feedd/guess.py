@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from feedd.errors import FormatError
 from feedd.formats import FORMATS, Format
-from feedd.formats.places import ASIDES, MENUS, NO_ITEMS, Outline, Place, places
+from feedd.formats.places import ASIDES, MENUS, NO_ITEMS, Outline, Place, XmlOutline, outline_of
 from feedd.formats.text import Text
 from feedd.model import Guess, Item, Layout
 from feedd.normalize import Plan, compile_plan, parse_source, reach
@@ -77,9 +77,8 @@ def guess_body(
     text = Text(stream, charset, configured=encoding)
     start = _more(text, b"", START_BYTES)
     while True:
-        outline = Outline(start, wanted) if form == "json" else None
-        found = places(start, form) if outline is None else outline.places()
-        found = [] if items is not None else _likely(found)
+        outline = outline_of(start, form, wanted)
+        found = [] if items is not None or outline is None else _likely(outline.places())
         reader = _Reader(FORMATS[form], start, doctype, outline)
         best = [_best(reader, name, plan, found, given=schema is not None) for name, plan in plans]
         if reader.found or len(start) >= MOST_START_BYTES:
@@ -109,7 +108,9 @@ def guess_body(
 class _Reader:
     """Gives the first records of a body's start, wherever a layout looks for them."""
 
-    def __init__(self, form: Format, start: bytes, doctype: bool, outline: Outline | None) -> None:
+    def __init__(
+        self, form: Format, start: bytes, doctype: bool, outline: Outline | XmlOutline | None
+    ) -> None:
         self._form = form
         self._outline = outline
         self._start = start
@@ -119,7 +120,7 @@ class _Reader:
 
     def records(self, layout: Layout) -> list[dict[str, Any]]:
         """Up to `SAMPLE_RECORDS` records, those that are whole and well-formed."""
-        spaces = tuple(layout.namespaces.items()) if self._outline is None else ()
+        spaces = tuple(layout.namespaces.items()) if not isinstance(self._outline, Outline) else ()
         key = (layout.items, layout.configured, spaces)
         if key not in self._read:
             self._read[key] = self._records(replace(layout, doctype=self._doctype))

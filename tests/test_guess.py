@@ -1,5 +1,6 @@
 """What a body is, where its configuration does not say."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ from hypothesis import strategies as st
 
 from feedd import ingest
 from feedd.errors import FormatError
-from feedd.formats.places import Place, places
+from feedd.formats import FORMATS
+from feedd.formats.places import Place, outline_of, places
 from feedd.guess import guess_body
 from feedd.model import SyncStatus
+from feedd.normalize import compile_plan
+from feedd.schema import load_schema, shipped_schemas
 from feedd.store.database import Database
 from feedd.store.feeds import read_feed
 from feedd.store.read import read_items
@@ -217,6 +221,30 @@ def test_a_guess_leads_a_sync_to_the_same_items(catalog: Database, tmp_path: Pat
     assert guessed.counts is not None
     assert named.counts is not None
     assert guessed.counts.added == named.counts.added == 3
+
+
+FEEDS = sorted(
+    path for path in (Path(__file__).parent / "data" / "feeds").iterdir() if ".expected" not in path.suffixes
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body", [*FEEDS, *(bytes_of(body) for body, _, _ in BODIES.values())], ids=lambda _: ""
+)
+def test_reading_is_only_spared_where_it_is_in_vain(body: Path | bytes) -> None:
+    content = body.read_bytes() if isinstance(body, Path) else body
+    form = form_of(content.lstrip(b"\xef\xbb\xbf \n"))
+    layouts = [
+        compile_plan(load_schema(n, base_dir=None).document).layout for n in shipped_schemas()
+    ]
+    outline = outline_of(content, form, {path for layout in layouts for path in layout.items})
+    for layout in layouts:
+        if outline is None or outline.may_have(layout.items):
+            continue
+        with contextlib.suppress(FormatError):
+            for slices in FORMATS[form].slices(BytesIO(content), layout, None):
+                values = FORMATS[form].decode(slices, layout)
+                assert not any(isinstance(value, dict) for value in values), layout.items
 
 
 def test_a_document_of_many_brackets_is_guessed_in_one_look() -> None:

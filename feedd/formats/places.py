@@ -41,9 +41,15 @@ class Place(NamedTuple):
 
 def places(text: bytes, form: str) -> list[Place]:
     """The places of the start of a document in UTF-8, the outermost and fullest first; none for JSON Lines."""
+    outline = outline_of(text, form)
+    return [] if outline is None else outline.places()
+
+
+def outline_of(text: bytes, form: str, wanted: Iterable[str] = ()) -> "Outline | XmlOutline | None":
+    """What the start of a document repeats, and at which of the wanted paths; None for JSON Lines."""
     if form == "json":
-        return Outline(text).places()
-    return _sorted(_xml_counts(text)) if form == "xml" else []
+        return Outline(text, wanted)
+    return XmlOutline(text) if form == "xml" else None
 
 
 def _sorted(counts: dict[tuple[str, ...], int]) -> list[Place]:
@@ -149,14 +155,40 @@ class Outline:
         frame = self._open.pop()
         if frame.is_object and frame.objects > 1 and frame.objects == frame.members:
             is_near = len(self._open) <= _DEEPEST and all(each.is_object for each in self._open)
-            if is_near and frame.alike is not None and len(frame.alike) > 1:
-                if len(self._keyed) < _MOST_PLACES:
-                    self._keyed[tuple(self._names)] = frame.objects
+            is_alike = frame.alike is not None and len(frame.alike) > 1
+            if is_near and is_alike and len(self._keyed) < _MOST_PLACES:
+                self._keyed[tuple(self._names)] = frame.objects
         if self._open and self._open[-1].is_object:
             self._names.pop()
             if frame.is_object:
                 above = self._open[-1]
                 above.alike = frame.keys if above.alike is None else above.alike & frame.keys
+
+
+class XmlOutline:
+    """What the start of an XML document repeats, found in one pass."""
+
+    def __init__(self, text: bytes) -> None:
+        self._counts = _xml_counts(text)
+
+    def places(self) -> list[Place]:
+        """Where elements stand that have something in them."""
+        return _sorted(self._counts)
+
+    def may_have(self, paths: Sequence[str]) -> bool:
+        """Whether reading could find records at one of some paths: in vain where the start has no such element.
+
+        A path may leave the root out, and prefixes do not count.
+        """
+        if len(self._counts) >= _MOST_PLACES:
+            return True
+        patterns = [[name.rpartition(":")[2] for name in parse(path)] for path in paths]
+        return any(
+            matches(pattern, names) or matches(pattern, names[1:])
+            for pattern in patterns
+            if pattern
+            for names in self._counts
+        )
 
 
 def _xml_counts(text: bytes) -> dict[tuple[str, ...], int]:
