@@ -24,12 +24,15 @@ class Bodies:
 
     def find_whole(self, feed: str, digest: bytes | None) -> Path | None:
         """As `find`, once the body is read through: one that a failing disk has damaged is removed."""
-        path = self.find(feed, digest)
-        if path is None:
+        if digest is None:
             return None
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").digest() == digest:
-                return path
+        path = self._path(feed, digest)
+        try:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").digest() == digest:
+                    return path
+        except FileNotFoundError:
+            return None
         path.unlink(missing_ok=True)
         return None
 

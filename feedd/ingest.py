@@ -293,7 +293,7 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
     """
     origin = _origin(job)
     job = msgspec.structs.replace(job, reading=_as_one_body(job.reading))
-    with Path(job.path).open("rb") as stream:
+    with _opened(job) as stream:
         form = job.reading.format or recognize(
             stream.read(HEAD_BYTES),
             content_type=origin.content_type,
@@ -312,6 +312,13 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
         # there was no guess yet, or the feed is built otherwise now
         guess = _guessed(job, form, stream)
         _read(job, _filled(job.reading, guess), guess, form, stream, catalog, on_progress)
+
+
+def _opened(job: Job) -> BinaryIO:
+    try:
+        return Path(job.path).open("rb")
+    except FileNotFoundError as error:  # a stored one that a sync beside a dry run has replaced
+        raise no_body(job.lease.feed) from error
 
 
 def _origin(job: Job) -> Origin:
@@ -571,9 +578,12 @@ def _kept(feed: Feed, fetched: Fetched, bodies: Bodies, catalog: Database) -> It
 
 
 def is_stored(fetched: Fetched, state: FeedState, digest: bytes) -> bool:
+    """Whether the catalog is what the fetched body would make of it: these bytes, read in this way, in this encoding."""
     if fetched.status == 304:
         return True
-    return state.config_digest == digest and state.body_digest == fetched.digest
+    if state.config_digest != digest or state.body_digest != fetched.digest:
+        return False
+    return state.read_from is not None and state.read_from.charset == fetched.charset
 
 
 def body_of(

@@ -213,3 +213,27 @@ def test_a_dry_run_tells_what_the_sync_then_does(
     if record.status != "unchanged":
         assert sorted(rejected(lines), key=str) == sorted(open_rejects(shop.catalog), key=str)
     shop.catalog.close()
+
+
+def test_a_body_that_a_sync_replaces_meanwhile_is_missed_and_no_bug(shop: Shop) -> None:
+    shop.sync(products(1, 2))
+    report = shop.folder / "report"
+
+    def read(job: ingest.Job, on_progress: ingest.OnProgress, _stop: ingest.Stop) -> None:
+        shop.sync(products(1, 2, 3))
+        ingest.read_body(job, shop.catalog, on_progress)
+
+    dry_run(
+        ingest.Feed(name="shop", request=FetchRequest(url="file:///none"), reading=ITEM),
+        report,
+        catalog=shop.catalog,
+        fetcher=Fetcher(user_agent="test"),
+        spool_dir=shop.folder / "spool",
+        bodies=shop.bodies,
+        read=read,
+        replay=True,
+    )
+    last = msgspec.json.decode(report.read_bytes().splitlines()[-1], type=DryRunLine)
+    assert last.sync is not None
+    assert last.sync.error is not None
+    assert (last.sync.status, last.sync.error.code) == ("failed", "no_body")

@@ -428,3 +428,20 @@ def test_the_body_of_all_pages_can_be_read_again(place: Place, tmp_path: Path, s
     assert app.find_item("3").fields["brand"] == "Thing 3"
     assert app.outdated("shop") is None
     app.close()
+
+
+def test_the_same_bytes_in_another_encoding_are_another_body(
+    place: Place, tmp_path: Path, shop: Shop
+) -> None:
+    """As a sync without validators would have it: a server that mends its header has not changed a byte."""
+    app = app_of(place, tmp_path, shop, schema="item")
+    body = '[{"id": "a", "title": "Чашка"}]'.encode("windows-1251")
+    titles = []
+    for charset in ("koi8-r", "windows-1251", "windows-1251"):
+        headers = {"Content-Type": f"application/json; charset={charset}"}
+        shop.respond = lambda _, headers=headers: (200, headers, body)
+        record = synced(app)
+        titles.append((record.status, app.find_item("a").fields["title"]))
+    mangled = "Чашка".encode("windows-1251").decode("koi8-r")
+    assert titles == [("applied", mangled), ("applied", "Чашка"), ("unchanged", "Чашка")]
+    app.close()
