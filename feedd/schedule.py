@@ -120,7 +120,9 @@ class Scheduler:
         if self._ticker.is_alive():
             self._ticker.join()
         if self._clockwork.running:
-            self._clockwork.pause()  # or a job that comes due just now would meet a closed thread pool
+            # a job that comes due just now must not meet a closed thread pool, nor a stopped scheduler afterwards
+            self._clockwork.pause()
+            self._clockwork.remove_all_jobs()
             self._clockwork.shutdown(wait=True)
 
     def set(self, name: str, due: datetime, run: Callable[[str], None]) -> None:

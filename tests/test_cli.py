@@ -530,7 +530,7 @@ def test_help_names_every_command_and_the_documentation_describes_it() -> None:
         [sys.executable, "-m", "feedd", "--help"], capture_output=True, text=True, env=program.env
     ).stdout
     documented = DOCS.read_text()
-    commands = re.findall(r"^│ ([a-z]+) ", told, re.MULTILINE)
+    commands = re.findall(r"^│ ([a-z][a-z-]*) ", told, re.MULTILINE)
     assert {command.name.partition(" ")[0] for command in COMMANDS} == set(commands)
     for command in (*commands, *(command.name for command in COMMANDS)):
         assert f"feedd {command}" in documented
