@@ -56,8 +56,9 @@ from feedd.store.forget import find_orphans, forget_feed, is_stored
 from feedd.store.migrate import is_migrated, migrate
 
 if TYPE_CHECKING:
-    from feedd import ingest
+    from feedd import ingest, intake
     from feedd.fetch import Fetcher, FetchRequest
+    from feedd.reading import Reading
     from feedd.watching import Watching
     from feedd.webhooks import Webhooks
 
@@ -169,13 +170,14 @@ class App:
         last sync has failed: whoever mends a feed wants to see that.
         """
         from feedd import ingest
+        from feedd.reading import digest_of
 
         feed = self._feed(self.feed_settings(name))
         stored = read_feeds(self.catalog, [name]).get(name)
         if stored is None or stored.read_config is None:
             return None
         try:
-            digest = ingest.digest_of(feed.reading, stored.guess)
+            digest = digest_of(feed.reading, stored.guess)
         except FeedError:  # its schema cannot be used just now; its next sync says so
             return None
         if stored.read_config == digest:
@@ -188,9 +190,9 @@ class App:
         """Raise UsageError (`no_body`) when a feed has no stored body here to be read again."""
         stored = read_feeds(self.catalog, [name]).get(self.feed_settings(name).name)
         if stored is None or self.bodies.find(name, stored.read_digest) is None:
-            from feedd import ingest
+            from feedd import intake
 
-            missing = ingest.no_body(name)
+            missing = intake.no_body(name)
             raise UsageError(missing.message, code=missing.code, hint=missing.hint)
 
     def sync(
@@ -201,7 +203,7 @@ class App:
         replay: bool = False,
         accepted: bytes | None = None,
         on_started: Callable[[int], None] = lambda _: None,
-        on_progress: "ingest.OnProgress" = lambda _: None,
+        on_progress: "intake.OnProgress" = lambda _: None,
         stop: "ingest.Stop | None" = None,
     ) -> SyncRecord:
         """Sync one feed now; see `ingest.sync_feed`."""
@@ -230,7 +232,7 @@ class App:
         *,
         replay: bool = False,
         accepted: bytes | None = None,
-        on_progress: "ingest.OnProgress" = lambda _: None,
+        on_progress: "intake.OnProgress" = lambda _: None,
         stop: "ingest.Stop | None" = None,
     ) -> None:
         """Write what a sync of a feed would do to a file; see `dryrun.dry_run`."""
@@ -292,13 +294,13 @@ class App:
         """What is known of a feed's open rejects; None when it is read as it was."""
         if name not in self.settings.feeds:
             return {}
-        from feedd import ingest
         from feedd.dryrun import passing
+        from feedd.reading import digest_of
 
         stored = read_feeds(self.catalog, [name])[name]
         feed = self._feed(self.settings.feeds[name])
         try:
-            digest = ingest.digest_of(feed.reading, stored.guess)
+            digest = digest_of(feed.reading, stored.guess)
         except FeedError:
             return {}
         if digest == stored.read_config:
@@ -574,11 +576,11 @@ def refuse_damaged(settings: Settings) -> None:
             refuse_damage(settings.state_dir / f"{name}.db")
 
 
-def place_of(settings: Settings) -> "ingest.Place":
+def place_of(settings: Settings) -> "intake.Place":
     """Where the databases of those settings are, for another process."""
-    from feedd import ingest
+    from feedd import intake
 
-    return ingest.Place(state_dir=str(settings.state_dir), url=_database_url(settings))
+    return intake.Place(state_dir=str(settings.state_dir), url=_database_url(settings))
 
 
 def request_of(feed: FeedSettings, settings: Settings) -> "FetchRequest":
@@ -603,11 +605,11 @@ def request_of(feed: FeedSettings, settings: Settings) -> "FetchRequest":
     )
 
 
-def reading_of(feed: FeedSettings) -> "ingest.Reading":
+def reading_of(feed: FeedSettings) -> "Reading":
     """How a feed's bodies are read, out of its configuration."""
-    from feedd import ingest
+    from feedd.reading import Reading
 
-    return ingest.Reading(
+    return Reading(
         schema=feed.schema,
         base_dir=str(feed.base_dir),
         items=feed.items,
@@ -636,16 +638,16 @@ def _database_url(settings: Settings) -> str | None:
 
 
 def _read_here(
-    catalog: Database, job: "ingest.Job", on_progress: "ingest.OnProgress", stop: "ingest.Stop"
+    catalog: Database, job: "intake.Job", on_progress: "intake.OnProgress", stop: "ingest.Stop"
 ) -> None:
-    from feedd import ingest
+    from feedd import intake
 
     def progressed(progress: Progress) -> None:
         if stop.is_set():
             raise stop.why
         on_progress(progress)
 
-    ingest.read_body(job, catalog, progressed)
+    intake.read_body(job, catalog, progressed)
 
 
 def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | None:

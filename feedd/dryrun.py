@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from feedd import ingest
+from feedd import ingest, intake
 from feedd.bodies import Bodies
 from feedd.errors import FeedError
 from feedd.fetch import Fetcher
 from feedd.model import Counts, DryRunLine, SyncRecord, SyncStatus
+from feedd.reading import digest_of
 from feedd.store.database import Database
 from feedd.store.feeds import FeedState, Lease, read_feed
 
@@ -34,7 +35,7 @@ def dry_run(
     read: ingest.ReadBody,
     replay: bool = False,
     accepted: bytes | None = None,
-    on_progress: ingest.OnProgress = lambda _: None,
+    on_progress: intake.OnProgress = lambda _: None,
     stop: ingest.Stop | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
@@ -49,7 +50,7 @@ def dry_run(
         feed_id=state.id or 0, feed=feed.name, sync_id=0, epoch=-1, holder="", started_at=at
     )
     try:
-        digest = ingest.digest_of(feed.reading, state.guess)
+        digest = digest_of(feed.reading, state.guess)
         if replay:
             path, body = ingest.stored_body(feed, state, bodies, digest)
             job = ingest.job_of(feed, nobody, path, body, accepted, state, started)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from feedd import archive, swap
 from feedd.archive import BackupError, Header
 from feedd.errors import StateInUse
-from feedd.ingest import Place
+from feedd.intake import Place
 from feedd.store.database import Database, open_database, transaction
 from feedd.store.migrate import current_revision, revisions
 from feedd.store.refill import refill

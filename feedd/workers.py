@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from feedd import ingest
+from feedd import ingest, intake
 from feedd.errors import FeedError, FormatError, StoreError, SyncStopped
 from feedd.model import Progress
 
@@ -29,7 +29,7 @@ STOP_NOTICED_S = 0.1
 class Workers:
     """A bounded number of child processes, each reading one body."""
 
-    def __init__(self, place: ingest.Place, *, most: int | None = None) -> None:
+    def __init__(self, place: intake.Place, *, most: int | None = None) -> None:
         self._place = place
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["feedd.workers"])
@@ -43,11 +43,11 @@ class Workers:
         """Have the fork server import what children need, before the first of them is needed."""
         forkserver.ensure_running()
 
-    def read_body(self, job: ingest.Job, on_progress: ingest.OnProgress, stop: ingest.Stop) -> None:
+    def read_body(self, job: intake.Job, on_progress: intake.OnProgress, stop: ingest.Stop) -> None:
         """Read a body into the catalog in a child process.
 
         Raises:
-            FeedError: as `ingest.read_body`; or (`crashed`) the child died; or (`stopped`) `stop` was set:
+            FeedError: as `intake.read_body`; or (`crashed`) the child died; or (`stopped`) `stop` was set:
                 the child is killed, and what it had not committed is gone.
         """
         with self._place_for(stop):
@@ -108,7 +108,7 @@ def _stopped() -> SyncStopped:
 
 
 def _follow(
-    pipe: Connection, on_progress: ingest.OnProgress, process: Any, stop: ingest.Stop
+    pipe: Connection, on_progress: intake.OnProgress, process: Any, stop: ingest.Stop
 ) -> None:
     """Pass on what the child tells, until it is done; end it when that is wanted. Raises EOFError once it is gone."""
     while True:
@@ -133,12 +133,12 @@ def _end(process: Any, stop: ingest.Stop) -> None:
         process.kill()
 
 
-def _child(pipe: Connection, place: ingest.Place, job: ingest.Job) -> None:
+def _child(pipe: Connection, place: intake.Place, job: intake.Job) -> None:
     watcher = threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True)
     watcher.start()
     catalog = place.open_catalog()
     try:
-        ingest.read_body(
+        intake.read_body(
             job, catalog, lambda progress: pipe.send_bytes(_encode(["progress", progress]))
         )
         answer: list[Any] = ["done", None]

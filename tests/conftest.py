@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from feedd import ingest
+from feedd import intake
 from feedd.store.database import open_database
 from feedd.store.migrate import migrate
 
@@ -58,14 +58,14 @@ def _new_postgres(template: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> ingest.Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> intake.Place:
     """Fresh databases, migrated: the same test runs on SQLite and on PostgreSQL."""
     url = None
     if request.param == "postgresql":
         url = _new_postgres(request.getfixturevalue("postgres_template"))
     state = tmp_path / "state"
     state.mkdir()
-    made = ingest.Place(state_dir=str(state), url=url)
+    made = intake.Place(state_dir=str(state), url=url)
     for name in ("catalog", "people"):
         database = open_database(name, state_dir=state, url=url)
         migrate(database)

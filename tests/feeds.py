@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from feedd import ingest
+from feedd import intake
 from feedd.model import SyncRecord
+from feedd.reading import Reading
 from feedd.store.commit import Body
 from feedd.store.database import Database
 from feedd.store.feeds import Origin, begin_sync, read_feed, read_held
 from feedd.store.read import read_changes, read_items, read_rejects, read_sync
 
-READING = ingest.Reading(schema="item")
+READING = Reading(schema="item")
 
 
 def take_in(
@@ -23,7 +24,7 @@ def take_in(
     body: bytes | list[Any],
     *,
     feed: str = "shop",
-    reading: ingest.Reading = READING,
+    reading: Reading = READING,
     accept_removals: bool = False,
 ) -> SyncRecord:
     """Read a body into the catalog as a sync of the feed; lists become JSON."""
@@ -31,8 +32,8 @@ def take_in(
     path = folder / f"{feed}.body"
     path.write_bytes(content)
     lease = begin_sync(catalog, feed, trigger="resync", holder="test", now=datetime.now(UTC))
-    ingest.read_body(
-        ingest.Job(
+    intake.read_body(
+        intake.Job(
             lease=lease,
             reading=reading,
             path=str(path),

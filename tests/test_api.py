@@ -12,7 +12,7 @@ import pytest
 from daemons import UnixConnection
 from feeds import item, take_in
 
-from feedd import ingest
+from feedd import intake
 from feedd.api.documents import STATUSES
 from feedd.app import App
 from feedd.dispatch import Dispatcher
@@ -27,7 +27,7 @@ DOCS = Path(__file__).parent.parent / "docs" / "api.md"
 class Api:
     """An App behind its API, and a client for it."""
 
-    def __init__(self, place: ingest.Place, folder: Path) -> None:
+    def __init__(self, place: intake.Place, folder: Path) -> None:
         self.folder = folder
         feeds = {
             name: FeedSettings(
@@ -107,7 +107,7 @@ class Api:
 
 
 @pytest.fixture
-def api(place: ingest.Place, tmp_path: Path) -> Iterator[Api]:
+def api(place: intake.Place, tmp_path: Path) -> Iterator[Api]:
     made = Api(place, tmp_path)
     yield made
     made.close()

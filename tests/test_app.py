@@ -8,7 +8,7 @@ import pytest
 from feeds import item, take_in
 from servers import FeedServer, feed_server
 
-from feedd import ingest
+from feedd import intake
 from feedd.app import App, is_current
 from feedd.checks import address_problem, schema_problem
 from feedd.errors import NotFound
@@ -16,7 +16,7 @@ from feedd.ingest import Stop
 from feedd.settings import FeedSettings, Secret, Settings
 
 
-def app_of(place: ingest.Place, tmp_path: Path, **catalogs: str) -> App:
+def app_of(place: intake.Place, tmp_path: Path, **catalogs: str) -> App:
     feeds = {
         name: FeedSettings(
             name=name, url=f"https://shop.example/{name}", every_s=60.0, catalog=catalog
@@ -34,7 +34,7 @@ def app_of(place: ingest.Place, tmp_path: Path, **catalogs: str) -> App:
 
 
 def test_items_hidden_by_a_feed_before_theirs_are_counted(
-    place: ingest.Place, tmp_path: Path
+    place: intake.Place, tmp_path: Path
 ) -> None:
     app = app_of(place, tmp_path, first="all", second="all", third="other")
     same = [item("a"), item("b"), item("c")]
@@ -55,7 +55,7 @@ def test_items_hidden_by_a_feed_before_theirs_are_counted(
     app.close()
 
 
-def test_an_address_that_is_a_secret_is_not_shown(place: ingest.Place, tmp_path: Path) -> None:
+def test_an_address_that_is_a_secret_is_not_shown(place: intake.Place, tmp_path: Path) -> None:
     secret = Secret("https://shop.example/canary-4711/feed?token=canary", "env SHOP_URL")
     feeds = {"shop": FeedSettings(name="shop", url=secret, every_s=60.0)}
     app = App(Settings(state_dir=Path(place.state_dir), socket=tmp_path / "s", feeds=feeds))
@@ -167,7 +167,7 @@ def test_an_address_in_numbers_is_checked_before_it_is_dialled(
         assert hint in problem[1]
 
 
-def test_a_restart_forgets_a_dead_sync_and_its_files(place: ingest.Place, tmp_path: Path) -> None:
+def test_a_restart_forgets_a_dead_sync_and_its_files(place: intake.Place, tmp_path: Path) -> None:
     app = app_of(place, tmp_path, shop="all")
     from datetime import UTC, datetime
 
@@ -188,7 +188,7 @@ def server() -> Iterator[FeedServer]:
 
 
 def test_a_changed_configuration_reads_an_unchanged_body_again(
-    server: FeedServer, place: ingest.Place, tmp_path: Path
+    server: FeedServer, place: intake.Place, tmp_path: Path
 ) -> None:
     server.bodies["/shop"] = json.dumps([{"id": "a", "title": "Mug", "cost": 5}]).encode()
     feed = FeedSettings(

@@ -24,6 +24,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("watching", "dryrun"),
     ("webhooks",),
     ("ingest",),
+    ("intake",),
+    ("reading",),
     ("guess", "recheck"),
     ("store", "fetch", "schema", "schedule", "bodies", "command"),
     ("reconcile", "normalize", "removals", "propose"),

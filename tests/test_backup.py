@@ -28,7 +28,7 @@ from servers import FeedServer, feed_server
 from sqlalchemy import select
 from test_cli import Shell, body
 
-from feedd import archive, ingest, restore, swap
+from feedd import archive, intake, restore, swap
 from feedd.archive import BackupError
 from feedd.errors import StateInUse, StoreError
 from feedd.store.damage import refuse_damage
@@ -40,25 +40,25 @@ from feedd.store.read import read_syncs
 from feedd.store.snapshot import Part, snapshot
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-Elsewhere = Callable[[str], ingest.Place]
+Elsewhere = Callable[[str], intake.Place]
 
 
 @pytest.fixture
 def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Elsewhere:
     """Another place of a kind."""
 
-    def make(kind: str) -> ingest.Place:
+    def make(kind: str) -> intake.Place:
         folder = tmp_path / f"other-{kind}"
         folder.mkdir()
         url = None
         if kind == "postgresql":
             url = _new_postgres(request.getfixturevalue("postgres_template"))
-        return ingest.Place(state_dir=str(folder), url=url)
+        return intake.Place(state_dir=str(folder), url=url)
 
     return make
 
 
-def fill(place: ingest.Place, folder: Path) -> str:
+def fill(place: intake.Place, folder: Path) -> str:
     """Some of everything; the text of a private key."""
     catalog = place.open_catalog()
     take_in(catalog, folder, [item("a", price=5.5), item("b"), {"id": "c"}, item("d", link="x")])
@@ -74,11 +74,11 @@ def fill(place: ingest.Place, folder: Path) -> str:
     return key
 
 
-def open_people(place: ingest.Place) -> Any:
+def open_people(place: intake.Place) -> Any:
     return open_database("people", state_dir=Path(place.state_dir), url=place.url)
 
 
-def back_up(place: ingest.Place, path: Path) -> archive.Manifest:
+def back_up(place: intake.Place, path: Path) -> archive.Manifest:
     catalog, people = place.open_catalog(), open_people(place)
     with path.open("wb") as out, snapshot(catalog, people) as taken:
         manifest = archive.write(out, taken, NOW)
@@ -87,11 +87,11 @@ def back_up(place: ingest.Place, path: Path) -> archive.Manifest:
     return manifest
 
 
-def put_back(path: Path, place: ingest.Place) -> str | None:
+def put_back(path: Path, place: intake.Place) -> str | None:
     return restore.restore(path, restore.check(path), place, NOW).kept
 
 
-def rows(place: ingest.Place) -> dict[str, list[tuple[Any, ...]]]:
+def rows(place: intake.Place) -> dict[str, list[tuple[Any, ...]]]:
     """Every row, without what a restore changes on purpose."""
     found = {}
     for name, metadata in METADATA.items():
@@ -113,7 +113,7 @@ def rows(place: ingest.Place) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_was_stored_is_stored_again(
-    place: ingest.Place, kind: str, elsewhere: Elsewhere, tmp_path: Path
+    place: intake.Place, kind: str, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     key = fill(place, tmp_path)
     path = tmp_path / "backup"
@@ -142,7 +142,7 @@ def test_what_was_stored_is_stored_again(
         database.close()
 
 
-def test_what_was_there_is_kept(place: ingest.Place, tmp_path: Path) -> None:
+def test_what_was_there_is_kept(place: intake.Place, tmp_path: Path) -> None:
     fill(place, tmp_path)
     path = tmp_path / "backup"
     back_up(place, path)
@@ -167,7 +167,7 @@ def test_what_was_there_is_kept(place: ingest.Place, tmp_path: Path) -> None:
 
 
 def test_both_databases_are_of_one_moment_while_others_write(
-    place: ingest.Place, tmp_path: Path
+    place: intake.Place, tmp_path: Path
 ) -> None:
     """The writer adds a key, then a sync, then a key, and so on: at any moment there are as many, or one key more."""
     stop = threading.Event()
@@ -208,7 +208,7 @@ def test_both_databases_are_of_one_moment_while_others_write(
 
 
 def test_a_backup_of_an_older_feedd_is_brought_up_to_date(
-    place: ingest.Place, elsewhere: Elsewhere, tmp_path: Path
+    place: intake.Place, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     class Older:
         """A snapshot of a database at its first schema."""
@@ -253,7 +253,7 @@ def test_a_backup_of_an_older_feedd_is_brought_up_to_date(
 @pytest.fixture
 def backup(tmp_path: Path) -> Path:
     """A backup of a few hundred KB."""
-    place = ingest.Place(state_dir=str(tmp_path / "made"))
+    place = intake.Place(state_dir=str(tmp_path / "made"))
     (tmp_path / "made").mkdir()
     for name in ("catalog", "people"):
         database = open_database(name, state_dir=tmp_path / "made", url=None)
@@ -354,7 +354,7 @@ def test_a_newer_schema_is_refused(backup: Path, tmp_path: Path) -> None:
         restore.check(path)
 
 
-def test_somebody_who_is_connected_keeps_a_restore_out(place: ingest.Place, tmp_path: Path) -> None:
+def test_somebody_who_is_connected_keeps_a_restore_out(place: intake.Place, tmp_path: Path) -> None:
     fill(place, tmp_path)
     path = tmp_path / "backup"
     back_up(place, path)
@@ -374,7 +374,7 @@ CHILD = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from feedd import ingest, restore
+from feedd import ingest, intake, restore
 seen = 0
 def count(event, arguments):
     global seen
@@ -384,7 +384,7 @@ def count(event, arguments):
         seen += 1
         if seen == {number}:
             os.kill(os.getpid(), signal.SIGKILL)
-place = ingest.Place(state_dir={state!r}, url={url!r})
+place = intake.Place(state_dir={state!r}, url={url!r})
 path = Path({path!r})
 header = restore.check(path)
 sys.addaudithook(count)
@@ -394,14 +394,14 @@ print("done", flush=True)
 """
 
 
-def start(place: ingest.Place, path: Path, number: int) -> subprocess.Popen[str]:
+def start(place: intake.Place, path: Path, number: int) -> subprocess.Popen[str]:
     script = CHILD.format(number=number, state=place.state_dir, url=place.url, path=str(path))
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
 
 
 def test_kill_9_in_a_restore_leaves_the_old_or_the_new(tmp_path: Path, backup: Path) -> None:
     saved = tmp_path / "saved"
-    made = ingest.Place(state_dir=str(tmp_path / "made"))
+    made = intake.Place(state_dir=str(tmp_path / "made"))
     catalog = made.open_catalog()
     take_in(catalog, tmp_path, [item("old")])
     catalog.close()
@@ -411,7 +411,7 @@ def test_kill_9_in_a_restore_leaves_the_old_or_the_new(tmp_path: Path, backup: P
         state = tmp_path / "state"
         shutil.rmtree(state, ignore_errors=True)
         shutil.copytree(saved, state)
-        child = start(ingest.Place(state_dir=str(state)), backup, number)
+        child = start(intake.Place(state_dir=str(state)), backup, number)
         told, _ = child.communicate(timeout=60)
         swap.finish(state)
         assert sorted(p.name for p in state.glob("restore*")) == []
@@ -456,7 +456,7 @@ def test_kill_9_in_a_restore_into_postgresql(
     assert done
 
 
-def gone(place: ingest.Place) -> bool:
+def gone(place: intake.Place) -> bool:
     """Whether the server has noticed that the killed child is no more."""
     catalog = place.open_catalog()
     try:

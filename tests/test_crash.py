@@ -11,7 +11,7 @@ from typing import Any
 
 from feeds import item, live, stream, take_in
 
-from feedd import ingest
+from feedd import intake
 from feedd.store.database import Database
 from feedd.store.feeds import break_leases
 
@@ -22,8 +22,8 @@ import json, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from feeds import take_in
-from feedd import ingest
-place = ingest.Place(state_dir={state!r}, url={url!r})
+from feedd import ingest, intake
+place = intake.Place(state_dir={state!r}, url={url!r})
 catalog = place.open_catalog()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -40,7 +40,7 @@ def version(number: int) -> list[Any]:
     ]
 
 
-def start(place: ingest.Place, folder: Path, body: Path) -> subprocess.Popen[str]:
+def start(place: intake.Place, folder: Path, body: Path) -> subprocess.Popen[str]:
     script = CHILD.format(
         tests=str(Path(__file__).parent),
         state=place.state_dir,
@@ -87,7 +87,7 @@ def stream_all(catalog: Database) -> list[Any]:
     return found
 
 
-def test_kill_9_leaves_the_old_catalog_or_the_new_one(place: ingest.Place, tmp_path: Path) -> None:
+def test_kill_9_leaves_the_old_catalog_or_the_new_one(place: intake.Place, tmp_path: Path) -> None:
     catalog = place.open_catalog()
     take_in(catalog, tmp_path, version(0))
     body = tmp_path / "next.json"

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from test_ingest_laws import BODIES, FEW, body_of, fresh
 from test_replay import ITEM, READINGS, Shop, products
 
-from feedd import ingest
+from feedd import ingest, intake
 from feedd.dryrun import dry_run
 from feedd.fetch import Fetcher, FetchRequest
 from feedd.model import DryRunLine, Progress, SyncRecord
+from feedd.reading import Reading
 from feedd.store.database import Database
 from feedd.store.feeds import read_held
 from feedd.store.tables import catalog_metadata
@@ -26,7 +27,7 @@ def rehearse(
     shop: Shop,
     body: bytes | None = None,
     *,
-    reading: ingest.Reading = ITEM,
+    reading: Reading = ITEM,
     replay: bool = False,
     accept: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -43,7 +44,7 @@ def rehearse(
         fetcher=Fetcher(user_agent="test"),
         spool_dir=shop.folder / "spool",
         bodies=shop.bodies,
-        read=lambda job, report, _stop: ingest.read_body(job, shop.catalog, report),
+        read=lambda job, report, _stop: intake.read_body(job, shop.catalog, report),
         replay=replay,
         accepted=read_held(shop.catalog, "shop") if accept else None,
         on_progress=on_progress,
@@ -87,7 +88,7 @@ def everything(catalog: Database) -> dict[str, Any]:
 
 
 @pytest.fixture
-def shop(place: ingest.Place, tmp_path: Path) -> Iterator[Shop]:
+def shop(place: intake.Place, tmp_path: Path) -> Iterator[Shop]:
     catalog = place.open_catalog()
     yield Shop(catalog, tmp_path / "shop")
     catalog.close()
@@ -142,9 +143,7 @@ def test_a_changed_mapping_is_tried_on_the_stored_body(shop: Shop) -> None:
     shop.sync(products(1, 2, cost=5))
     (shop.folder / "shop.json").unlink()
     before = everything(shop.catalog)
-    lines = rehearse(
-        shop, replay=True, reading=ingest.Reading(schema="item", fields={"price": "cost"})
-    )
+    lines = rehearse(shop, replay=True, reading=Reading(schema="item", fields={"price": "cost"}))
     assert [fields for _, _, fields in told(lines)] == [{"cost": (5, None), "price": (None, 5)}] * 2
     assert everything(shop.catalog) == before
 
@@ -192,7 +191,7 @@ def folder() -> Iterator[Path]:
 def test_a_dry_run_tells_what_the_sync_then_does(
     folder: Path,
     bodies: list[list[str]],
-    readings: tuple[ingest.Reading, ingest.Reading],
+    readings: tuple[Reading, Reading],
     accept: bool,
     replay: bool,
 ) -> None:
@@ -219,9 +218,9 @@ def test_a_body_that_a_sync_replaces_meanwhile_is_missed_and_no_bug(shop: Shop) 
     shop.sync(products(1, 2))
     report = shop.folder / "report"
 
-    def read(job: ingest.Job, on_progress: ingest.OnProgress, _stop: ingest.Stop) -> None:
+    def read(job: intake.Job, on_progress: intake.OnProgress, _stop: ingest.Stop) -> None:
         shop.sync(products(1, 2, 3))
-        ingest.read_body(job, shop.catalog, on_progress)
+        intake.read_body(job, shop.catalog, on_progress)
 
     dry_run(
         ingest.Feed(name="shop", request=FetchRequest(url="file:///none"), reading=ITEM),

@@ -13,7 +13,7 @@ from servers import FeedServer
 from feedd.app import App
 from feedd.errors import FeedError
 from feedd.fetch import Fetched, Fetcher, FetchRequest
-from feedd.ingest import Place
+from feedd.intake import Place
 from feedd.model import Layout, Pages, SyncRecord
 from feedd.settings import FeedSettings, Secret, Settings
 

@@ -12,7 +12,7 @@ from feeds import item, live, open_rejects, stream, take_in
 from servers import FeedServer, feed_server
 from test_cli import Shell, Terminal, body
 
-from feedd import ingest
+from feedd import intake
 from feedd.errors import SyncStopped, UsageError
 from feedd.model import ItemVersion
 from feedd.store import forget
@@ -26,7 +26,7 @@ MANY = [item(str(n), f"Mug {n}") for n in range(50)]
 
 
 @pytest.fixture
-def catalog(place: ingest.Place) -> Iterator[Database]:
+def catalog(place: intake.Place) -> Iterator[Database]:
     database = place.open_catalog()
     yield database
     database.close()
@@ -143,7 +143,7 @@ def test_one_that_lost_its_feed_ends(
 
 
 def test_others_write_meanwhile(
-    place: ingest.Place, catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: intake.Place, catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forget, "BATCH", 100)
     take_in(catalog, tmp_path, [item(str(n)) for n in range(2_000)])

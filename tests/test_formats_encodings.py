@@ -10,11 +10,12 @@ from feeds import live, take_in
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedd import ingest
+from feedd import intake
 from feedd.encodings import codec_of
 from feedd.errors import FormatError
 from feedd.formats import FORMATS, recognize
 from feedd.model import Layout, Problem
+from feedd.reading import Reading
 
 TITLES = {
     "windows-1250": "Žluťoučký kůň",
@@ -228,10 +229,10 @@ def test_any_bytes_give_records_or_an_error(data: bytes, encoding: str) -> None:
             titles(form, body, charset=encoding)
 
 
-def test_a_feed_in_another_encoding_becomes_items(place: ingest.Place, tmp_path: Path) -> None:
+def test_a_feed_in_another_encoding_becomes_items(place: intake.Place, tmp_path: Path) -> None:
     catalog = place.open_catalog()
     body = '[{"id": "1", "title": "Тетрадь"}]'.encode("cp1251")
-    reading = ingest.Reading(schema="item", encoding="windows-1251")
+    reading = Reading(schema="item", encoding="windows-1251")
     take_in(catalog, tmp_path, body, reading=reading)
     assert live(catalog)["1"]["title"] == "Тетрадь"
     catalog.close()

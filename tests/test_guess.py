@@ -13,23 +13,24 @@ from feeds import take_in
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedd import ingest
+from feedd import intake
 from feedd.errors import FormatError
 from feedd.formats import FORMATS
 from feedd.formats.places import Place, outline_of, places
 from feedd.guess import guess_body
 from feedd.model import SyncStatus
 from feedd.normalize import compile_plan
+from feedd.reading import Reading, digest_of, settled
 from feedd.schema import load_schema, shipped_schemas
 from feedd.store.database import Database
 from feedd.store.feeds import read_feed
 from feedd.store.read import read_items
 
-OPEN = ingest.Reading()
+OPEN = Reading()
 
 
 @pytest.fixture
-def catalog(place: ingest.Place) -> Iterator[Database]:
+def catalog(place: intake.Place) -> Iterator[Database]:
     database = place.open_catalog()
     yield database
     database.close()
@@ -216,7 +217,7 @@ def test_a_guess_leads_a_sync_to_the_same_items(catalog: Database, tmp_path: Pat
     body = bytes_of({"shop": {f"p{n}": each for n, each in enumerate(products(3), 1)}})
     found = guess_body(BytesIO(body), form="json")
     guessed = take_in(catalog, tmp_path, body, reading=OPEN)
-    pinned = ingest.Reading(schema=found.schema, items=found.items)
+    pinned = Reading(schema=found.schema, items=found.items)
     named = take_in(catalog, tmp_path, body, feed="pinned", reading=pinned)
     assert guessed.counts is not None
     assert named.counts is not None
@@ -300,7 +301,7 @@ def test_a_feed_needs_nothing_but_its_address(catalog: Database, tmp_path: Path)
     stored = read_feed(catalog, "shop")
     assert stored.guess is not None
     assert stored.guess.schema == "google-product"
-    assert stored.config_digest == ingest.digest_of(OPEN, stored.guess)
+    assert stored.config_digest == digest_of(OPEN, stored.guess)
 
 
 def test_a_guess_stands_while_it_serves(catalog: Database, tmp_path: Path) -> None:
@@ -326,9 +327,9 @@ def test_a_feed_that_is_built_otherwise_is_guessed_anew(catalog: Database, tmp_p
 def test_a_guess_is_for_one_configuration(catalog: Database, tmp_path: Path) -> None:
     take_in(catalog, tmp_path, products(3), reading=OPEN)
     stored = read_feed(catalog, "shop").guess
-    assert ingest.settled(OPEN, stored) is not None
-    assert ingest.settled(ingest.Reading(fields={"id": "sku"}), stored) is None
-    assert ingest.settled(ingest.Reading(currency="EUR"), stored) is not None
+    assert settled(OPEN, stored) is not None
+    assert settled(Reading(fields={"id": "sku"}), stored) is None
+    assert settled(Reading(currency="EUR"), stored) is not None
 
 
 def test_nothing_is_learned_from_an_empty_list(catalog: Database, tmp_path: Path) -> None:
@@ -341,7 +342,7 @@ def test_nothing_is_learned_from_an_empty_list(catalog: Database, tmp_path: Path
 def test_the_place_is_found_for_a_schema_that_is_configured(
     catalog: Database, tmp_path: Path
 ) -> None:
-    reading = ingest.Reading(schema="google-product")
+    reading = Reading(schema="google-product")
     body = {"export": {"mugs": products(3)}}
     sync = take_in(catalog, tmp_path, bytes_of(body), reading=reading)
     assert sync.counts is not None

@@ -13,7 +13,7 @@ from test_api import Api
 from test_ingest_laws import BODIES, FEW, body_of, folder, fresh  # noqa: F401 a fixture
 from test_retention import DAY_S, age, kept, swept
 
-from feedd import ingest
+from feedd import intake
 from feedd.diff import apply, diff, undo
 from feedd.errors import TooOld, UsageError
 from feedd.store.database import Database
@@ -95,7 +95,7 @@ def test_an_item_at_any_change_is_what_the_catalog_held_then(
 
 
 @pytest.fixture
-def api(place: ingest.Place, tmp_path: Path) -> Any:
+def api(place: intake.Place, tmp_path: Path) -> Any:
     made = Api(place, tmp_path)
     yield made
     made.close()

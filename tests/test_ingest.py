@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from feeds import READING, item, live, open_rejects, stream, take_in
 
-from feedd import ingest
+from feedd import intake
 from feedd.errors import FormatError, SyncStopped, UsageError
 from feedd.model import SyncStatus
 from feedd.store.database import Database
@@ -23,7 +23,7 @@ from feedd.store.read import read_items, read_sync
 
 
 @pytest.fixture
-def catalog(place: ingest.Place) -> Iterator[Database]:
+def catalog(place: intake.Place) -> Iterator[Database]:
     database = place.open_catalog()
     yield database
     database.close()
@@ -240,14 +240,14 @@ def test_a_worker_that_lost_its_lease_cannot_commit(
     catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take_in(catalog, tmp_path, [item("a")])
-    commit = ingest.commit_sync
+    commit = intake.commit_sync
 
     def paused(*args: object, **values: object) -> object:
         late = datetime.now(UTC) + LEASE * 2
         begin_sync(catalog, "shop", trigger="resync", holder="other", now=late)
         return commit(*args, **values)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ingest, "commit_sync", paused)
+    monkeypatch.setattr(intake, "commit_sync", paused)
     with pytest.raises(SyncStopped, match="another worker"):
         take_in(catalog, tmp_path, [item("a", price=1)])
     assert len(stream(catalog)) == 1

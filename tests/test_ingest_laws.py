@@ -14,10 +14,11 @@ from feeds import live, open_rejects, stream, take_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedd import ingest, reconcile
+from feedd import intake, reconcile
 from feedd.diff import apply
 from feedd.formats import FORMATS
 from feedd.model import Slices
+from feedd.reading import Reading
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import forget_fingerprints, read_feed
 from feedd.store.migrate import migrate
@@ -153,7 +154,7 @@ def test_a_change_around_the_records_changes_what_it_would_without_fingerprints(
     folder: Path, documents: list[Any]
 ) -> None:
     quick, slow = fresh(folder), fresh(folder)
-    reading = ingest.Reading(schema="yandex-yml")
+    reading = Reading(schema="yandex-yml")
     for offers, rows, tree_first, url in documents:
         body = yml_of(offers, rows, tree_first=tree_first, url=url)
         forget_fingerprints(slow, "shop")
@@ -168,7 +169,7 @@ def test_a_change_around_the_records_changes_what_it_would_without_fingerprints(
 
 def test_records_are_met_unchanged_when_nothing_around_them_matters(folder: Path) -> None:
     catalog = fresh(folder)
-    reading = ingest.Reading(schema="yandex-yml")
+    reading = Reading(schema="yandex-yml")
     offers, rows = [("a", "1", "p")], [("1", "Shoes", "0")]
     first = yml_of(offers, rows, tree_first=True, url="https://a.example")
     renamed = yml_of(offers, [("1", "Boots", "0")], tree_first=False, url="https://a.example")
@@ -258,7 +259,7 @@ def test_the_stream_is_gapless_and_its_changes_lead_from_each_version_to_the_nex
 
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_pages_of_the_stream_add_up_to_the_whole(
-    place: ingest.Place, tmp_path: Path, size: int
+    place: intake.Place, tmp_path: Path, size: int
 ) -> None:
     catalog = place.open_catalog()
     for price in range(3):

@@ -21,7 +21,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from servers import FeedServer, feed_server
 
 import feedd
-from feedd import ingest
+from feedd import intake
 from feedd.api import create_api
 from feedd.app import App, build
 from feedd.dispatch import Dispatcher
@@ -173,7 +173,7 @@ def test_over_tcp_this_machine_needs_no_key(server: FeedServer, tmp_path: Path) 
             assert response.status == status
 
 
-def test_a_stored_feed_is_read_in_one_query(place: ingest.Place, tmp_path: Path) -> None:
+def test_a_stored_feed_is_read_in_one_query(place: intake.Place, tmp_path: Path) -> None:
     catalog = place.open_catalog()
     assert read_standings(catalog) == ({}, 0)
     take_in(catalog, tmp_path, [item("a"), {"id": "b"}])
@@ -193,7 +193,7 @@ def test_a_stored_feed_is_read_in_one_query(place: ingest.Place, tmp_path: Path)
 
 
 def test_overdue_is_counted_from_when_the_sync_should_have_begun(
-    place: ingest.Place, tmp_path: Path
+    place: intake.Place, tmp_path: Path
 ) -> None:
     catalog = place.open_catalog()
     take_in(catalog, tmp_path, [item("a")])

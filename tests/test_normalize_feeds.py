@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from feeds import take_in
 
-from feedd import ingest
+from feedd import intake
 from feedd.errors import FormatError
 from feedd.formats import FORMATS
+from feedd.reading import Reading
 from feedd.store.database import Database
 from feedd.store.migrate import migrate
 from feedd.store.read import read_items, read_rejects
@@ -27,13 +28,13 @@ def bodies() -> list[Path]:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Database]:
-    database = ingest.Place(state_dir=str(tmp_path)).open_catalog()
+    database = intake.Place(state_dir=str(tmp_path)).open_catalog()
     migrate(database)
     yield database
     database.close()
 
 
-def outcome(catalog: Database, folder: Path, body: bytes, reading: ingest.Reading) -> Any:
+def outcome(catalog: Database, folder: Path, body: bytes, reading: Reading) -> Any:
     """What a body comes to: items, warnings by item, rejects by position, and how many identical repeats."""
     record = take_in(catalog, folder, body, reading=reading)
     assert record.counts is not None
@@ -56,7 +57,7 @@ def outcome(catalog: Database, folder: Path, body: bytes, reading: ingest.Readin
 @pytest.mark.parametrize("path", bodies(), ids=lambda path: path.name)
 def test_a_feed_gives_the_expected_items(path: Path, catalog: Database, tmp_path: Path) -> None:
     expected = json.loads(path.with_suffix(".expected.json").read_text("utf-8"))
-    reading = ingest.Reading(**{"schema": "item", **expected.pop("reading", {})})
+    reading = Reading(**{"schema": "item", **expected.pop("reading", {})})
     if "error" in expected:
         with pytest.raises(FormatError) as caught:
             take_in(catalog, tmp_path, path.read_bytes(), reading=reading)

@@ -28,6 +28,7 @@ HEAVY = {
     "feedd.fetch",
     "feedd.formats",
     "feedd.ingest",
+    "feedd.intake",
     "feedd.normalize",
     "feedd.schema",
     "httpx",

@@ -17,20 +17,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_ingest_laws import BODIES, FEW, body_of, fresh
 
-from feedd import ingest
+from feedd import ingest, intake
 from feedd.bodies import Bodies
 from feedd.fetch import Fetcher, FetchRequest
 from feedd.model import SyncRecord
+from feedd.reading import Reading
 from feedd.store.database import Database
 from feedd.store.feeds import break_leases, read_feed, read_held
 
-ITEM = ingest.Reading(schema="item")
+ITEM = Reading(schema="item")
 READINGS = (
     ITEM,
-    ingest.Reading(schema="item", currency="EUR"),
-    ingest.Reading(schema="item", fields={"title": "price"}),
-    ingest.Reading(schema="item", fields={"id": "title"}),
-    ingest.Reading(schema="item", fields={"brand": "title"}),
+    Reading(schema="item", currency="EUR"),
+    Reading(schema="item", fields={"title": "price"}),
+    Reading(schema="item", fields={"id": "title"}),
+    Reading(schema="item", fields={"brand": "title"}),
 )
 
 
@@ -47,7 +48,7 @@ class Shop:
         self,
         body: bytes | None = None,
         *,
-        reading: ingest.Reading = ITEM,
+        reading: Reading = ITEM,
         replay: bool = False,
         accept: bool = False,
         keep: bool = True,
@@ -62,14 +63,14 @@ class Shop:
             fetcher=Fetcher(user_agent="test"),
             spool_dir=self.folder / "spool",
             bodies=self.bodies,
-            read=lambda job, report, _stop: ingest.read_body(job, self.catalog, report),
+            read=lambda job, report, _stop: intake.read_body(job, self.catalog, report),
             trigger="replay" if replay else "resync",
             holder="test",
             replay=replay,
             accepted=read_held(self.catalog, "shop") if accept else None,
         )
 
-    def replay(self, reading: ingest.Reading = ITEM, **options: Any) -> SyncRecord:
+    def replay(self, reading: Reading = ITEM, **options: Any) -> SyncRecord:
         """Read the stored body again, with the feed itself out of reach."""
         (self.folder / "shop.json").unlink(missing_ok=True)
         return self.sync(reading=reading, replay=True, **options)
@@ -86,7 +87,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(place: ingest.Place, tmp_path: Path) -> Iterator[Shop]:
+def shop(place: intake.Place, tmp_path: Path) -> Iterator[Shop]:
     catalog = place.open_catalog()
     yield Shop(catalog, tmp_path / "shop")
     catalog.close()
@@ -100,7 +101,7 @@ def test_a_body_that_was_taken_in_is_kept_and_read_again(shop: Shop) -> None:
     shop.sync(products(1, 2, cost=5))
     assert shop.kept() == [products(1, 2, cost=5)]
     before = read_feed(shop.catalog, "shop")
-    record = shop.replay(ingest.Reading(schema="item", fields={"price": "cost"}))
+    record = shop.replay(Reading(schema="item", fields={"price": "cost"}))
     assert (record.trigger, record.status, record.counts and record.counts.updated) == (
         "replay", "applied", 2,
     )  # fmt: skip
@@ -117,14 +118,14 @@ def test_rejects_become_items_once_the_mapping_fits(shop: Shop) -> None:
     record = shop.sync(b'[{"id": "a", "label": "Mug"}, {"id": "b", "label": "Bowl"}]')
     assert record.counts is not None
     assert record.counts.rejected == 2
-    record = shop.replay(ingest.Reading(schema="item", fields={"title": "label"}))
+    record = shop.replay(Reading(schema="item", fields={"title": "label"}))
     assert record.counts is not None
     assert (record.counts.added, record.counts.rejected) == (2, 0)
     assert open_rejects(shop.catalog) == []
 
 
 def test_after_a_replay_the_same_body_is_unchanged_when_it_is_fetched(shop: Shop) -> None:
-    euros = ingest.Reading(schema="item", currency="EUR")
+    euros = Reading(schema="item", currency="EUR")
     body = products(1, 2, price=5)
     shop.sync(body)
     shop.replay(euros)
@@ -135,7 +136,7 @@ def test_a_replay_of_a_held_body_keeps_the_protection(shop: Shop) -> None:
     shop.sync(products(*range(20)))
     assert shop.sync(products(1, 2, 3)).status == "held"
     assert shop.kept() == [products(1, 2, 3)]
-    euros = ingest.Reading(schema="item", currency="EUR")
+    euros = Reading(schema="item", currency="EUR")
     record = shop.replay(euros)
     assert record.counts is not None
     assert (record.status, record.counts.held_removals) == ("held", 17)
@@ -153,12 +154,12 @@ def test_a_body_that_failed_is_not_kept(shop: Shop) -> None:
     assert shop.sync(b'[{"id": "1"').status == "failed"
     assert shop.kept() == [products(1, 2)]
     assert not list((shop.folder / "spool").iterdir())
-    assert shop.replay(ingest.Reading(schema="item", currency="EUR")).status == "applied"
+    assert shop.replay(Reading(schema="item", currency="EUR")).status == "applied"
 
 
 def test_a_replay_that_fails_leaves_the_catalog_and_its_body(shop: Shop) -> None:
     shop.sync(products(1, 2))
-    record = shop.replay(ingest.Reading(schema="item", items="nothing.here"))
+    record = shop.replay(Reading(schema="item", items="nothing.here"))
     assert record.status == "failed"
     assert set(live(shop.catalog)) == {"1", "2"}
     assert shop.replay().status == "applied"
@@ -203,8 +204,8 @@ def folder() -> Iterator[Path]:
 def test_a_replay_does_what_a_sync_of_the_same_body_would(
     folder: Path,
     bodies: list[list[str]],
-    first: ingest.Reading,
-    second: ingest.Reading,
+    first: Reading,
+    second: Reading,
     accept: bool,
 ) -> None:
     place = Path(tempfile.mkdtemp(dir=folder))
@@ -238,7 +239,7 @@ def test_reading_twice_is_reading_once_where_ids_and_titles_stay(
     place = Path(tempfile.mkdtemp(dir=folder))
     twice, once = Shop(fresh(folder), place / "t"), Shop(fresh(folder), place / "o")
     records = body_of([record for part in body for record in part])
-    other = ingest.Reading(schema="item", currency="EUR", fields={"brand": "title"})
+    other = Reading(schema="item", currency="EUR", fields={"brand": "title"})
     twice.sync(records)
     assert twice.replay(other).status == once.sync(records, reading=other).status
     assert live(twice.catalog) == live(once.catalog)
@@ -253,25 +254,26 @@ CHILD = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from feedd import ingest
+from feedd import ingest, intake
+from feedd.reading import Reading
 from test_replay import Shop
-place = ingest.Place(state_dir={state!r}, url={url!r})
+place = intake.Place(state_dir={state!r}, url={url!r})
 shop = Shop.__new__(Shop)
 shop.catalog, shop.folder = place.open_catalog(), Path({folder!r})
 shop.bodies = ingest.Bodies(shop.folder / "bodies")
 print("ready", flush=True)
 sys.stdin.readline()
-print(shop.replay(ingest.Reading(schema="item", fields={{"brand": "title"}})).status, flush=True)
+print(shop.replay(Reading(schema="item", fields={{"brand": "title"}})).status, flush=True)
 """
 
 
 def test_kill_9_during_a_replay_leaves_the_old_reading_or_the_new_one(
-    place: ingest.Place, tmp_path: Path
+    place: intake.Place, tmp_path: Path
 ) -> None:
     shop = Shop(place.open_catalog(), tmp_path / "shop")
     count = 3_000
     body = products(*range(count))
-    branded = ingest.Reading(schema="item", fields={"brand": "title"})
+    branded = Reading(schema="item", fields={"brand": "title"})
     script = CHILD.format(
         tests=str(Path(__file__).parent),
         state=place.state_dir,

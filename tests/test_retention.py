@@ -17,7 +17,7 @@ from servers import feed_server
 from test_api import Api
 from test_ingest_laws import FEW, folder, fresh  # noqa: F401 a fixture
 
-from feedd import ingest
+from feedd import intake
 from feedd.errors import TooOld
 from feedd.model import Deleted, Retention
 from feedd.store import retention
@@ -36,7 +36,7 @@ DAY_S = 86_400.0
 
 
 @pytest.fixture
-def catalog(place: ingest.Place) -> Iterator[Database]:
+def catalog(place: intake.Place) -> Iterator[Database]:
     made = place.open_catalog()
     yield made
     made.close()
@@ -157,7 +157,7 @@ def test_readers_and_syncs_go_on_beside_it(
     assert read_stream(catalog).oldest_seq == 401
 
 
-def test_two_daemons_may_do_it_at_once(place: ingest.Place, tmp_path: Path) -> None:
+def test_two_daemons_may_do_it_at_once(place: intake.Place, tmp_path: Path) -> None:
     catalog, other = place.open_catalog(), place.open_catalog()
     three_syncs(catalog, tmp_path, 50)
     done: list[Deleted] = []
@@ -297,7 +297,7 @@ def test_what_is_kept_is_the_end_of_what_there_was(
     swept_one.close()
 
 
-def test_the_api_tells_the_oldest_change(place: ingest.Place, tmp_path: Path) -> None:
+def test_the_api_tells_the_oldest_change(place: intake.Place, tmp_path: Path) -> None:
     api = Api(place, tmp_path)
     three_syncs(api.app.catalog, tmp_path)
     following = api.get("/api/catalog-changes?page[size]=2")["links"]["next"]
@@ -319,7 +319,7 @@ def test_the_api_tells_the_oldest_change(place: ingest.Place, tmp_path: Path) ->
     api.close()
 
 
-def test_the_api_lists_closed_rejects(place: ingest.Place, tmp_path: Path) -> None:
+def test_the_api_lists_closed_rejects(place: intake.Place, tmp_path: Path) -> None:
     api = Api(place, tmp_path)
     api.sync("shop", [item("a"), *({"id": name} for name in "bcd")])
     api.sync("shop", [item("a"), *(item(name) for name in "bcd"), {"id": "e"}])

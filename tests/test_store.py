@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 
-from feedd import ingest
+from feedd import intake
 from feedd.errors import NotFound, StoreError
 from feedd.store import keys
 from feedd.store.database import SQLITE_BUSY_MS, Database, open_database
@@ -22,12 +22,12 @@ from feedd.store.migrate import HEADS, METADATA, MIGRATIONS, migrate
 NAMES = ("catalog", "people")
 
 
-def opened(place: ingest.Place, name: str) -> Database:
+def opened(place: intake.Place, name: str) -> Database:
     return open_database(name, state_dir=Path(place.state_dir), url=place.url)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_migrations_make_the_tables(place: ingest.Place, name: str) -> None:
+def test_the_migrations_make_the_tables(place: intake.Place, name: str) -> None:
     database = opened(place, name)
     with database.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), METADATA[name])
@@ -44,13 +44,13 @@ def test_the_newest_migration_is_the_one_that_is_asked_for(name: str) -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEADS[name]]
 
 
-def test_migrating_twice_is_migrating_once(place: ingest.Place) -> None:
+def test_migrating_twice_is_migrating_once(place: intake.Place) -> None:
     database = opened(place, "catalog")
     migrate(database)
     database.close()
 
 
-def test_a_newer_schema_is_refused_and_left_alone(place: ingest.Place) -> None:
+def test_a_newer_schema_is_refused_and_left_alone(place: intake.Place) -> None:
     database = opened(place, "catalog")
     with database.transaction() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'catalog9999'")
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         migrate(open_database("catalog", state_dir=tmp_path, url=None))
 
 
-def test_what_fails_in_a_transaction_leaves_nothing(place: ingest.Place) -> None:
+def test_what_fails_in_a_transaction_leaves_nothing(place: intake.Place) -> None:
     database = opened(place, "people")
     statement = "INSERT INTO api_keys (name, kind, prefix, scopes, created_at) VALUES ('a', 'public', 'x', '[]', '2026-01-01')"
 
@@ -107,7 +107,7 @@ def test_an_upgrade_copies_the_data_first(tmp_path: Path) -> None:
     copy.close()
 
 
-def test_a_private_key_opens_until_it_is_revoked(place: ingest.Place) -> None:
+def test_a_private_key_opens_until_it_is_revoked(place: intake.Place) -> None:
     people = opened(place, "people")
     now = datetime.now(UTC)
     made, text = keys.create_key(people, kind="private", name="site", scopes=("read",), now=now)
@@ -123,7 +123,7 @@ def test_a_private_key_opens_until_it_is_revoked(place: ingest.Place) -> None:
     people.close()
 
 
-def test_the_text_of_a_private_key_is_not_stored(place: ingest.Place) -> None:
+def test_the_text_of_a_private_key_is_not_stored(place: intake.Place) -> None:
     people = opened(place, "people")
     _, text = keys.create_key(
         people, kind="private", name="site", scopes=("read",), now=datetime.now(UTC)
@@ -134,7 +134,7 @@ def test_the_text_of_a_private_key_is_not_stored(place: ingest.Place) -> None:
     assert text[12:] not in repr(rows)
 
 
-def test_a_public_key_is_six_characters_and_opens_nothing(place: ingest.Place) -> None:
+def test_a_public_key_is_six_characters_and_opens_nothing(place: intake.Place) -> None:
     people = opened(place, "people")
     made, text = keys.create_key(
         people, kind="public", name="pages", scopes=(), now=datetime.now(UTC)
@@ -153,7 +153,7 @@ def _lose_the_connection(database: Database) -> None:
         connection.exec_driver_sql("UPDATE stream SET last_seq = 5")
 
 
-def test_a_lost_connection_is_an_error_of_the_store(place: ingest.Place) -> None:
+def test_a_lost_connection_is_an_error_of_the_store(place: intake.Place) -> None:
     if place.url is None:
         pytest.skip("SQLite has no connection to lose")
     database = opened(place, "catalog")

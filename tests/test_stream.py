@@ -18,7 +18,7 @@ from feeds import item
 from servers import FeedServer, feed_server
 from test_api import Api
 
-from feedd import ingest, listen, tail
+from feedd import intake, listen, tail
 from feedd.api import stream
 from feedd.app import App
 from feedd.dispatch import Dispatcher
@@ -79,7 +79,7 @@ class Follower:
 
 
 @pytest.fixture
-def api(place: ingest.Place, tmp_path: Path) -> Iterator[Api]:
+def api(place: intake.Place, tmp_path: Path) -> Iterator[Api]:
     made = Api(place, tmp_path)
     yield made
     made.close()
@@ -339,7 +339,7 @@ def test_a_reader_that_does_not_read_does_not_keep_the_daemon_from_stopping(
 
 
 def test_over_tcp_a_stream_needs_a_key_and_ends_when_that_is_revoked(
-    place: ingest.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: intake.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
     app = App(

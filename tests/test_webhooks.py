@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from receivers import Receiver, receiver
 from sqlalchemy import text, update
 
-from feedd import ingest
+from feedd import intake
 from feedd.app import App
 from feedd.errors import FeedError, NotFound, TooOld, UsageError
 from feedd.outbox import Outbox
@@ -35,7 +35,7 @@ NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 class Shop:
     """An App whose feeds a test writes, and a receiver."""
 
-    def __init__(self, place: ingest.Place, folder: Path, sink: Receiver) -> None:
+    def __init__(self, place: intake.Place, folder: Path, sink: Receiver) -> None:
         self.place = place
         self.folder = folder
         self.sink = sink
@@ -99,7 +99,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(place: ingest.Place, tmp_path: Path) -> Iterator[Shop]:
+def shop(place: intake.Place, tmp_path: Path) -> Iterator[Shop]:
     with receiver() as sink:
         made = Shop(place, tmp_path, sink)
         yield made

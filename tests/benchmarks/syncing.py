@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from feeds import take_in
 
-from feedd import ingest
+from feedd import intake
 from feedd.store.migrate import migrate
 
 
@@ -64,7 +64,7 @@ def main() -> None:
         f"{count:,} items, {len(body) / 1e6:.0f} MB; floors: SHA-256 {sha:.2f} s, decoding {decode:.2f} s"
     )
     with tempfile.TemporaryDirectory() as folder:
-        place = ingest.Place(state_dir=folder)
+        place = intake.Place(state_dir=folder)
         catalog = place.open_catalog()
         migrate(catalog)
         for name, content in bodies.items():
