@@ -675,6 +675,30 @@ def test_a_dry_run_before_the_first_sync_stores_no_feed(server: FeedServer, tmp_
     assert not list((tmp_path / "state" / "spool").iterdir())
 
 
+def test_a_configuration_is_tried_before_the_daemon_reads_it(
+    server: FeedServer, tmp_path: Path
+) -> None:
+    rows = [{"id": "a", "label": "Mug"}, {"id": "b", "title": "Cup"}]
+    server.bodies["/shop.json"] = json.dumps(rows).encode()
+    feed = shop(server, schema="item", items="")
+    shell = Shell(config := write_config(tmp_path, {"shop": feed}))
+    with running(config) as daemon:
+        wait_for(lambda: daemon.feed()["status"] == "applied")
+        assert [r["passes"] for r in shell.lines("rejects")] == [False]
+        write_config(tmp_path, {"shop": feed | {"fields": {"title": ["label"]}}})
+        assert [r["passes"] for r in shell.lines("rejects")] == [True]
+        assert "reload the daemon" in shell("rejects", "shop")
+        *changes, outcome = shell.lines("resync", "shop", "--dry-run", "--replay")
+        assert [(c["item"], c["kind"]) for c in changes] == [("a", "added")]
+        assert outcome["rejected"] == 1
+        secret = {"auth": {"token": {"env": "FEEDD_TEST_NOBODY_SET_THIS"}}}
+        write_config(tmp_path, {"shop": feed | secret})
+        told = shell.run("resync", "shop", "--dry-run", "--replay")
+        assert "the daemon answers by what it has read" in told.stderr
+        assert "1 unchanged" in told.stdout
+        assert daemon.feed()["rejected"] == 1
+
+
 def test_rejects_say_what_would_pass_under_a_changed_mapping(
     server: FeedServer, tmp_path: Path
 ) -> None:

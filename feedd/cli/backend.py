@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from feedd.cli.options import Options, Wanted
 from feedd.cli.remote import Remote
-from feedd.errors import StateInUse
+from feedd.cli.show import counted, say
+from feedd.errors import ConfigError, StateInUse, UsageError
 from feedd.model import (
     ApiKey,
     CatalogItem,
@@ -83,10 +84,13 @@ class Backend(Protocol):
 
 
 @contextlib.contextmanager
-def connect(options: Options, *, to_sync: bool = False, to_send: bool = False) -> Iterator[Backend]:
+def connect(
+    options: Options, *, to_sync: bool = False, to_send: bool = False, to_try: bool = False
+) -> Iterator[Backend]:
     """The running daemon; or without one the state directory, which is held while a command syncs.
 
-    `to_send` looks up the secrets that sending to a webhook takes, as syncing does anyway.
+    `to_send` looks up the secrets that sending to a webhook takes, as syncing does anyway. `to_try` is for what asks
+    what the configuration would do: the one in the files, which the daemon may not have read yet.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -106,7 +110,27 @@ def connect(options: Options, *, to_sync: bool = False, to_send: bool = False) -
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)  # a daemon that is just starting, or a command that has just ended
-    yield remote
+    beside = _open_beside(options, with_secrets=to_sync) if to_try else None
+    if beside is None:
+        yield remote
+    else:
+        with contextlib.closing(beside):
+            yield beside
+
+
+def _open_beside(options: Options, *, with_secrets: bool) -> "Local | None":
+    """The state directory that a daemon holds, to look at; None where that is not this user's to do."""
+    try:
+        return _open_local(options, to_sync=False, to_send=with_secrets)
+    except ConfigError as error:
+        say(
+            f"feedd: the configuration has {counted(len(error.problems), 'problem')} here (feedd check);"
+            " the daemon answers by what it has read",
+            stderr=True,
+        )
+    except (UsageError, StateInUse):
+        pass
+    return None
 
 
 def _open_local(options: Options, *, to_sync: bool, to_send: bool) -> "Local":

@@ -86,7 +86,7 @@ def rejects(
     if warnings and closed:
         raise UsageError("--warnings and --closed are two lists", hint="Leave one of them out.")
     most = limit if as_json else limit or SHOWN
-    with connect(options_of(context)) as backend:
+    with connect(options_of(context), to_try=not (warnings or closed)) as backend:
         found = _problems(backend, feed, warnings=warnings, closed=closed)
         if as_json:
             for each in islice(found, most):
@@ -117,7 +117,8 @@ def _say_what_passes(rows: list[dict[str, Any]]) -> None:
         if passing:
             say(
                 f"{passing:,} of those of {plain(feed)} would be {'an item' if passing == 1 else 'items'} under"
-                f" the configuration as it is now: feedd resync {plain(feed)} --replay"
+                " the configuration as it is now: reload the daemon, or without one:"
+                f" feedd resync {plain(feed)} --replay"
             )
 
 

@@ -48,7 +48,7 @@ def resync(
         raise UsageError(
             "name the feeds to sync, or give --all", hint="`feedd feeds` shows their names."
         )
-    with connect(options_of(context), to_sync=True) as backend:
+    with connect(options_of(context), to_sync=True, to_try=dry_run) as backend:
         names = _named(backend, feeds)
         if dry_run:
             options = {"accept_removals": accept_removals, "replay": replay}
