@@ -5,6 +5,7 @@ was cut short or changed is known before anything of it is used.
 """
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -21,6 +22,7 @@ from feedd.store.snapshot import Part, Snapshot
 
 FORMAT = 1
 HEADER, MANIFEST = "feedd-backup.json", "manifest.json"
+_PART = re.compile(r"(catalog|people)/[a-z_]+/[0-9]+\.msgpack")
 MOST_BYTES = 256 * 1024 * 1024  # of a member; a part is a few MB, or one large row
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 _READ_BYTES = 4 * 1024  # so little at a time that a hostile file cannot fill the memory
@@ -96,8 +98,10 @@ def verify(path: Path) -> tuple[Header, Manifest]:
             header = _header(path, name, content)
         if name == MANIFEST:
             manifest = _decoded(path, content, Manifest)
-        else:
+        elif name == HEADER or _PART.fullmatch(name):
             found[name] = sha256(content).hexdigest()
+        else:
+            raise _damaged(path)
     if header is None or manifest is None:
         raise _cut_short(path)
     if found != manifest.sha256:
@@ -150,6 +154,12 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
             reader.finish()
     except tarfile.TarError as error:
         raise _damaged(path) from error
+    except PermissionError as error:
+        raise BackupError(
+            path,
+            "cannot be read by the owner of the state directory, whom feedd works as",
+            hint="Give it to that user (chown), in a directory that it can enter.",
+        ) from error
     except OSError as error:
         raise BackupError(path, f"cannot be read: {error.strerror or error}") from error
 

@@ -171,7 +171,12 @@ class Daemon:
             return f"{self._status()}; the new configuration is refused, see feedd check"
         old = self.app.settings
         added, removed, changed = changed_feeds(old, settings)
-        self.app.reload(settings)
+        try:
+            self.app.reload(settings)
+        except (
+            StoreError
+        ) as error:  # in force all the same; what is not needed any more goes another time
+            log.error(logs.STORE_ERROR, error=str(error))
         self.outbox.reload()
         for name in removed:
             self.scheduler.remove(name)
@@ -264,6 +269,8 @@ class Daemon:
                 done = self.app.retain(datetime.now(UTC), rest=rest)
             except StoreError as error:
                 log.error(logs.STORE_ERROR, error=str(error))
+            except Exception:  # a bug must not end it unnoticed, for the disk to fill
+                log.exception(logs.STORE_ERROR)
             else:
                 counts = msgspec.structs.asdict(done)
                 if any(counts.values()):

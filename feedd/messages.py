@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +32,7 @@ PAUSES_S = (5, 5 * 60, 30 * 60, *(hours * 3600 for hours in (2, 5, 10, 14, 20, 2
 COMMAND_PAUSES_S = (60, 5 * 60, 15 * 60)
 LONGEST_PAUSE_S = 24 * 3600.0
 JITTER = 0.1
+_FARTHEST = timedelta(seconds=PAUSES_S[-1] * (1 + JITTER), minutes=1)
 
 
 class BadSecret(ValueError):
@@ -97,6 +98,11 @@ def pause_after(
         return None
     pause = pauses[tries - 1] * (1 + JITTER * chance)
     return max(pause, min(retry_after_s or 0.0, LONGEST_PAUSE_S))
+
+
+def is_due(next_try_at: datetime, now: datetime) -> bool:
+    """Whether a message may be tried now; also when its time is farther off than any pause: the clock was set back."""
+    return not now < next_try_at <= now + _FARTHEST
 
 
 def is_wanted(

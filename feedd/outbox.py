@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from feedd import logs
 from feedd.app import App
 from feedd.errors import FeeddError, FetchError, StoreError
-from feedd.messages import COMMAND_PAUSES_S, PAUSES_S, pause_after
+from feedd.messages import COMMAND_PAUSES_S, PAUSES_S, is_due, pause_after
 from feedd.model import Trial
 from feedd.store import deliveries, outcomes, webhooks
 from feedd.store.deliveries import Waiting
@@ -43,11 +43,12 @@ class Outbox:
         self._workers: dict[str, _Worker] = {}
         self._ended: set[str] = set()
         self._wake = threading.Event()
+        self._registered = False
         self._watcher = threading.Thread(target=self._watch, name="alerts", daemon=True)
 
     def start(self) -> None:
         """Register what is new, before any sync adds to the stream, and begin to deliver. Raises StoreError."""
-        self._app.webhooks.register(datetime.now(UTC))
+        self._register()
         self._app.webhooks.on_asked = self.wake
         self._app.watching.began = datetime.now(UTC)
         self._set_up()
@@ -55,9 +56,10 @@ class Outbox:
 
     def reload(self) -> None:
         """Take over another configuration."""
+        self._registered = False
         try:
-            self._app.webhooks.register(datetime.now(UTC))
-        except StoreError as error:
+            self._register()
+        except StoreError as error:  # the watcher tries again
             log.error(logs.STORE_ERROR, error=str(error))
         self._set_up()
         self.wake()
@@ -84,6 +86,10 @@ class Outbox:
         with contextlib.suppress(RuntimeError):  # it was never started
             self._watcher.join(max(deadline - time.monotonic(), 0.0))
 
+    def _register(self) -> None:
+        self._app.webhooks.register(datetime.now(UTC))
+        self._registered = True
+
     def _set_up(self) -> None:
         """A worker for each webhook that is delivered to; those of others end by themselves."""
         with self._lock:
@@ -102,6 +108,8 @@ class Outbox:
             with self._lock:
                 ended, self._ended = self._ended, set()
             try:
+                if not self._registered:
+                    self._register()
                 self._set_up()
                 if time.monotonic() >= next_look:
                     next_look = time.monotonic() + WATCH_S
@@ -182,6 +190,11 @@ class _Worker:
 
     def _turn(self) -> datetime | None:
         """Deliver until nothing is due; when something will be, if that is known."""
+        seen = webhooks.read_endpoint(self._app.people, self._name)
+        if seen is None:  # it is registered as soon as the database lets it
+            return _now() + ELSEWHERE
+        if not self._has_work(seen, waiting := deliveries.due(self._app.people, self._name)):
+            return None if seen.disabled_at else _next_try(waiting)
         endpoint = webhooks.claim(self._app.people, self._name, self._app.holder, _now())
         if endpoint is None:
             return _now() + ELSEWHERE
@@ -191,15 +204,22 @@ class _Worker:
                 if endpoint.disabled_at is not None:
                     return None
                 waiting = deliveries.due(self._app.people, self._name)
-                if self._app.webhooks.plan(endpoint, {each.lane for each in waiting}, _now()):
+                if self._app.webhooks.plan(endpoint, _lanes(waiting), _now()):
                     continue
-                ready = [each for each in waiting if each.next_try_at <= _now()]
+                ready = _ready(waiting)
                 if not ready:
-                    return min((each.next_try_at for each in waiting), default=None)
+                    return _next_try(waiting)
                 self._deliver(endpoint, ready)
         finally:
             webhooks.release(self._app.people, endpoint)
         return None
+
+    def _has_work(self, seen: Endpoint, waiting: list[Waiting]) -> bool:
+        """Whether it is worth a lease, which is written to the disk: most who wake a worker have nothing for it."""
+        if seen.disabled_at is not None:
+            return False
+        news = self._app.webhooks.has_news
+        return bool(_ready(waiting)) or news(seen, _lanes(waiting), _now())
 
     def _deliver(self, endpoint: Endpoint, ready: list[Waiting]) -> None:
         for each in ready:
@@ -252,6 +272,18 @@ class _Worker:
             reason=reason,
             next_try=next_try.isoformat(timespec="seconds") if next_try else None,
         )
+
+
+def _ready(waiting: list[Waiting]) -> list[Waiting]:
+    return [each for each in waiting if is_due(each.next_try_at, _now())]
+
+
+def _lanes(waiting: list[Waiting]) -> set[str]:
+    return {each.lane for each in waiting}
+
+
+def _next_try(waiting: list[Waiting]) -> datetime | None:
+    return min((each.next_try_at for each in waiting), default=None)
 
 
 def _now() -> datetime:

@@ -175,6 +175,22 @@ class Webhooks:
         nothing = Start(stream_id=stream_id, seq=None, sync=None)
         webhooks.register(self._people, COMMAND, "", nothing, now)
 
+    def has_news(self, endpoint: Endpoint, lanes: set[str], now: datetime) -> bool:
+        """Whether `plan` would do anything: to look is cheap, a lease costs two commits."""
+        webhook = self._settings().webhooks.get(endpoint.name)
+        if webhook is None:
+            return False
+        stream_id, last_seq, _ = stream_range(self._catalog)
+        followed = (endpoint.stream_id, endpoint.seq is not None, endpoint.sync_through is not None)
+        if followed != (stream_id, _wants_changes(webhook), _wants_syncs(webhook)):
+            return True
+        if CHANGES not in lanes and endpoint.seq is not None and endpoint.seq < last_seq:
+            return True
+        if SYNCS in lanes or endpoint.sync_through is None:
+            return False
+        through, taken = endpoint.sync_through, endpoint.syncs_taken
+        return bool(outcomes.ended_syncs(self._catalog, through, taken, now, limit=1).syncs)
+
     def plan(self, endpoint: Endpoint, lanes: set[str], now: datetime) -> bool:
         """Make the next messages of a webhook where none waits in their lane; whether its cursor has moved.
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import random
 import resource
 import shutil
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +318,13 @@ def header(**changes: Any) -> bytes:
     return msgspec.json.encode(msgspec.to_builtins(made) | changes)
 
 
+def sealed(name: str) -> bytes:
+    """A backup with one part, and right in itself."""
+    made = {archive.HEADER: header(), name: b"part"}
+    manifest = archive.Manifest(sha256={n: sha256(c).hexdigest() for n, c in made.items()}, rows={})
+    return packed(*made.items(), (archive.MANIFEST, msgspec.json.encode(manifest)))
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -330,6 +339,9 @@ def header(**changes: Any) -> bytes:
             packed((archive.HEADER, header()), (archive.MANIFEST, b'{"sha256":{},"rows":{}}')),
             "damaged",
         ),
+        (sealed("catalog/items; DROP TABLE syncs/000000.msgpack"), "damaged"),
+        (sealed("other/items/000000.msgpack"), "damaged"),
+        (sealed("catalog"), "damaged"),
     ],
 )
 def test_another_file_is_refused(content: bytes, says: str, tmp_path: Path) -> None:
@@ -526,6 +538,29 @@ def test_a_new_machine(server: FeedServer, tmp_path: Path) -> None:
     assert "unchanged" in shell("resync", "shop")
 
 
+AS_ANOTHER = """
+import os, sys
+from pathlib import Path
+from feedd import restore
+from feedd.archive import BackupError
+os.setuid(65534)
+try:
+    restore.check(Path(sys.argv[1]))
+except BackupError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_root_is_told_what_the_owner_cannot_read(backup: Path) -> None:
+    backup.chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_ANOTHER, str(backup)], capture_output=True, text=True
+    )
+    assert "cannot be read by the owner of the state directory" in done.stdout
+    assert "chown" in done.stdout
+
+
 def test_a_full_disk_leaves_the_last_backup(server: FeedServer, tmp_path: Path) -> None:
     noise = random.Random(3)
     server.bodies["/shop.json"] = json.dumps(
@@ -553,6 +588,7 @@ def test_a_full_disk_leaves_the_last_backup(server: FeedServer, tmp_path: Path) 
     assert [p.name for p in folder.iterdir()] == ["backup"]
     assert path.read_bytes() == b"yesterday's"
     assert "cannot write" in shell.failing(2, "backup", str(tmp_path / "none" / "backup"))
+    assert "is a directory" in shell.failing(2, "backup", str(folder))
     shell("backup", str(path))
     assert restore.check(path).databases == HEADS
 

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from daemons import Running, running, shop, wait_for, write_config
+from receivers import new_secret
 from servers import FeedServer, feed_server
 
 from feedd import listen
@@ -463,3 +465,31 @@ def test_an_edited_schema_is_replayed_at_a_reload_although_the_configuration_is_
         reload(daemon)
         wait_for(lambda: daemon.ids() == {"a"})
         assert (daemon.feed()["rejected"], len(server.requests)) == (0, 1)
+
+
+def test_a_reload_while_the_database_is_away_is_made_up_for(
+    postgres_template: str, server: FeedServer, tmp_path: Path
+) -> None:
+    with psycopg.connect(postgres_template, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE feedd_away TEMPLATE template_feedd")
+    environ = {
+        "FEEDD_DATABASE": postgres_template.replace("/postgres?", "/feedd_away?"),
+        "HOOK_SECRET": new_secret(),
+    }
+    config = write_config(tmp_path, {})
+    config.write_text(f'database = {{ env = "FEEDD_DATABASE" }}\n{config.read_text()}')
+    with running(config, **environ) as daemon:
+        with psycopg.connect(postgres_template, autocommit=True) as connection:
+            connection.execute("ALTER DATABASE feedd_away ALLOW_CONNECTIONS false")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'feedd_away'"
+            )
+            with config.open("a") as file:
+                file.write(
+                    '[webhooks.erp]\nurl = "https://erp.example/"\nsecret = { env = "HOOK_SECRET" }\n'
+                )
+            reload(daemon)
+            connection.execute("ALTER DATABASE feedd_away ALLOW_CONNECTIONS true")
+        path = "/api/webhooks/erp"
+        wait_for(lambda: daemon.get(path)["data"]["attributes"]["seq"] == 0)
+        assert daemon.stop() == 0

@@ -1,7 +1,7 @@
 """What webhooks are told, judged by the specification's own library."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +19,7 @@ from feedd.messages import (
     changes_message,
     event_message,
     gap_message,
+    is_due,
     is_wanted,
     pause_after,
     restart_message,
@@ -220,3 +221,12 @@ def test_a_webhook_is_told_what_it_wants(wanted: dict[str, Any], expected: bool)
 def test_fields_leave_the_other_kinds_alone() -> None:
     removed = change(1, kind=ChangeKind.REMOVED, fields={})
     assert is_wanted(removed, feeds=(), kinds=(), fields=("price",))
+
+
+@pytest.mark.parametrize(
+    ("in_s", "due"),
+    [(-1, True), (0, True), (1, False), (24 * 3600 * 1.1, False), (2 * 24 * 3600, True)],
+)
+def test_a_message_is_due_at_its_time_or_when_that_is_none(in_s: float, due: bool) -> None:
+    now = datetime(2026, 5, 4, tzinfo=UTC)
+    assert is_due(now + timedelta(seconds=in_s), now) is due

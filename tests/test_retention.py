@@ -1,15 +1,19 @@
 """What has grown too old goes: at the old end only, in small steps, and never what is needed."""
 
 import json
+import signal
+import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from daemons import running, shop, wait_for, write_config
+from daemons import Running, running, shop, wait_for, write_config
 from feeds import item, live, stream, take_in
 from hypothesis import given
 from hypothesis import strategies as st
@@ -354,6 +358,35 @@ def test_the_daemon_does_it_when_it_starts(tmp_path: Path) -> None:
             assert page["meta"]["oldest_seq"] == 2
             assert daemon.feed()["items"] == 1
             assert len(daemon.get("/api/feed-syncs")["data"]) == 1
+
+
+IMPATIENT = """
+from feedd import daemon
+from feedd.cli.main import main
+daemon.RETAIN_EVERY_S = 0.2
+main()
+"""
+
+
+def test_one_that_fails_is_logged_and_not_the_last(tmp_path: Path) -> None:
+    with feed_server() as server:
+        server.bodies["/shop.json"] = json.dumps([item("a")]).encode()
+        path = write_config(tmp_path, {"shop": shop(server)})
+        path.write_text(f'{path.read_text()}[retention]\nchanges = "1s"\nsyncs = "1s"\n')
+        daemon = Running(path, command=[sys.executable, "-c", IMPATIENT])
+        try:
+            state = tmp_path / "state" / "catalog.db"
+            with closing(sqlite3.connect(state, isolation_level=None)) as other:
+                other.execute(
+                    "CREATE TRIGGER no BEFORE DELETE ON syncs BEGIN SELECT RAISE(ABORT, 'no'); END"
+                )
+                for _ in range(3):  # the last of each outcome would stay
+                    daemon.resync()
+                wait_for(lambda: any(line["event"] == "store.error" for line in daemon.log()))
+                other.execute("DROP TRIGGER no")
+            wait_for(lambda: len(daemon.get("/api/feed-syncs")["data"]) == 2)
+        finally:
+            daemon.stop(signal.SIGKILL)
 
 
 def test_its_steps_let_others_in(catalog: Database, tmp_path: Path) -> None:

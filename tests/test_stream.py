@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 from daemons import UnixConnection, running, shop, wait_for, write_config
-from feeds import item
+from feeds import item, take_in
 from servers import FeedServer, feed_server
 from test_api import Api
 
@@ -338,10 +338,11 @@ def test_a_reader_that_does_not_read_does_not_keep_the_daemon_from_stopping(
         assert not [line for line in daemon.log() if line.get("level") == "error"]
 
 
-def test_over_tcp_a_stream_needs_a_key_and_ends_when_that_is_revoked(
-    place: intake.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
+Tcp = tuple[App, Callable[[], HTTPConnection]]
+
+
+@pytest.fixture
+def tcp(place: intake.Place, tmp_path: Path) -> Iterator[Tcp]:
     app = App(
         Settings(
             state_dir=Path(place.state_dir),
@@ -352,7 +353,16 @@ def test_over_tcp_a_stream_needs_a_key_and_ends_when_that_is_revoked(
     )
     http = listen.HttpServer(app, Dispatcher(app), app.settings)
     http.start()
-    connect = partial(HTTPConnection, http.address() or "", timeout=20)
+    yield app, partial(HTTPConnection, http.address() or "", timeout=20)
+    http.stop()
+    app.close()
+
+
+def test_over_tcp_a_stream_needs_a_key_and_ends_when_that_is_revoked(
+    tcp: Tcp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
+    app, connect = tcp
     assert Follower(connect()).status == 401
     assert Follower(connect(), headers={"Authorization": "Bearer pk_wrong"}).status == 401
     key, secret = app.create_key(kind="private", name="site", scopes=("read",))
@@ -363,5 +373,23 @@ def test_over_tcp_a_stream_needs_a_key_and_ends_when_that_is_revoked(
     assert seen.ended.wait(10)
     assert "API key is needed" in seen.comments[-1]
     seen.close()
-    http.stop()
-    app.close()
+
+
+def test_one_that_is_never_quiet_ends_too_when_its_key_is_revoked(
+    tcp: Tcp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(tail, "POLL_S", 0.05)
+    app, connect = tcp
+    key, secret = app.create_key(kind="private", name="site", scopes=("read",))
+    seen = Follower(connect(), headers={"Authorization": f"Bearer {secret}"})
+    app.revoke_key(key.prefix)
+    price, end = 0, time.monotonic() + 10
+    while not seen.ended.is_set() and time.monotonic() < end:
+        price += 1
+        take_in(app.catalog, tmp_path, [item("a", price=price)])
+        time.sleep(0.05)
+    assert seen.events
+    assert seen.ended.is_set()
+    assert "API key is needed" in seen.comments[-1]
+    seen.close()

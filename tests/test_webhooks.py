@@ -577,3 +577,33 @@ def test_the_start_of_a_webhook_is_stored_once(shop: Shop) -> None:
     webhooks.register(shop.app.people, "erp", "there", start, NOW)
     again = webhooks.register(shop.app.people, "erp", "there", replace(start, seq=9), NOW)
     assert again.seq == 5
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up(shop: Shop) -> None:
+    shop.app.webhooks.register(NOW)
+    shop.sync(2)
+    shop.sink.answer = lambda _path, _message: 500
+    with shop.delivering():
+        wait_for(lambda: shop.app.webhooks.view("erp").error)
+    years_on = datetime.now(UTC) + timedelta(days=3_000)
+    with shop.app.people.transaction() as connection:
+        connection.execute(update(DELIVERIES).values(next_try_at=years_on))
+        connection.execute(update(WEBHOOKS).values(lease_holder="gone", lease_until=years_on))
+    shop.sink.answer = lambda _path, _message: 204
+    with shop.delivering():
+        wait_for(shop.settled)
+
+
+def test_who_is_woken_for_nothing_writes_nothing(shop: Shop) -> None:
+    shop.app.webhooks.register(NOW)
+    shop.sync(2)
+    with shop.delivering() as outbox:
+        wait_for(lambda: len(shop.sink.seqs()) == 2 and shop.settled())
+        time.sleep(0.3)
+        before = webhooks.read_endpoint(shop.app.people, "erp")
+        for _ in range(20):
+            outbox.wake("shop")
+            time.sleep(0.02)
+        assert webhooks.read_endpoint(shop.app.people, "erp") == before
+        shop.sync(2, price=1)
+        wait_for(lambda: len(shop.sink.seqs()) == 4)

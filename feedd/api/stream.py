@@ -7,6 +7,7 @@ An open stream holds one page of changes at most: the next one is read once the 
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
@@ -110,11 +111,15 @@ async def _events(
     readers: anyio.CapacityLimiter,
 ) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY_MS}\nid: {place}\n\n".encode()
+    check_at = time.monotonic() + HEARTBEAT_S
     try:
         while not tail.stopped:
             news.clear()
             more = True
             while more and not tail.stopped:
+                if time.monotonic() >= check_at:  # a key may have been revoked meanwhile
+                    await anyio.to_thread.run_sync(authorize, request, app, limiter=readers)
+                    check_at = time.monotonic() + HEARTBEAT_S
                 page, place, more = await anyio.to_thread.run_sync(
                     _page_after, app, place, wanted, limiter=readers
                 )
@@ -124,7 +129,6 @@ async def _events(
                 try:
                     await asyncio.wait_for(news.wait(), HEARTBEAT_S)
                 except TimeoutError:
-                    await anyio.to_thread.run_sync(authorize, request, app, limiter=readers)
                     yield b": heartbeat\n\n"
     except FeeddError as error:  # asked again, it gets the status for it
         yield f": {' '.join(str(error).split())}\n\n".encode()

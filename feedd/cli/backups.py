@@ -54,6 +54,8 @@ def _target(file: str) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         return
     path = Path(file).absolute()
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory", hint=f"Name a file in it: {path}/feedd.backup")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -92,8 +94,8 @@ def restore(
 
     settings = options_of(context).settings(with_secrets=True)
     file = file.absolute()
+    state.prepare(settings.state_dir)  # first: whoever reads the file now reads it later too
     header = restoring.check(file)
-    state.prepare(settings.state_dir)
     lock = state.StateLock(settings.state_dir, "restore")
     try:
         swap.finish(settings.state_dir)

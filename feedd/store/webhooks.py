@@ -18,6 +18,7 @@ from feedd.store.deliveries import CHANGES, DEAD, REPLAYS, WAITING, Waiting, add
 from feedd.store.tables import DELIVERIES, WEBHOOKS
 
 LEASE = timedelta(seconds=60)
+_CLOCKS_DIFFER = timedelta(seconds=60)
 GONE = "the receiver answered 410 Gone"
 
 
@@ -101,7 +102,8 @@ def read_endpoints(database: Database) -> dict[str, Endpoint]:
 def claim(database: Database, name: str, holder: str, now: datetime) -> Endpoint | None:
     """Take the right to deliver for a webhook for a minute; None when another daemon has it, or nothing is there.
 
-    A holder may take over from itself: it has one worker a webhook.
+    A holder may take over from itself: it has one worker a webhook. A lease that ends later than one can was given
+    by a clock that has been set back since.
     """
     with database.transaction() as connection:
         row = connection.execute(
@@ -111,6 +113,7 @@ def claim(database: Database, name: str, holder: str, now: datetime) -> Endpoint
                 WEBHOOKS.c.lease_holder.is_(None)
                 | (WEBHOOKS.c.lease_holder == holder)
                 | (WEBHOOKS.c.lease_until < now)
+                | (WEBHOOKS.c.lease_until > now + LEASE + _CLOCKS_DIFFER)
             )
             .values(
                 lease_holder=holder,
@@ -122,10 +125,15 @@ def claim(database: Database, name: str, holder: str, now: datetime) -> Endpoint
     return None if row is None else _endpoint(row)
 
 
+def read_endpoint(database: Database, name: str) -> Endpoint | None:
+    """One webhook, whoever delivers for it; None when it was never registered."""
+    with database.connect() as connection:
+        return _read(connection, name)
+
+
 def current(database: Database, endpoint: Endpoint) -> Endpoint:
     """The webhook as it is now. Raises LeaseLost."""
-    with database.connect() as connection:
-        found = _read(connection, endpoint.name)
+    found = read_endpoint(database, endpoint.name)
     if found is None or found.lease_epoch != endpoint.lease_epoch:
         raise LeaseLost
     return found
