@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from servers import FeedServer, feed_server
 
 from feedd.cli.probe_report import fitting
-from feedd.settings.stanza import Stanza, feed_name, holds_secret, path_value
+from feedd.settings.stanza import Stanza, feed_name, holds_secret, page_parameters, path_value
 
 GOOGLE = """<rss xmlns:g="http://base.google.com/ns/1.0"><channel><title>Shop</title>
 <item><g:id>1</g:id><title>Mug</title><g:link>https://shop.example/1</g:link><g:price>9.50 EUR</g:price></item>
@@ -325,3 +326,31 @@ def test_html_beside_a_text_is_no_key_of_the_feed(folder: Folder) -> None:
     assert report["samples"][0]["description_html"] == "<p>Blue</p>"
     assert report["kept"] == ["glaze"]
     assert "in the list at the root" in report["evidence"][0]
+
+
+def test_what_one_knows_better_stands_in_the_stanza(folder: Folder) -> None:
+    rows = json.dumps(
+        [row | {"titel": f"Кружка {row['artikel']}"} for row in OWN], ensure_ascii=False
+    )
+    with zipfile.ZipFile(folder.path / "own.zip", "w") as archive:
+        archive.writestr("a.json", rows.encode("windows-1251"))
+        archive.writestr("b.json", "[]")
+    folder.write("mine.json", {"$ref": "item", "properties": {"id": {"x-source": "artikel"}}})
+    words = ("--encoding", "windows-1251", "--member", "a.json", "--schema", "mine.json")
+    report = folder.report("own.zip", *words)
+    assert report["samples"][0]["title"] == "Кружка A1"
+    stanza = tomllib.loads(report["stanza"])["feeds"]["own"]
+    assert (stanza["encoding"], stanza["member"]) == ("windows-1251", "a.json")
+    assert stanza["schema"] == str(folder.path / "mine.json")
+    folder.write("feedd.toml", f'file_roots = ["{folder.path}"]\n')
+    assert folder.run("probe", "own.zip", *words, "--write").returncode == 0
+    assert json.loads(folder.run("resync", "own", "--json").stdout)["added"] == 8
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [("https://x.example/p?page=1&limit=5", ["page"]), ("https://x.example/p?page=all", []),
+     ("https://x.example/page/1", [])],
+)  # fmt: skip
+def test_the_number_of_a_page_in_an_address_is_noticed(url: str, names: list[str]) -> None:
+    assert page_parameters(url) == names

@@ -13,7 +13,7 @@ from feedd.cli.options import AsJson, Options, options_of
 from feedd.cli.probe_report import report_object, show_report
 from feedd.cli.show import emit, plain_lines, say
 from feedd.errors import ConfigError, UsageError
-from feedd.settings.stanza import Stanza, feed_name, path_value
+from feedd.settings.stanza import Stanza, feed_name, page_parameters, path_value
 
 if TYPE_CHECKING:
     from feedd.fetch import FetchRequest
@@ -42,6 +42,12 @@ def probe(
     currency: Annotated[
         str | None, typer.Option("--currency", help="The currency of prices that name none.")
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="What a feed that is not UTF-8 is written in.")
+    ] = None,
+    member: Annotated[
+        str | None, typer.Option("--member", help="Which file of a zip is the feed.")
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Register it: put the configuration into feeds.d/.")
     ] = False,
@@ -54,9 +60,12 @@ def probe(
     from feedd.probe import Wish
 
     options = options_of(context)
-    wish = Wish(schema=schema, items=items, currency=currency, base_dir=str(Path.cwd()))
+    wish = Wish(
+        schema=schema, items=items, currency=currency, encoding=encoding, base_dir=str(Path.cwd())
+    )
     request, wish, configured = _asked(source, wish, options)
     wish = replace(wish, base=base_of(request.url))
+    request = replace(request, member=member or request.member)
     report = _probed(request, wish)
     stanza = _stanza(name or feed_name(request.url), request, wish, report)
     if as_json:
@@ -113,7 +122,7 @@ def _as_configured(feed: Any, settings: "Settings", wish: "Wish") -> "tuple[Fetc
         fields=feed.fields,
         currency=wish.currency or feed.currency,
         doctype=feed.doctype,
-        encoding=feed.encoding,
+        encoding=wish.encoding or feed.encoding,
     )
     return request_of(feed, settings), wish
 
@@ -136,6 +145,7 @@ def _probed(request: "FetchRequest", wish: "Wish") -> "Report":
 def _stanza(name: str, request: "FetchRequest", wish: "Wish", report: "Report") -> Stanza:
     from feedd.checks import private_networks
     from feedd.formats.json_pages import pages_toml
+    from feedd.schema import shipped_schemas
 
     notes = []
     if not report.priced and wish.currency is None:
@@ -146,14 +156,24 @@ def _stanza(name: str, request: "FetchRequest", wish: "Wish", report: "Report") 
         )
     if any(each.rule == "bad_encoding" for each in report.rejects) and wish.encoding is None:
         notes.append('encoding = "windows-1251"    # its bytes are not UTF-8: say what they are in')
+    if report.pages is None and report.guess.format == "json":
+        notes += [
+            f'pages = {{ query = "{each}" }}    # if the source goes on behind this page'
+            for each in page_parameters(request.url)
+        ]
     items = report.guess.items if wish.items is None else wish.items
+    schema = report.guess.schema
+    if schema not in shipped_schemas():  # a path is relative to the file that names it
+        schema = str(Path.cwd() / schema)
     return Stanza(
         name=name,
         url=request.url,
-        schema=report.guess.schema,
+        schema=schema,
         items=items,
         format=wish.format,
         currency=wish.currency,
+        encoding=wish.encoding,
+        member=request.member,
         doctype=wish.doctype,
         pages=None if report.pages is None else pages_toml(report.pages),
         allow_private=private_networks(request.url),

@@ -24,6 +24,8 @@ class Stanza(Struct, frozen=True, kw_only=True):
     items: str | None = None
     format: str | None = None
     currency: str | None = None
+    encoding: str | None = None
+    member: str | None = None
     doctype: bool = False
     pages: str | None = None
     allow_private: Sequence[str] = ()
@@ -33,7 +35,7 @@ class Stanza(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """The lines of TOML, with a line break at the end."""
         lines = [f"[feeds.{self.name}]", *_address_lines(self.name, self.url)]
-        for key in ("schema", "items", "format", "currency"):
+        for key in ("schema", "items", "format", "currency", "encoding", "member"):
             value = getattr(self, key)
             if value is not None:
                 lines.append(f"{key} = {written(value)}")
@@ -77,6 +79,16 @@ def feed_name(url: str) -> str:
 
 
 _SECOND_LEVEL = frozenset({"ac", "co", "com", "gov", "net", "org"})
+
+
+def page_parameters(url: str) -> list[str]:
+    """The parameters of an address that look like the number of a page."""
+    query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    return [
+        name
+        for name, value in query
+        if value.isdecimal() and name.lower() in ("page", "p", "pg", "paged", "page[number]")
+    ][:1]
 
 
 def holds_secret(url: str) -> bool:
