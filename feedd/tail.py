@@ -7,6 +7,7 @@ asked as well, but only while somebody follows.
 import threading
 from collections.abc import Callable
 
+from feedd import logs
 from feedd.errors import STOPPED, StoreError, SyncStopped, UsageError
 from feedd.model import StreamState
 
@@ -14,6 +15,8 @@ POLL_S = 1.0
 MOST_FOLLOWERS = 64
 
 Listener = Callable[[], None]
+
+log = logs.get_logger("feedd")
 
 
 class Tail:
@@ -82,6 +85,9 @@ class Tail:
             try:
                 state = self._read()
             except StoreError:  # whoever reads is told; who only waits may see it come back
+                continue
+            except Exception:  # a bug must not leave all who follow with nothing but heartbeats
+                log.exception(logs.STORE_ERROR)
                 continue
             if state != self._seen:
                 self._seen = state

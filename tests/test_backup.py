@@ -39,6 +39,7 @@ from feedd.store.feeds import begin_sync, stream_position
 from feedd.store.keys import create_key, find_private_key
 from feedd.store.migrate import HEADS, METADATA, migrate
 from feedd.store.read import read_syncs
+from feedd.store.refill import refill
 from feedd.store.snapshot import Part, snapshot
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -309,6 +310,18 @@ def packed(*members: tuple[str, bytes]) -> bytes:
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
     return zstandard.compress(buffer.getvalue())
+
+
+def test_columns_of_a_backup_are_names_and_no_sql(place: intake.Place) -> None:
+    catalog = place.open_catalog()
+    content = msgspec.msgpack.encode([["id) SELECT 1; --"], [[1]]])
+    part = Part("catalog", "feeds", 1, content)
+    with (
+        pytest.raises(StoreError, match="names columns of feeds"),
+        catalog.transaction() as connection,
+    ):
+        refill(catalog, connection, HEADS["catalog"], [part], NOW)
+    catalog.close()
 
 
 def header(**changes: Any) -> bytes:

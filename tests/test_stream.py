@@ -280,6 +280,23 @@ def test_the_tail_tells_at_once_when_it_is_woken(monkeypatch: pytest.MonkeyPatch
     made.stop()
 
 
+def test_a_bug_in_one_look_does_not_end_the_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "POLL_S", 0.01)
+    looks = iter([ValueError("broken"), StreamState(stream_id="s", last_seq=1, oldest_seq=1)])
+
+    def read() -> StreamState:
+        look = next(looks)
+        if isinstance(look, ValueError):
+            raise look
+        return look
+
+    told = threading.Event()
+    made = Tail(read)
+    made.add(told.set)
+    assert told.wait(5)
+    made.stop()
+
+
 def test_listeners_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail, "MOST_FOLLOWERS", 1)
     made = Tail(lambda: StreamState(stream_id="s", last_seq=0, oldest_seq=1))

@@ -1,5 +1,6 @@
 """Databases made anew out of the rows of a backup: with the schema it was made with, then brought up to date."""
 
+import re
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -8,12 +9,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, update
 
+from feedd.errors import StoreError
 from feedd.model import SyncStatus
 from feedd.store.database import Database, bulk_insert
 from feedd.store.feeds import INTERRUPTED
 from feedd.store.migrate import upgrade
 from feedd.store.snapshot import Part
 from feedd.store.tables import FEEDS, STREAM, SYNCS
+
+_COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 def refill(
@@ -32,6 +36,8 @@ def refill(
     emptied: set[str] = set()
     for part in parts:
         columns, rows = msgspec.msgpack.decode(part.content)
+        if not all(isinstance(name, str) and _COLUMN.fullmatch(name) for name in columns):
+            raise StoreError(f"the backup names columns of {part.table} that cannot be any")
         if part.table not in emptied:  # migrations may have put rows there
             connection.exec_driver_sql(f"DELETE FROM {part.table}")  # noqa: S608 a name of ours
             emptied.add(part.table)
