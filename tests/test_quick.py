@@ -110,7 +110,7 @@ def test_a_command_that_looks_opens_the_databases_and_no_more(
 
 def test_a_command_that_asks_the_daemon_opens_nothing(tmp_path: Path, server: FeedServer) -> None:
     with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
-        for command in (["feeds"], ["changes"], ["rejects"]):
+        for command in (["feeds"], ["changes"], ["rejects", "--warnings"]):
             modules = imported_by("--config", str(daemon.config), *command)
             assert not modules & (HEAVY | STORE | {"feedd.cli.local"}), command
 
