@@ -2,11 +2,16 @@
 
 import io
 import json
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import pytest
 
 from feedd.errors import FormatError
-from feedd.formats import FORMATS, json_document
+from feedd.formats import FORMATS, json_document, json_windows
 from feedd.formats.json_syntax import syntax_error
 from feedd.formats.json_windows import Border
 from feedd.model import Layout, Problem
@@ -164,12 +169,112 @@ def test_nested_objects_that_look_like_records_do_not_mislead_the_windows() -> N
             assert [json.loads(raw) for raw in raws] == products
 
 
+def product(n: int, **more: object) -> dict[str, object]:
+    variants = [{"id": n * 9 + k, "title": f"v{k}", "option": "}, {", "n": k} for k in range(3)]
+    return {"id": n, "title": f'a "t" {n}', "body": "x" * (n % 50), "variants": variants, **more}
+
+
+def shuffled(value: dict[str, object], seed: int) -> dict[str, object]:
+    return dict(sorted(value.items(), key=lambda pair: zlib.crc32(f"{pair[0]}{seed}".encode())))
+
+
+PRODUCTS = [product(n) for n in range(2000)]
+EDGES = [{"node": product(n, variants={"edges": [{"node": product(n)}]})} for n in range(1000)]
+ALIKE = [{"id": n, "parts": [{"id": 1, "parts": []}, {"id": 2, "parts": []}]} for n in range(5000)]
+MIXED = [shuffled(product(n), n) for n in range(2000)]
+
+
+@dataclass
+class Work:
+    """What was done: looks at whole windows, their bytes, and elements that were read one by one."""
+
+    tries: int = 0
+    bytes: int = 0
+    one_by_one: int = 0
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    done = Work()
+    decode_window, find_error = json_windows._decode, json_document.syntax_error
+
+    def counted(data: bytes) -> list[msgspec.Raw]:
+        done.tries += 1
+        done.bytes += len(data)
+        return decode_window(data)
+
+    def checked(raw: bytes) -> str | None:
+        done.one_by_one += 1
+        return find_error(raw)
+
+    monkeypatch.setattr(json_windows, "_decode", counted)
+    monkeypatch.setattr(json_document, "syntax_error", checked)
+    return done
+
+
+@pytest.mark.parametrize(
+    "records", [PRODUCTS, EDGES, ALIKE, MIXED], ids=["products", "edges", "alike", "mixed"]
+)
+@pytest.mark.parametrize(
+    "style",
+    [{}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 0}, {"separators": (",\n", ":")}],
+    ids=str,
+)
+def test_whatever_writes_elements_alike_is_cut_in_windows(
+    records: list[dict[str, object]], style: dict[str, Any], work: Work
+) -> None:
+    body = json.dumps({"data": {"products": records, "n": 1}}, **style).encode()
+    layout = Layout(items=("data.products",))
+    window = 20_000
+    batches = json_document.slices(
+        io.BytesIO(body), layout, None, window_bytes=window, piece_bytes=16_000
+    )
+    raws = [bytes(raw) for batch in batches for raw in batch.raws]
+    assert [json.loads(raw) for raw in raws] == records
+    assert work.one_by_one < len(records) / 10
+    assert work.bytes < 1.2 * len(body)
+
+
+def hostile() -> list[bytes]:
+    """Bodies that look as if they could be cut, and cannot."""
+    tiny = b'{"products":[{"k%d":1},{"k%d":2},{"k%d":3}]}'
+    deep = b'{"a":%b[{"a":1},{"a":2}]%b}' % (b'[{"a":' * 15, b"}]" * 15)
+    strings = b'{"k%d":"},{","t":"},{","u":[{"v":"},{"},{"w":"},{"}]}'
+    inner = b'{"id":1,"t":2}'
+    return [
+        b"[%b]" % b",".join(tiny % (n, n, n) for n in range(8000)),
+        b"[%b]" % b",".join([b'{"products":[%b]}' % b",".join([inner] * 5)] * 4000),
+        b'{"products":[%b]}' % b",".join([deep] * 3000),
+        b'{"products":[%b]}' % b",".join(strings % n for n in range(9000)),
+        b'{"products":[%b,{"id":1,"t":[%b]}]}'
+        % (b"%b,%b" % (inner, inner), b",".join([inner] * 30_000)),
+        b'{"products":[%b]}' % b",".join([inner, inner, b"[%b]" % b",".join([inner] * 3000)] * 8),
+        b'{"products":[%b,{"id":1,"t":[%b'
+        % (b",".join([inner] * 2000), b",".join([inner] * 20_000)),
+    ]
+
+
+@pytest.mark.parametrize("body", hostile(), ids=range(7))
+def test_bodies_made_to_defeat_the_windows_cost_a_few_looks_at_each_byte(
+    body: bytes, work: Work
+) -> None:
+    layout = Layout(items=("products",))
+    window = 8000
+    with suppress(FormatError):
+        for _ in json_document.slices(
+            io.BytesIO(body), layout, None, window_bytes=window, piece_bytes=window
+        ):
+            pass
+    assert work.tries <= 4 * (len(body) / window + 1)
+    assert work.bytes <= 4 * len(body)
+
+
 def test_a_border_is_found_between_alike_elements() -> None:
     elements = [b'{"id": %d, "in": [{"id": 0}, {"id": 1}], "t": "}, {"}' % n for n in range(5)]
     border = Border.between(elements[0], b" " + elements[1])
     assert border is not None
     data = b", ".join(elements)
-    found = border.cut(data, 0, len(data) - 5)
+    found = border.cut(data, 0, len(data))
     assert found is not None
     raws, start = found
     assert [bytes(raw) for raw in raws] == elements[:4]

@@ -56,12 +56,15 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
+# nested like products, and starting like them
+variants = st.deferred(
+    lambda: st.fixed_dictionaries(
+        {"id": texts, "title": texts}, optional={"variants": st.lists(variants, max_size=2)}
+    )
+)
 products = st.fixed_dictionaries(
     {"id": st.integers() | texts, "title": texts},
-    optional={
-        "variants": st.lists(st.fixed_dictionaries({"id": texts, "title": texts}), max_size=3),
-        "more": values,
-    },
+    optional={"variants": st.lists(variants, max_size=3), "more": values},
 )
 indents = st.sampled_from([None, 0, 2])
 separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])
@@ -71,6 +74,12 @@ separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])
 def json_bodies(draw: st.DrawFn) -> tuple[bytes, list[Any]]:
     """A body with products, alike or not, and what they are."""
     items = draw(st.lists(products | values, max_size=4) | st.lists(products, max_size=12))
+    if draw(st.booleans()):
+        members = [list(item.items()) if type(item) is dict else None for item in items]
+        items = [
+            item if each is None else dict(draw(st.permutations(each)))
+            for item, each in zip(items, members, strict=True)
+        ]
     root: Any = items
     if draw(st.booleans()):
         around = {"a": draw(values), "products": items, "z": draw(values)}

@@ -28,7 +28,7 @@ from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.model import Layout, Slices, Wanted
 
 BATCH_RECORDS = 1024
-_MOST_SKIPPED_WINDOWS = 32
+WINDOW_BYTES = CHUNK_BYTES * 5 // 4
 _CHECK_IT = "Have the feed checked with a JSON validator."
 
 # One match goes up to the next bracket, over all strings and scalars before it; a bare quote is an open string.
@@ -43,7 +43,7 @@ def slices(
     layout: Layout,
     charset: str | None,
     *,
-    window_bytes: int = CHUNK_BYTES,
+    window_bytes: int = WINDOW_BYTES,
     piece_bytes: int = CHUNK_BYTES,
 ) -> Iterator[Slices]:
     """The records of a JSON document. `window_bytes=0` leaves all of it to the lexer, with the same outcome.
@@ -75,7 +75,7 @@ def opened(
     layout: Layout,
     charset: str | None,
     *,
-    window_bytes: int = CHUNK_BYTES,
+    window_bytes: int = WINDOW_BYTES,
     piece_bytes: int = CHUNK_BYTES,
 ) -> "Document":
     """A JSON document, of which more than its records is wanted.
@@ -122,6 +122,7 @@ class Document:
         self._closing = b""  # the bracket that ends what holds the records, while they are read
         self._seen = Seen()
         self._position = 1
+        self._resume = 0  # from which offset on windows are tried
 
     @property
     def around(self) -> bytes:
@@ -267,31 +268,22 @@ class Document:
 
     # -- the items
 
-    def _batches(self) -> Iterator[list[bytes]]:
+    def _batches(self) -> Iterator[Sequence[bytes]]:
         """The elements of the array, or the members of the object, that has just been opened, in batches; ends behind its
         closing bracket.
         """
-        buffer, window = self._buffer, self._window_bytes
+        buffer = self._buffer
         batch: list[bytes] = []
         batch_bytes = 0
         before: bytes | None = None  # the element before, with the white space around it
         border: Border | None = None
-        resume = skipped = (
-            0  # where windows are tried again, and how many were passed over for the last failure
-        )
         while True:
             buffer.mark = buffer.at
-            if border and window and buffer.offset >= resume:
-                buffer.fill(window)
-                stop = min(buffer.at + window, len(buffer.data))
-                if cut := border.cut(buffer.data, buffer.at, stop):
-                    yield from _split(batch)
-                    batch, batch_bytes, skipped = [], 0, 0
-                    raws, buffer.at = cut
-                    yield from _split(raws)
-                    continue
-                skipped = min(2 * skipped + 1, _MOST_SKIPPED_WINDOWS)
-                resume = buffer.offset + skipped * window
+            if border and self._may_cut() and (raws := self._window(border)):
+                yield from _split(batch)
+                yield from _split(raws)
+                batch, batch_bytes = [], 0
+                continue
             token = self._next_border()
             region = buffer.data[buffer.mark : buffer.at - 1]
             raw = region.strip(SPACE)
@@ -309,9 +301,29 @@ class Document:
             if batch_bytes >= CHUNK_BYTES or len(batch) >= BATCH_RECORDS:
                 yield batch
                 batch, batch_bytes = [], 0
-            if before is not None and border is None and self._closing == b"]":
+            if border is None and before is not None and self._may_cut():
                 border = Border.between(before, region)
             before = region
+
+    def _may_cut(self) -> bool:
+        """Whether it may pay to cut a window here."""
+        at = self._buffer.offset
+        return self._window_bytes > 0 and self._closing == b"]" and at >= self._resume
+
+    def _window(self, border: Border) -> Sequence[bytes]:
+        """The elements of a window of the array, none where no border is found; goes behind them.
+
+        Windows are tried where they pay, so that none of the body is looked at more than a few times for their sake: one
+        that gave less than half of itself is read to its end by the lexer.
+        """
+        buffer, size = self._buffer, self._window_bytes
+        buffer.fill(size * 4 // 5)  # a piece, beside what is left of the one before
+        start, stop = buffer.at, min(buffer.at + size, len(buffer.data))
+        raws, end = border.cut(buffer.data, start, stop) or ((), start)
+        if 2 * (end - start) < stop - start:
+            self._resume = buffer.offset_of(stop)
+        buffer.at = end
+        return raws
 
     def _next_border(self) -> bytes:
         """Go behind the comma or bracket that ends the element at `mark`; gives that token."""
@@ -390,7 +402,7 @@ class Document:
         )
 
 
-def _split(raws: list[bytes]) -> Iterator[list[bytes]]:
+def _split(raws: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Batches of at most `BATCH_RECORDS`."""
     for start in range(0, len(raws), BATCH_RECORDS):
         yield raws[start : start + BATCH_RECORDS]
