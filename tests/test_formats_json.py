@@ -108,6 +108,15 @@ def test_a_sound_element_without_a_value_is_a_problem(raw: bytes, rule: str) -> 
     assert problem.value
 
 
+def test_a_bad_record_among_hundreds_costs_only_itself() -> None:
+    records: list[object] = [{"id": n, "t": 'a "b" \\'} for n in range(500)]
+    raws = [json.dumps(record).encode() for record in records]
+    raws[300] = b'{"id": 300, "t": "x", "t": "y"}'
+    found = decode(b"[%b]" % b",".join(raws))
+    assert isinstance(found[300], Problem)
+    assert found[:300] + found[301:] == records[:300] + records[301:]
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -208,6 +208,48 @@ def test_json_windows_and_lexer_agree_on_broken_bodies(
     assert_paths_agree(json_document.slices, data.draw(mutations(case[0])), window, piece)
 
 
+def spelled(name: str, *, is_escaped: bool) -> bytes:
+    """A name as JSON, plain or in escapes."""
+    units = name.encode("utf-16-be").hex(" ", 2).split()
+    return (
+        b'"%b"' % b"".join(rb"\u%b" % u.encode() for u in units)
+        if is_escaped
+        else json.dumps(name).encode()
+    )
+
+
+@st.composite
+def members(draw: st.DrawFn, depth: int = 1) -> tuple[bytes, bool]:
+    """An object, and whether a name is given twice in it."""
+    names = draw(st.lists(texts, max_size=4))
+    names += draw(st.lists(st.sampled_from(names), max_size=1)) if names else []
+    is_twice = len(set(names)) < len(names)
+    written = []
+    for name in names:
+        value = json.dumps(draw(texts | st.integers())).encode()
+        if depth and draw(st.booleans()):
+            inner, is_inner = draw(members(depth - 1))
+            is_twice |= is_inner
+            value = b"[1, %b]" % inner
+        colon = draw(st.sampled_from([b":", b" : ", b"\n:"]))
+        written.append(spelled(name, is_escaped=draw(st.booleans())) + colon + value)
+    return b"{%b}" % b",".join(written), is_twice
+
+
+@FEW
+@given(st.lists(members(), min_size=1, max_size=4))
+def test_names_given_twice_are_found_however_they_are_written(
+    case: list[tuple[bytes, bool]],
+) -> None:
+    records = FORMATS["jsonl"].decode(Slices(1, [raw for raw, _ in case]), LAYOUT)
+    for (raw, is_twice), record in zip(case, records, strict=True):
+        if is_twice:
+            assert isinstance(record, Problem)
+            assert record.rule == "duplicate_member"
+        else:
+            assert record == json.loads(raw)
+
+
 @FEW
 @given(xml_bodies(), windows, pieces)
 def test_xml_windows_and_expat_agree(case: tuple[bytes, int], window: int, piece: int) -> None:
