@@ -14,6 +14,7 @@ from feedd import intake
 from feedd.encodings import codec_of
 from feedd.errors import FormatError
 from feedd.formats import FORMATS, recognize
+from feedd.formats.text import HEAD_BYTES, Text
 from feedd.model import Layout, Problem
 from feedd.reading import Reading
 
@@ -236,3 +237,20 @@ def test_a_feed_in_another_encoding_becomes_items(place: intake.Place, tmp_path:
     take_in(catalog, tmp_path, body, reading=reading)
     assert live(catalog)["1"]["title"] == "Тетрадь"
     catalog.close()
+
+
+@pytest.mark.parametrize("charset", [None, "utf-8", "UTF8"])
+def test_utf_8_is_read_once_and_passed_on_as_it_was_read(charset: str | None) -> None:
+    given = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            given.append(super().read(size))
+            return given[-1]
+
+    stream = Watched('[{"title": "Тетрадь"}]'.encode() * 50_000)
+    text = Text(stream, charset)
+    pieces = list(iter(text.read, b""))
+    assert b"".join(pieces) == b"".join(given) == stream.getvalue()
+    assert len(pieces[0]) == HEAD_BYTES
+    assert all(any(piece is each for each in given) for piece in pieces[1:])

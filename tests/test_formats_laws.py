@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feedd.errors import FormatError
-from feedd.formats import FORMATS, json_document, recognize, xml_document
+from feedd.formats import FORMATS, json_document, json_lines, recognize, xml_document
 from feedd.model import Layout, Problem, Slices
 
 GOOGLE = "http://base.google.com/ns/1.0"
@@ -206,6 +206,20 @@ def test_json_windows_and_lexer_agree_on_broken_bodies(
     data: st.DataObject, case: tuple[bytes, list[Any]], window: int, piece: int
 ) -> None:
     assert_paths_agree(json_document.slices, data.draw(mutations(case[0])), window, piece)
+
+
+@FEW
+@given(st.data(), st.lists(json_bodies(), max_size=3), pieces)
+def test_json_lines_are_the_lines_in_pieces_of_any_size(
+    data: st.DataObject, cases: list[tuple[bytes, list[Any]]], piece: int
+) -> None:
+    ends = st.sampled_from([b"\n", b"\r\n", b" \n\n\t", b"\n \n"])
+    body = data.draw(mutations(b"".join(case[0] + data.draw(ends) for case in cases)))
+    code, found = outcome(json_lines.slices, body)
+    assert outcome(json_lines.slices, body, piece_bytes=piece) == (code, found)
+    if not code:
+        lines = [line.strip(b" \t\r\n") for line in body.split(b"\n")]
+        assert [raw for _, raw in found] == [line for line in lines if line]
 
 
 def spelled(name: str, *, is_escaped: bool) -> bytes:

@@ -27,7 +27,7 @@ from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.model import Layout, Slices, Wanted
 
-BATCH_RECORDS = 1024
+BATCH_RECORDS = 4096
 WINDOW_BYTES = CHUNK_BYTES * 5 // 4
 _CHECK_IT = "Have the feed checked with a JSON validator."
 

@@ -13,7 +13,7 @@ from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.model import Layout, Slices, Wanted
 
-BATCH_RECORDS = 1024
+BATCH_RECORDS = 4096
 
 
 def slices(
@@ -31,8 +31,6 @@ def slices(
     for lines in _lines(text, layout.max_record_bytes):
         for start in range(0, len(lines), BATCH_RECORDS):
             batch = lines[start : start + BATCH_RECORDS]
-            if max(map(len, batch)) > layout.max_record_bytes:
-                raise _too_large(layout.max_record_bytes)
             yield Slices(position, batch)
             position += len(batch)
 
@@ -46,20 +44,23 @@ def around(
 
 def _lines(text: Text, most: int) -> Iterator[list[bytes]]:
     """The lines with something on them, as they come."""
-    rest: list[bytes] = []
+    rest: list[bytes] = []  # the start of a line
     rest_bytes = 0
     while piece := text.read():
-        head, newline, tail = piece.partition(b"\n")
-        if not newline:
-            rest.append(piece)
-            rest_bytes += len(piece)
-            if rest_bytes > most:
+        rest_bytes += len(piece)  # no line that ends here is longer
+        lines = piece.split(b"\n")
+        last = lines.pop()
+        if lines:
+            rest.append(lines[0])
+            lines[0] = b"".join(rest)
+            lines = _filled(lines)
+            if rest_bytes > most and any(len(line) > most for line in lines):
                 raise _too_large(most)
-            continue
-        *whole, last = tail.split(b"\n")
-        rest.append(head)
-        yield _filled([b"".join(rest), *whole])
-        rest, rest_bytes = [last], len(last)
+            yield lines
+            rest, rest_bytes = [], len(last)
+        rest.append(last)
+        if rest_bytes > most:
+            raise _too_large(most)
     last = b"".join(rest).strip(SPACE)
     if not last:
         return
@@ -73,6 +74,7 @@ def _lines(text: Text, most: int) -> Iterator[list[bytes]]:
 
 
 def _filled(lines: list[bytes]) -> list[bytes]:
+    """The lines without the white space around them, and without those that are nothing else."""
     return [bare for line in lines if (bare := line.strip(SPACE))]
 
 

@@ -46,7 +46,7 @@ def salvage(raw: bytes, _context: bytes, _layout: Layout) -> dict[str, Any] | No
     return value if type(value) is dict else None
 
 
-def _all_usual(raws: Sequence[bytes], layout: Layout) -> list[dict[str, Any]] | None:
+def _all_usual(raws: Sequence[bytes], layout: Layout) -> list[dict[str, Any] | Problem] | None:
     """The records, where nothing is wrong with any of them; None where there is, or may be."""
     if max(map(len, raws)) > layout.max_record_nodes:
         return None
