@@ -4,7 +4,8 @@ A coercion takes any decoded value and returns a plain value, `None` where there
 that somebody should hear about, or a `Refused`. It never raises, and coercing twice is coercing once.
 
 To add a coercion: write the function in the family's file (or a new file), give it a line in `COERCIONS`, rows in
-`tests/test_coerce.py` and a line in `docs/schemas.md`. If it reads a whole list by itself, name it in `MANY` too.
+`tests/test_coerce.py` and a line in `docs/schemas.md`. If it reads a whole list by itself, name it in `MANY` too; if
+it is asked for the same few texts again and again, in `REPEATING`.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from feedd.coerce.words import (
     inventory_policy,
 )
 
-__all__ = ["COERCIONS", "MANY", "Coercion", "Note", "Noted", "Refused", "excerpt"]
+__all__ = ["COERCIONS", "MANY", "REPEATING", "Coercion", "Note", "Noted", "Refused", "excerpt"]
 
 Coercion = Callable[[Any], Any]
 
@@ -64,5 +65,20 @@ MANY = frozenset(
         "strings",
         "total",
         "urls",
+    }
+)
+
+# Many records give these the same texts; what is made of them is worth keeping (`memo.remembering`).
+REPEATING = frozenset(
+    {
+        "availability",
+        "availability_of_any",
+        "boolean",
+        "category_bars",
+        "category_path",
+        "condition",
+        "currency",
+        "inventory_policy",
+        "price",
     }
 )

@@ -7,6 +7,8 @@ from urllib.parse import quote, urljoin
 from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# A whole address of characters that need no closer look: ASCII, and no space, quote, angle bracket or control character.
+_USUAL = re.compile(r"https?://[!$-.0-;=@-~][!#-;=?-~]*+").fullmatch
 _BREAKS = re.compile("[\x00-\x1f\x7f]")
 _AMPERSAND = re.compile("&(?:amp;)+")
 _UNSAFE = re.compile(r'[\s"<>\ud800-\udfff]')
@@ -37,18 +39,12 @@ def url(value: Any, base: str | None = None) -> Any:
     A relative address is resolved against the base (RFC 3986, 5.2), and kept with a note if there is none;
     `//cdn.example/a` becomes https; other schemes are refused.
     """
+    if type(value) is str and _USUAL(value) and "&amp;" not in value:
+        return value
     found = value if type(value) is str else _inside(value)
     if found is None:
         return None if holds_nothing(value) else _NOT_A_LINK
-    if found.isprintable() and " " not in found and '"' not in found and "&amp;" not in found:
-        if (
-            found.startswith("https://")
-            and len(found) > 8
-            and "<" not in found
-            and ">" not in found
-        ):
-            return found if found[8] not in "/?#" else _NO_HOST
-    else:
+    if not found.isprintable() or "&amp;" in found or found[:1] == " " or found[-1:] == " ":
         found = _AMPERSAND.sub("&", _BREAKS.sub("", found)).strip()
     return _checked(_UNSAFE.sub(_encoded, found), base) if found else None
 
@@ -59,6 +55,9 @@ def urls(value: Any, base: str | None = None) -> Any:
     found: list[str] = []
     notes: list[Note] = []
     for index, given in enumerate(values):
+        if type(given) is str and _USUAL(given) and given.find("http", 8) < 0:
+            found.append(given if "&amp;" not in given else url(given, base))
+            continue
         for each in _NEXT_LINK.split(given.strip()) if type(given) is str else [given]:
             result = None if each is None else url(each, base)
             if type(result) is Refused:

@@ -15,7 +15,6 @@ _MAX_READINGS = 4
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_SEPARATED = re.compile("[>›»]")
 _BAR = re.compile(r"(?<=\s)\|(?=\s)")
 _PATH_SEPARATOR = re.compile(r"\s*[>›»]\s*")
 
@@ -78,8 +77,8 @@ def line(value: Any) -> Any:
         return None if holds_nothing(value) else NOT_TEXT
     if not found.isprintable() or "&" in found:
         found = unescaped(clean(found), keep_markup=False)
-    elif "  " not in found and found[:1] != " " and found[-1:] != " ":
-        return found or None
+    elif "  " not in found:  # the space is the only white space that can be printed
+        return found.strip() or None
     return " ".join(found.split()) or None
 
 
@@ -92,7 +91,7 @@ def text(value: Any) -> Any:
         found = unescaped(clean(found), keep_markup=True)
     if not found.isprintable():
         found = _unix_lines(clean(found))
-    if not has_markup(found):
+    if "<" not in found or not has_markup(found):
         return found.strip() or None
     seen = _read(found) or None
     return Noted(seen, () if seen else (_NO_TEXT,), html=found.strip())
@@ -169,13 +168,13 @@ def _barred(value: Any) -> Any:
 def _paths(names: list[str] | None) -> list[str] | None:
     if not names:
         return None
-    paths = (
-        " > ".join(part for part in _PATH_SEPARATOR.split(name) if part)
-        if _SEPARATED.search(name)
-        else name
-        for name in names
-    )
-    return list(dict.fromkeys(path for path in paths if path)) or None
+    return list(dict.fromkeys(path for name in names if (path := _path(name)))) or None
+
+
+def _path(name: str) -> str:
+    if ">" not in name and "›" not in name and "»" not in name:
+        return name
+    return " > ".join(filter(None, _PATH_SEPARATOR.split(name)))
 
 
 def _each(values: list[Any]) -> Any:
@@ -183,7 +182,7 @@ def _each(values: list[Any]) -> Any:
     found: list[str] = []
     notes: list[Note] = []
     for index, value in enumerate(values):
-        name = None if value is None else line(_named(value))
+        name = None if value is None else line(value if type(value) is str else _named(value))
         if type(name) is Refused:
             notes.append(Note(name.rule, name.hint, index, value))
         elif name is not None:

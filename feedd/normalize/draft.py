@@ -8,6 +8,8 @@ from feedd.normalize.mapping import Source
 from feedd.normalize.paths import Path, Template
 from feedd.normalize.verdict import gathered, pointer
 
+BLANK_TYPES = frozenset({str, dict, list, type(None)})
+
 _SHARED_SIGN = Problem(
     pointer="/currency",
     rule="currency_ambiguous",
@@ -100,8 +102,8 @@ def settle_currency(draft: Draft, prices: tuple[str, ...], default: str | None) 
     """One currency for all prices of an item: the price's own, else the stated one, else the default."""
     fields, found = draft.fields, draft.currencies
     stated = fields.get("currency")
-    own = next((found[name] for name in prices[:1] if found.get(name)), None)
-    base = own or stated or next((code for code in found.values() if code), None)
+    own = found.get(prices[0]) if prices else None
+    base = own or stated or next(filter(None, found.values()), None)
     if own and stated and own != stated:
         hint = f"The price is in {own}; write the same currency in both places."
         draft.warnings.append(
@@ -126,12 +128,14 @@ def settle_images(draft: Draft) -> None:
     """The gallery never repeats the main image; images that were given as the main one fill an empty gallery."""
     main, spare = draft.fields.get("image_link"), draft.spare_images
     given = draft.fields.get("additional_image_links")
-    if given and (unused := len(set(spare) - {main, *given})):
+    if spare and given and (unused := len(set(spare) - {main, *given})):
         draft.warnings.append(
             Problem(pointer="/image_link", rule="repeated_field", hint=repeated(unused))
         )
     links = given or spare
-    if not links:
+    if not links or (
+        given and type(given) is list and main not in given and len(set(given)) == len(given)
+    ):
         return
     others = [link for link in dict.fromkeys(links) if link != main]
     if others:

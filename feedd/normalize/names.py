@@ -3,29 +3,82 @@
 from collections import Counter
 from typing import Any
 
+from feedd.coerce.memo import Memo
 from feedd.coerce.text import clean
 from feedd.coerce.trees import MAX_DEPTH
 
-_MAX_CACHED = 10_000
+# Deeper trees, and objects with longer names together, are rare and read the slow way.
+_USUAL_DEPTH = 16
+_USUAL_LENGTH = 1_000
 
 Named = tuple[str, Any, Any]
 
 
 class Names:
-    """Bare names under one schema's namespace prefixes; a record's names repeat, so they are remembered."""
+    """Bare names under one schema's namespace prefixes; the names of objects repeat, so they are remembered."""
 
     def __init__(self, prefixes: frozenset[str]) -> None:
         self._prefixes = prefixes
-        self._known: dict[Any, str] = {}
+        self._usual_names = Memo(self._renamed, longest=_USUAL_LENGTH)
 
     def bare(self, key: Any) -> str:
         """A key without a declared prefix and without control characters."""
-        name = self._known.get(key)
-        if name is None:
-            name = clean(self._without_prefix(str(key)))
-            if len(self._known) < _MAX_CACHED:
-                self._known[key] = name
-        return name
+        return clean(self._without_prefix(str(key)))
+
+    def usual(self, value: Any, depth: int = 0) -> Any:
+        """What `tree` and then the coercion `any` make of a value, in one go; None where that needs a closer look."""
+        kind = type(value)
+        if kind is str:
+            return value if value.isprintable() else clean(value)
+        if kind is int or kind is bool:
+            return value
+        if kind is float:
+            return value if value - value == 0 else None
+        if depth > _USUAL_DEPTH:
+            return None
+        if kind is dict:
+            return self._usual_object(value, depth)
+        return self._usual_list(value, depth) if kind is list else None
+
+    def _usual_object(self, value: dict[Any, Any], depth: int) -> dict[str, Any] | None:
+        names = self._usual_names[tuple(value)]
+        if names is None:
+            return None
+        kept: dict[str, Any] = {}
+        for name, inner in zip(names, value.values(), strict=True):
+            if inner is None:
+                continue
+            # Most values are short texts: a call for each would cost more than what it does.
+            if type(inner) is str and inner.isprintable():
+                kept[name] = inner
+                continue
+            made = self.usual(inner, depth + 1)
+            if made is None:
+                return None
+            kept[name] = made
+        return kept
+
+    def _usual_list(self, value: list[Any], depth: int) -> list[Any] | None:
+        kept: list[Any] = []
+        for inner in value:
+            if inner is None:
+                continue
+            made = self.usual(inner, depth + 1)
+            if made is None:
+                return None
+            kept.append(made)
+        return kept
+
+    def _renamed(self, keys: tuple[Any, ...]) -> tuple[str, ...] | None:
+        """The names of an object's keys in their order, if each has one of its own that is fit to store."""
+        times = Counter(self._without_prefix(str(key)) for key in keys)
+        names = []
+        for key in keys:
+            name = self._without_prefix(str(key))
+            names.append(name if times[name] == 1 else key)
+        if not all(type(name) is str and name.isprintable() for name in (*names, *keys)):
+            return None
+        return tuple(names) if len(set(names)) == len(names) else None
 
     def tree(self, value: Any, depth: int = 0) -> Any:
         """A value with the prefixes taken off the names in it, where that makes no two of them equal."""

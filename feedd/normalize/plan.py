@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 from jsonschema_rs import Draft202012Validator
 
-from feedd.coerce import COERCIONS, MANY, Coercion, Note, Noted, Refused, excerpt
+from feedd.coerce import COERCIONS, MANY, REPEATING, Coercion, Note, Noted, Refused, excerpt
 from feedd.coerce.links import url, urls
-from feedd.coerce.text import clean
+from feedd.coerce.memo import Memo, remembering
 from feedd.model import Item, Layout, Problem, Reject
 from feedd.normalize.around import Tree, read_around, seed_of, site_of
 from feedd.normalize.composing import Outside, composed, flat
 from feedd.normalize.draft import (
+    BLANK_TYPES,
     Draft,
     Step,
     heard,
@@ -29,18 +30,20 @@ from feedd.normalize.draft import (
     settle_images,
     settle_reduced,
 )
-from feedd.normalize.mapping import Field, Fields, read_fields
-from feedd.normalize.names import Names, kept_apart
+from feedd.normalize.keeping import keep_others
+from feedd.normalize.mapping import Field, Fields, Source, read_fields
+from feedd.normalize.names import Names
 from feedd.normalize.paths import Path, Template, parse_source, reach
+from feedd.normalize.shapes import Shape, shape_of
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
 NORMALIZER_VERSION = 5
 
-_BLANK_TYPES = frozenset({str, dict, list, type(None)})
 _IDENTITY = ("id", "title")
-
-_keep = COERCIONS["any"]
+_NOT_VALUES = frozenset({Noted, Refused})
+_MOST_SHAPES = 500
+_SHAPE_LENGTH = 2_000
 
 
 def compile_plan(
@@ -100,7 +103,7 @@ class Plan:
         self._default_currency = default_currency
         self._names = Names(frozenset(mapping.namespaces))
         self._by_name = {field.name: _step(field) for field in mapping.fields}
-        self._sort_steps()
+        self._shapes = Memo(self._shape, most=_MOST_SHAPES, longest=_SHAPE_LENGTH)
         self._read_links: Coercion = COERCIONS["urls"]
         self._outside = Outside()
         self._places = mapping.places
@@ -142,12 +145,11 @@ class Plan:
                 name: step._replace(coerce=links.get(self._coercions[name], step.coerce))
                 for name, step in self._by_name.items()
             }
-            plan._sort_steps()
+        plan._shapes = Memo(plan._shape, most=_MOST_SHAPES, longest=_SHAPE_LENGTH)
         return plan
 
-    def _sort_steps(self) -> None:
-        self._steps = tuple(step for step in self._by_name.values() if step.plain)
-        self._composed = tuple(step for step in self._by_name.values() if not step.plain)
+    def _shape(self, keys: tuple[Any, ...]) -> Shape:
+        return shape_of(keys, self._by_name, self._alternatives, self._names)
 
     def normalize(self, position: int, record: dict[str, Any]) -> Item | Reject:
         """The item that a record is, with what could not be used as warnings; or why it is none."""
@@ -163,18 +165,9 @@ class Plan:
             ):
                 return Reject(position, None, (_of_another_kind(path, kind),))
         draft = Draft(record)
-        for step in self._steps:
-            for key, rest in step.plain:
-                raw = record.get(key)
-                if raw is None:
-                    continue
-                if rest:
-                    raw = reach(raw, rest)
-                if not raw and type(raw) in _BLANK_TYPES:
-                    continue
-                if self._filled(draft, step, "" if rest else key, raw):
-                    break
-        for step in self._composed:
+        shape: Shape = self._shapes[tuple(record)]
+        self._fill(draft, shape)
+        for step in shape.composed:
             self._compose(draft, step)
         if draft.refused:
             self._give_up(draft)
@@ -187,8 +180,35 @@ class Plan:
         for name, html in draft.html.items():
             if f"{name}_html" not in self._by_name:
                 draft.fields[f"{name}_html"] = html
-        self._keep_others(draft)
+        keep_others(draft, shape, self._alternatives, self._names)
         return self._outcome(position, draft)
+
+    def _fill(self, draft: Draft, shape: Shape) -> None:
+        """Fill the fields whose values stand in the record: at once where the first source gives one, as most do."""
+        record, fields, taken = draft.record, draft.fields, draft.taken
+        for key, name, coerce, step, sources in shape.moves:
+            # What is blank, 0 or false is for the closer look; so is a list where one value is wanted, of which no
+            # such coercion makes anything.
+            if key is not None and (raw := record[key]):
+                made = coerce(raw)
+                if type(made) is Noted and made.value is not None:
+                    made = heard(draft, step, made, raw)
+                if made is not None and type(made) not in _NOT_VALUES:
+                    fields[name] = made
+                    taken[name] = key
+                    continue
+            self._search(draft, step, sources)
+
+    def _search(self, draft: Draft, step: Step, sources: tuple[Source, ...]) -> None:
+        """Fill a field from the first of its sources that can be used."""
+        for key, rest in sources:
+            raw = draft.record[key]
+            if rest:
+                raw = reach(raw, rest)
+            if not raw and type(raw) in BLANK_TYPES:
+                continue
+            if self._filled(draft, step, "" if rest else key, raw):
+                return
 
     def _compose(self, draft: Draft, step: Step) -> None:
         """Fill a field that is put together from several places, or whose value is not what stands there."""
@@ -247,7 +267,7 @@ class Plan:
                 links, notes = links.value, links.notes
             draft.spare_images = links[1:] if links else []
             return Noted(links[0] if links else None, notes)
-        results = [step.coerce(each) for each in values if each or type(each) not in _BLANK_TYPES]
+        results = [step.coerce(each) for each in values if each or type(each) not in BLANK_TYPES]
         usable = [each for each in results if each is not None and type(each) is not Refused]
         if not usable:
             return results[0] if results else None
@@ -263,48 +283,6 @@ class Plan:
             known.html,
         )
 
-    def _keep_others(self, draft: Draft) -> None:
-        """The fields that the schema does not know keep their names and shapes."""
-        used = draft.spent.union(draft.taken.values())
-        kept: list[tuple[str, str, Any]] = []
-        for key, value in draft.record.items():
-            if key in used or value is None:
-                continue
-            if key in self._alternatives and self._says_nothing_new(draft, key, value):
-                continue
-            name = self._names.bare(key)
-            if name in draft.fields or name in self._by_name:
-                name = clean(str(key))
-                if name in draft.fields or name in self._by_name:
-                    continue  # the schema decides what stands under this name
-            kept.append((name, key, value))
-        if len({name for name, _, _ in kept}) < len(kept):
-            kept = kept_apart(kept)
-        refused: list[Problem] = []
-        for name, key, value in kept:
-            result = _keep(self._names.tree(value))
-            if type(result) is Refused:
-                refused.append(
-                    Problem(
-                        pointer=pointer(name),
-                        rule=result.rule,
-                        value=excerpt(value),
-                        hint=result.hint,
-                    )
-                )
-            elif key not in self._alternatives or result or type(result) not in _BLANK_TYPES:
-                draft.fields[name] = result
-        draft.warnings += sorted(refused, key=lambda problem: problem.pointer)
-
-    def _says_nothing_new(self, draft: Draft, key: str, value: Any) -> bool:
-        """Whether an alternative that was not needed is empty, or repeats the value that was taken."""
-        if not value and type(value) in _BLANK_TYPES:
-            return True
-        return any(
-            draft.fields.get(name) == value or draft.record.get(draft.taken.get(name, "")) == value
-            for name in self._alternatives[key]
-        )
-
     def _outcome(self, position: int, draft: Draft) -> Item | Reject:
         fields, warnings = draft.fields, draft.warnings
         item_id = fields.get("id")
@@ -317,7 +295,8 @@ class Plan:
             for name, problem in self._gaps:
                 if name not in fields and name not in draft.refused:
                     warnings.append(problem)
-            problems = settle(self._validator, fields, warnings)
+            if not self._validator.is_valid(fields):
+                problems = settle(self._validator, fields, warnings)
             if any(problem.pointer == "/id" for problem in problems):
                 item_id = None
             missing = {problem.pointer for problem in problems}
@@ -369,7 +348,7 @@ def _step(field: Field) -> Step:
         field.name,
         pointer(field.name),
         field.sources,
-        COERCIONS[field.coercion],
+        _coercion(field.coercion),
         field.coercion in MANY,
         paths if as_it_stands else (),
         frozenset(key for key, rest in paths if not rest),
@@ -377,6 +356,10 @@ def _step(field: Field) -> Step:
         field.minor_units,
         field.lookup,
     )
+
+
+def _coercion(name: str) -> Coercion:
+    return remembering(COERCIONS[name]) if name in REPEATING else COERCIONS[name]
 
 
 def _plain(result: Any) -> Any:
