@@ -6,7 +6,9 @@ configuration they just do not match. The law that all of this obeys: a sync tha
 same sync would do without them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,9 @@ import xxhash
 Int64s = npt.NDArray[np.int64]
 _ENTRY = np.dtype([("high", "<u8"), ("low", "<u8"), ("owner", "<i8")])
 _PART_ENTRIES = 65_536
+_PARTS = 256  # by the most significant byte of the fingerprint's first half
+_STARTS = np.array([part << 56 for part in range(_PARTS)], dtype=np.uint64)
+_KEPT = np.iinfo(np.int32).min
 HASH_BYTES = 16
 
 
@@ -34,19 +39,28 @@ def fingerprint_all(raws: Sequence[bytes], seed: int) -> bytes:
 
 
 class Fresh:
-    """Fingerprints that a sync has given out, packed as they come: 24 bytes an entry."""
+    """Fingerprints that a sync has given out, packed as they come: 24 bytes an entry.
+
+    They lie in as many parts as the first bits of a fingerprint have values, so that no more than one part of them has
+    ever to be sorted at once.
+    """
 
     def __init__(self) -> None:
-        self._packed = bytearray()
+        self._parts = [bytearray() for _ in range(_PARTS)]
 
     def add(self, fingerprint: bytes, owner: int) -> None:
         """Note the fingerprint of an item (its key) or of a reject (its key negated), each at most once."""
-        self._packed += fingerprint
-        self._packed += owner.to_bytes(8, "little", signed=True)
+        self._parts[fingerprint[7]] += fingerprint + owner.to_bytes(8, "little", signed=True)
 
-    def entries(self) -> npt.NDArray[np.void]:
-        """What was noted, as rows of the packed form."""
-        return np.frombuffer(bytes(self._packed), dtype=_ENTRY)
+    def entries(self, part: int) -> npt.NDArray[np.void]:
+        """What was noted of a part, as rows of the packed form in ascending order."""
+        entries = np.frombuffer(bytes(self._parts[part]), dtype=_ENTRY)
+        return entries[np.argsort(entries["high"], kind="stable")]
+
+    def owners(self) -> Iterator[Int64s]:
+        """Whose fingerprints were noted, a part at a time."""
+        for part in self._parts:
+            yield np.frombuffer(bytes(part), dtype=_ENTRY)["owner"]
 
 
 class Known:
@@ -58,14 +72,22 @@ class Known:
     """
 
     def __init__(self, packed: Iterable[bytes] = ()) -> None:
-        entries = np.frombuffer(b"".join(packed), dtype=_ENTRY)
-        self._high = np.ascontiguousarray(entries["high"])
-        self._low = np.ascontiguousarray(entries["low"])
-        self.owner: Int64s = np.ascontiguousarray(entries["owner"])
-        self._by_owner = np.argsort(self.owner).astype(np.int32)
-        self.claimed = np.zeros(len(entries), dtype=np.int32)
-        self.kept = np.zeros(len(entries), dtype=np.bool_)
+        high, low, owner = [], [], []
+        for part in packed:
+            entries = np.frombuffer(part, dtype=_ENTRY)
+            high.append(entries["high"].copy())
+            low.append(entries["low"].copy())
+            owner.append(entries["owner"].copy())
+        self._high = _joined(high, np.uint64)
+        self._low = _joined(low, np.uint64)
+        self.owner: Int64s = _joined(owner, np.int64)
+        self.claimed = np.zeros(len(self.owner), dtype=np.int32)
         self._next_in_run: dict[int, int] = {}
+
+    @cached_property
+    def _by_owner(self) -> npt.NDArray[np.int32]:
+        """The slots in the order of their owners; a sync that changes nothing never asks."""
+        return np.argsort(self.owner).astype(np.int32)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -115,17 +137,26 @@ class Known:
 
     def slot_of(self, owner: int) -> int:
         """The slot of an item or reject, -1 if it has none."""
-        if not len(self):
-            return -1
-        place = int(np.searchsorted(self.owner, owner, sorter=self._by_owner))
-        if place == len(self):
-            return -1
-        slot = int(self._by_owner[place])
-        return slot if self.owner[slot] == owner else -1
+        slots = self.slots_of(np.array([owner], dtype=np.int64))
+        return int(slots[0]) if len(slots) else -1
+
+    def slots_of(self, owners: Int64s) -> npt.NDArray[np.int32]:
+        """The slots of those of some items and rejects that have one."""
+        if not len(self) or not len(owners):
+            return np.empty(0, dtype=np.int32)
+        places = np.searchsorted(self.owner, owners, sorter=self._by_owner)
+        slots = self._by_owner[np.minimum(places, len(self) - 1)]
+        found: npt.NDArray[np.int32] = slots[self.owner[slots] == owners]
+        return found
+
+    def keep(self, slot: int) -> None:
+        """Count an item as met although no record of it could be used."""
+        if not self.claimed[slot]:
+            self.claimed[slot] = _KEPT
 
     def missing_items(self) -> Int64s:
         """The keys of the live items that this sync has not met, in ascending order."""
-        missing: Int64s = self.owner[(self.owner > 0) & (self.claimed == 0) & ~self.kept]
+        missing: Int64s = self.owner[(self.owner > 0) & (self.claimed == 0)]
         return np.sort(missing)
 
     def seen_rejects(self) -> dict[int, int]:
@@ -133,22 +164,41 @@ class Known:
         slots = np.flatnonzero((self.owner < 0) & (self.claimed > 0))
         return {-int(self.owner[s]): int(self.claimed[s]) for s in slots}
 
-    def packed(self, dropped: Int64s, changed: Fresh) -> list[bytes]:
-        """The arrays of the next sync: without the owners `dropped`, with `changed` in place of what they had."""
-        fresh = changed.entries()
-        gone = np.isin(self.owner, np.concatenate([dropped, fresh["owner"]]))
-        kept = np.empty(int(np.count_nonzero(~gone)), dtype=_ENTRY)
-        kept["high"], kept["low"], kept["owner"] = (
-            self._high[~gone],
-            self._low[~gone],
-            self.owner[~gone],
-        )
-        merged = np.concatenate([kept, fresh])
-        merged = merged[np.lexsort((merged["owner"], merged["low"], merged["high"]))]
-        return [
-            merged[start : start + _PART_ENTRIES].tobytes()
-            for start in range(0, len(merged), _PART_ENTRIES)
-        ]
+    def packed(self, dropped: Int64s, changed: Fresh) -> Iterator[bytes]:
+        """The arrays of the next sync, in parts: without the owners `dropped`, with `changed` in place of what they had."""
+        stays = np.ones(len(self), dtype=np.bool_)
+        stays[self.slots_of(dropped)] = False
+        for owners in changed.owners():
+            stays[self.slots_of(owners)] = False
+        borders = [*np.searchsorted(self._high, _STARTS).tolist(), len(self)]
+        waiting: list[npt.NDArray[np.void]] = []
+        for part in range(_PARTS):
+            start, stop = borders[part], borders[part + 1]
+            waiting.append(
+                self._merged(start + np.flatnonzero(stays[start:stop]), changed.entries(part))
+            )
+            if sum(map(len, waiting)) >= _PART_ENTRIES:
+                yield np.concatenate(waiting).tobytes()
+                waiting = []
+        if any(map(len, waiting)):
+            yield np.concatenate(waiting).tobytes()
+
+    def _merged(
+        self, kept: npt.NDArray[np.intp], fresh: npt.NDArray[np.void]
+    ) -> npt.NDArray[np.void]:
+        """Some slots and some new entries in one ascending row."""
+        entries = np.empty(len(kept) + len(fresh), dtype=_ENTRY)
+        old = entries[: len(kept)]
+        old["high"], old["low"], old["owner"] = self._high[kept], self._low[kept], self.owner[kept]
+        entries[len(kept) :] = fresh
+        return entries[np.argsort(entries["high"], kind="stable")] if len(fresh) else entries
+
+
+def _joined(parts: list[Any], dtype: Any) -> Any:
+    """The parts as one array; they are let go."""
+    whole = np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+    parts.clear()
+    return whole
 
 
 def without_hashes(packed: Iterable[bytes]) -> list[bytes]:

@@ -3,9 +3,11 @@
 The half of a sync that is CPU work; a daemon runs it in a child process. A dry run is the same without the commit.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -17,6 +19,7 @@ from feedd.errors import FeedError, FormatError
 from feedd.fingerprints import Known
 from feedd.formats import FORMATS, Format, recognize
 from feedd.formats.json_pages import MOST_BYTES, MOST_RECORDS, more_pages, pages_toml
+from feedd.making import Maker
 from feedd.model import (
     ONE_PAGE,
     ErrorInfo,
@@ -29,20 +32,22 @@ from feedd.model import (
     SyncStatus,
 )
 from feedd.normalize import Plan
-from feedd.normalize.document import plan_in_document
+from feedd.normalize.document import found_around
 from feedd.reading import (
     Reading,
     as_one_body,
+    compiled,
     config_digest,
+    document_of,
     filled,
     guess_of,
     layout_of,
-    plan_of,
     settled,
 )
 from feedd.recheck import recheck
 from feedd.reconcile import Outcome, Reconciler
 from feedd.removals import guard_removals
+from feedd.spread import Hire, Recipe, Spread, helpers_for, hire
 from feedd.store.commit import Body, commit_sync
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import Lease, Origin
@@ -88,8 +93,12 @@ class Job(Struct, frozen=True, kw_only=True):
     recheck: bytes | None = None
 
 
-def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
+def read_body(
+    job: Job, catalog: Database, on_progress: OnProgress, hire_some: Hire | None = None
+) -> None:
     """Read a body into the catalog: parse, skip what is unchanged, normalize, diff, store.
+
+    `hire_some` gives the pipes of helpers that make items of many records; helpers of this process when left out.
 
     Raises:
         FormatError: the body is not a whole document with records; the catalog is as it was.
@@ -108,7 +117,7 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
         reading = settled(job.reading, guess)
         try:
             if reading is not None:
-                _read(job, reading, guess, form, stream, catalog, on_progress)
+                _read(job, reading, guess, form, stream, catalog, on_progress, hire_some)
                 return
         except FormatError as error:
             if error.code != "no_items_found" or reading == job.reading:
@@ -116,7 +125,8 @@ def read_body(job: Job, catalog: Database, on_progress: OnProgress) -> None:
         # there was no guess yet, or the feed is built otherwise now
         stream.seek(0)
         guess = guess_of(job.reading, stream, form, origin.charset)
-        _read(job, filled(job.reading, guess), guess, form, stream, catalog, on_progress)
+        reading = filled(job.reading, guess)
+        _read(job, reading, guess, form, stream, catalog, on_progress, hire_some)
 
 
 def _opened(job: Job) -> BinaryIO:
@@ -138,6 +148,7 @@ class _Opened(NamedTuple):
     charset: str | None
     layout: Layout
     plan: Plan
+    recipe: Recipe
     digest: bytes
 
     def slices(self) -> Iterator[Slices]:
@@ -157,32 +168,43 @@ def _read(
     stream: BinaryIO,
     catalog: Database,
     on_progress: OnProgress,
+    hire_some: Hire | None,
 ) -> None:
     """Read a body whose format is known into the catalog, by a settled reading."""
     stream.seek(0)
-    plan = plan_of(reading)
+    document = document_of(reading)
+    plan = compiled(document, reading)
     digest = config_digest(plan, reading)
     layout = layout_of(plan, reading)
     charset = _origin(job).charset
     form = FORMATS[name]
-    plan = plan_in_document(plan, form, stream, layout, charset, base=reading.base)
-    body = _Opened(form, stream, charset, layout, plan, digest)
+    recipe = Recipe(
+        document=document,
+        fields=reading.fields,
+        items=reading.items,
+        currency=reading.currency,
+        base=reading.base,
+        format=name,
+        layout=layout,
+        found=found_around(plan, form, stream, layout, charset),
+    )
+    plan = plan.within(recipe.found, base=recipe.base)
+    body = _Opened(form, stream, charset, layout, plan, recipe, digest)
     with open_stage(catalog, job.lease.feed_id, snapshot=job.report is not None) as stage:
         if job.report is not None and job.recheck is not None:
             _recheck(Path(job.report), job.recheck, body, stage)
             return
         known = stage.known()
-        reconciler = _reconciled(job, body, known, stage, on_progress)
-        outcome = reconciler.finish()
-        on_progress(Progress(stage="store", records=reconciler.records))
+        outcome, records = _reconciled(job, body, known, stage, on_progress, hire_some)
+        on_progress(Progress(stage="store", records=records))
         removed, held = guard_removals(
             outcome.missing,
             live=outcome.live_before,
             max_removed=reading.max_removed,
             shown=None if job.accepted is None else np.frombuffer(job.accepted, dtype=np.int64),
         )
-        error = _hardly_usable(outcome, reconciler.records) or _one_of_several(
-            job, name, stream, layout, reconciler.records
+        error = _hardly_usable(outcome, records) or _one_of_several(
+            job, name, stream, layout, records
         )
         if job.report is not None:
             record = _dry_record(job, error)
@@ -196,7 +218,7 @@ def _read(
             held=held,
             known=known,
             body=msgspec.structs.replace(
-                job.body, config_digest=digest, guess=guess if reconciler.records else None
+                job.body, config_digest=digest, guess=guess if records else None
             ),
             error=error,
             now=datetime.now(UTC),
@@ -218,26 +240,45 @@ def _recheck(report: Path, read_with: bytes, body: _Opened, stage: DatabaseStage
 
 
 def _reconciled(
-    job: Job, body: _Opened, known: Known, stage: DatabaseStage, on_progress: OnProgress
-) -> Reconciler:
-    """A reconciler that has taken all records of the body."""
+    job: Job,
+    body: _Opened,
+    known: Known,
+    stage: DatabaseStage,
+    on_progress: OnProgress,
+    hire_some: Hire | None,
+) -> tuple[Outcome, int]:
+    """What all records of the body come to, and how many they are."""
     next_item, next_reject = stage.numbering()
-    reconciler = Reconciler(
-        known=known,
-        config_digest=body.digest + body.form.name.encode() + body.plan.seed,
-        decode=body.decode,
-        salvage=lambda raw, context: body.form.salvage(raw, context, body.layout),
-        normalize=body.plan.normalize,
-        stage=stage,
-        next_item=next_item,
-        next_reject=next_reject,
-        stored_any=next_item != stage.key(1),
-    )
     report = _read_progress(on_progress, job.body.size_bytes)
-    for slices in body.slices():
-        reconciler.take(slices)
-        report(body.stream.tell(), reconciler.records)
-    return reconciler
+    with _maker(job, body, hire_some) as maker:
+        reconciler = Reconciler(
+            known=known,
+            config_digest=body.digest + body.form.name.encode() + body.plan.seed,
+            maker=maker,
+            stage=stage,
+            next_item=next_item,
+            next_reject=next_reject,
+            stored_any=next_item != stage.key(1),
+        )
+        for slices in body.slices():
+            reconciler.take(slices)
+            report(body.stream.tell(), reconciler.records)
+        return reconciler.finish(), reconciler.records
+
+
+@contextlib.contextmanager
+def _maker(job: Job, body: _Opened, hire_some: Hire | None) -> Iterator[Maker]:
+    """What makes items of a body's records: this process, and helpers if it is large."""
+    here = body.recipe.maker(body.plan)
+    helpers = helpers_for(job.body.size_bytes)
+    if not helpers:
+        yield here
+        return
+    spread = Spread(here, body.recipe, hire_some or partial(hire, helpers))
+    try:
+        yield spread
+    finally:
+        spread.close()
 
 
 def _dry_record(job: Job, error: ErrorInfo | None) -> SyncRecord:

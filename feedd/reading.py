@@ -67,10 +67,31 @@ def plan_of(reading: Reading) -> Plan:
     Raises:
         FeedError: (`schema`) the schema cannot be used.
     """
+    return compiled(document_of(reading), reading)
+
+
+def document_of(reading: Reading) -> dict[str, Any]:
+    """The checked schema of a settled reading, bundled.
+
+    Raises:
+        FeedError: (`schema`) the schema cannot be used.
+    """
     base_dir = None if reading.base_dir is None else Path(reading.base_dir)
     try:
+        return load_schema(reading.schema or PLAIN, base_dir=base_dir).document
+    except (SchemaError, ValueError) as error:
+        raise _schema_error(error) from error
+
+
+def compiled(document: dict[str, Any], reading: Reading) -> Plan:
+    """A schema compiled for a settled reading.
+
+    Raises:
+        FeedError: (`schema`) they do not fit.
+    """
+    try:
         return compile_plan(
-            load_schema(reading.schema or PLAIN, base_dir=base_dir).document,
+            document,
             fields={name: parse_source(path) for name, path in reading.fields.items()},
             items=reading.items,
             default_currency=reading.currency,

@@ -1,13 +1,11 @@
 """Which of a feed's records are new, changed, repeated or gone: raw slices in, staged rows and counts out. Pure.
 
-An unchanged record is recognized by its fingerprint and never decoded. Everything else is decoded, normalized and
-compared with what is stored. The rules for ids that come more than once: the first record of a body that is an item
+An unchanged record is recognized by its fingerprint and never decoded. Of everything else a maker makes items, perhaps
+elsewhere, while further records are looked at; what it comes to is settled in the order of the body. The rules for ids that come more than once: the first record of a body that is an item
 wins; one that says the same is counted as a duplicate; one that says something else is a reject.
 """
 
-import re
 from collections import deque
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,11 +13,13 @@ import numpy as np
 
 from feedd import diff
 from feedd.fingerprints import HASH_BYTES, Fresh, Int64s, Known, MaybeSeen, fingerprint_all, seed_of
-from feedd.model import ChangeKind, Counts, Item, Problem, Reject, Slices
+from feedd.making import Made, MadeItem, MadeReject, Maker, Promise, problems_of
+from feedd.model import ChangeKind, Counts, Problem, Slices
 from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
 
-FLUSH_ROWS = 2_000
-MAX_SALVAGED = 1024 * 1024
+FLUSH_ROWS = 4_000
+BATCH_RECORDS = 4_096  # what is looked up at once, in the fingerprints and in the store
+BATCH_BYTES = 4 * 1024 * 1024
 _encode = msgspec.json.encode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -39,17 +39,24 @@ class Outcome(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """Slices with the fingerprint of each and the slot that it matched (-1: none)."""
+    """Slices with the fingerprint of each and the slot that it matched (-1: none), and what is made of the unknown ones."""
 
     slices: Slices
     prints: bytes
     slots: Int64s
+    unknown: list[int]
+    promise: Promise | None
 
     def fingerprint(self, index: int) -> bytes:
         return self.prints[index * HASH_BYTES : (index + 1) * HASH_BYTES]
 
     def position(self, index: int) -> int:
         return self.slices.position + index
+
+    def some(self, indexes: list[int]) -> Slices:
+        """Some of its slices, as if they followed each other."""
+        raws, context = self.slices.raws, self.slices.context
+        return Slices(self.position(indexes[0]), [raws[i] for i in indexes], context)
 
 
 class Reconciler:
@@ -60,9 +67,7 @@ class Reconciler:
         *,
         known: Known,
         config_digest: bytes,
-        decode: Callable[[Slices], list[dict[str, Any] | Problem]],
-        salvage: Callable[[bytes, bytes], dict[str, Any] | None],
-        normalize: Callable[[int, dict[str, Any]], Item | Reject],
+        maker: Maker,
         stage: Stage,
         next_item: int,
         next_reject: int,
@@ -75,10 +80,12 @@ class Reconciler:
         self._config_digest = config_digest
         self._context: bytes | None = None
         self._seed = 0
-        self._decode = decode
-        self._salvage = salvage
-        self._normalize = normalize
+        self._maker = maker
         self._stage = stage
+        # slices that are not looked at yet, and batches that are not settled yet, in order
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._batches: deque[_Batch] = deque()
         self._stored_any = stored_any
         self._fresh = Fresh()
         self._next_item = next_item
@@ -104,19 +111,48 @@ class Reconciler:
     def take(self, slices: Slices) -> None:
         """Take the next records of the body."""
         if slices.context != self._context:
+            self._look()
             self._context = slices.context
             self._seed = seed_of(self._config_digest, slices.context)
+        for start in range(0, len(slices.raws), BATCH_RECORDS):
+            raws = slices.raws[start : start + BATCH_RECORDS]
+            self._waiting += raws
+            self._waiting_bytes += sum(map(len, raws))
+            self.records += len(raws)
+            if len(self._waiting) >= BATCH_RECORDS or self._waiting_bytes >= BATCH_BYTES:
+                self._look()
+
+    def _look(self) -> None:
+        """Look the waiting records up, have items made of the unknown ones, and settle what is due."""
+        if not self._waiting:
+            return
+        slices = Slices(self.records - len(self._waiting) + 1, self._waiting, self._context or b"")
+        self._waiting, self._waiting_bytes = [], 0
         prints = fingerprint_all(slices.raws, self._seed)
-        batch = _Batch(slices, prints, self._known.match(prints))
-        self.records += len(slices.raws)
-        indexes = self._claim(batch)
-        while indexes:
-            indexes = self._settle(batch, indexes)
-        if len(self._item_rows) + len(self._reject_rows) >= FLUSH_ROWS:
-            self._flush()
+        slots = self._known.match(prints)
+        batch = _Batch(slices, prints, slots, np.flatnonzero(slots < 0).tolist(), None)
+        if batch.unknown:
+            batch = batch._replace(promise=self._maker.start(batch.some(batch.unknown)))
+        self._batches.append(batch)
+        self._settle_all(but=self._maker.ahead)
+
+    def _settle_all(self, *, but: int) -> None:
+        """Settle the batches, in order, but for the last few."""
+        while len(self._batches) > but:
+            batch = self._batches.popleft()
+            made = dict(zip(batch.unknown, batch.promise(), strict=True)) if batch.promise else {}
+            indexes = self._claim(batch)
+            while indexes:
+                if more := [index for index in indexes if index not in made]:
+                    made |= zip(more, self._maker.start(batch.some(more))(), strict=True)
+                indexes = self._settle(batch, indexes, made)
+            if len(self._item_rows) + len(self._reject_rows) >= FLUSH_ROWS:
+                self._flush()
 
     def finish(self) -> Outcome:
         """What the whole body came to; `missing` are the live items that it does not hold."""
+        self._look()
+        self._settle_all(but=0)
         seen = self._known.seen_rejects()
         for reject, position in seen.items():
             item_id, old_position = self._old_rejects[reject]
@@ -171,56 +207,35 @@ class Reconciler:
         self.counts.duplicates += 1
         return True
 
-    def _settle(self, batch: _Batch, indexes: list[int]) -> list[int]:
-        """Decode and place some records; gives the indexes of unchanged ones that these have overruled."""
-        outcomes = self._outcomes(batch, indexes)
-        ids = [outcome.id for outcome in outcomes if isinstance(outcome, Item)]
+    def _settle(self, batch: _Batch, indexes: list[int], made: dict[int, Made]) -> list[int]:
+        """Place some records; gives the indexes of unchanged ones that these have overruled."""
+        ids = [each.id for i in indexes if type(each := made[i]) is MadeItem]
         stored = self._stage.stored(ids) if self._stored_any and ids else {}
         repeated = self._flushed.which(ids)
         flushed = self._stage.staged(repeated) if repeated else {}
         overruled: list[int] = []
-        for index, outcome in zip(indexes, outcomes, strict=True):
-            if isinstance(outcome, Reject):
-                self._reject(outcome, batch.fingerprint(index))
+        for index in indexes:
+            item = made[index]
+            if isinstance(item, MadeReject):
+                self._reject(batch.position(index), item, batch.fingerprint(index))
                 continue
-            old = stored.get(outcome.id)
-            text = diff.canonical(outcome.fields)
-            digest = diff.digest(text)
-            winner = self._winners.get(outcome.id) or flushed.get(outcome.id)
+            old = stored.get(item.id)
+            winner = self._winners.get(item.id) or flushed.get(item.id)
             if winner is None and old is not None and old.live:
                 winner, again = self._stored_winner(batch, index, old)
                 overruled += again
             if winner is None:
-                self._place(outcome, text.decode(), digest, old, batch, index)
-            elif winner == digest:
+                self._place(item, old, batch, index)
+            elif winner == item.digest:
                 self.counts.duplicates += 1
             else:
                 self._reject(
-                    duplicate_reject(batch.position(index), outcome.id),
+                    batch.position(index),
+                    duplicate_reject(item.id),
                     batch.fingerprint(index),
                     duplicate=True,
                 )
         return overruled
-
-    def _outcomes(self, batch: _Batch, indexes: list[int]) -> list[Item | Reject]:
-        slices = batch.slices
-        chosen = Slices(slices.position, [slices.raws[i] for i in indexes], slices.context)
-        return [
-            Reject(batch.position(index), self._salvaged_id(batch, index), (value,))
-            if isinstance(value, Problem)
-            else self._normalize(batch.position(index), value)
-            for index, value in zip(indexes, self._decode(chosen), strict=True)
-        ]
-
-    def _salvaged_id(self, batch: _Batch, index: int) -> str | None:
-        """The id of a record that cannot be decoded, if it can be read all the same and stands in it literally."""
-        raw = bytes(batch.slices.raws[index])
-        record = None if len(raw) > MAX_SALVAGED else self._salvage(raw, batch.slices.context)
-        if record is None:
-            return None
-        outcome = self._normalize(batch.position(index), record)
-        item_id = outcome.id if isinstance(outcome, Item) else outcome.item_id
-        return item_id if item_id is not None and _stands_in(raw, item_id) else None
 
     def _stored_winner(
         self, batch: _Batch, index: int, old: StoredItem
@@ -245,52 +260,60 @@ class Reconciler:
         known.claimed[slot] = -position
         return None, again
 
-    def _place(
+    def _place(self, item: MadeItem, old: StoredItem | None, batch: _Batch, index: int) -> None:
+        """Stage the item as added, restored, updated, or just refreshed."""
+        self._warnings_delta += item.warning_count
+        self._winners[item.id] = item.digest
+        if old is None:
+            self.counts.added += 1
+            self._add(item, self._new_item(), ChangeKind.ADDED, item.text, "{}", batch, index)
+            return
+        if old.live:
+            self._warnings_delta -= old.warning_count
+        text, changes = None, "{}"
+        if old.digest != item.digest:
+            text = item.text
+            changed = diff.diff(_decode_fields(old.fields), _decode_fields(text))
+            changes = _encode(changed).decode() if changed else changes
+        kind = None
+        if not old.live:
+            kind = ChangeKind.RESTORED
+            self.counts.restored += 1
+        elif changes != "{}":
+            kind = ChangeKind.UPDATED
+            self.counts.updated += 1
+        else:
+            self.counts.unchanged += 1
+        self._add(item, old.item, kind, text, changes, batch, index)
+
+    def _add(
         self,
-        item: Item,
-        text: str,
-        digest: bytes,
-        old: StoredItem | None,
+        item: MadeItem,
+        key: int,
+        kind: ChangeKind | None,
+        text: str | None,
+        changes: str,
         batch: _Batch,
         index: int,
     ) -> None:
-        """Stage the item as added, restored, updated, or just refreshed."""
-        changes: dict[str, tuple[Any, Any]] = {}
-        if old is not None and old.digest != digest:
-            changes = diff.diff(_decode_fields(old.fields), item.fields)
-        kind = _kind(old, changed=bool(changes))
-        if kind is None:
-            self.counts.unchanged += 1
-        else:
-            setattr(self.counts, kind, getattr(self.counts, kind) + 1)
-        key = self._new_item() if old is None else old.item
-        self._warnings_delta += len(item.warnings)
-        if old is not None and old.live:
-            self._warnings_delta -= old.warning_count
+        ordinal = None if kind is None else self._new_ordinal()
         self._item_rows.append(
             ItemRow(
-                ordinal=None if kind is None else self._new_ordinal(),
-                item=key,
-                item_id=item.id,
-                kind=kind,
-                fields=None if old is not None and old.digest == digest else text,
-                digest=digest,
-                warnings=_encode(item.warnings).decode() if item.warnings else None,
-                warning_count=len(item.warnings),
-                changes=_encode(changes).decode(),
+                ordinal, key, item.id, kind, text, item.digest, item.warnings, item.warning_count, changes
             )
-        )
-        self._winners[item.id] = digest
+        )  # fmt: skip
         self._fresh.add(batch.fingerprint(index), key)
 
-    def _reject(self, reject: Reject, fingerprint: bytes, *, duplicate: bool = False) -> None:
+    def _reject(
+        self, position: int, reject: MadeReject, fingerprint: bytes, *, duplicate: bool = False
+    ) -> None:
         if reject.item_id is not None:
             self._rejected_ids.append(reject.item_id)
         if duplicate and self._old_duplicates.get(fingerprint):
             key = self._old_duplicates[fingerprint].popleft()
             self._kept_duplicates.add(key)
-            if self._old_rejects[key][1] != reject.position:
-                self._reject_rows.append(moved_reject(key, reject.position))
+            if self._old_rejects[key][1] != position:
+                self._reject_rows.append(moved_reject(key, position))
             return
         key = self._new_reject()
         if (
@@ -298,15 +321,7 @@ class Reconciler:
         ):  # which of several records wins hangs on the others: those are always decoded
             self._fresh.add(fingerprint, -key)
         self._reject_rows.append(
-            RejectRow(
-                reject=key,
-                is_new=True,
-                position=reject.position,
-                item_id=reject.item_id,
-                fingerprint=fingerprint,
-                duplicate=duplicate,
-                problems=_encode(reject.problems).decode(),
-            )
+            RejectRow(key, True, position, reject.item_id, fingerprint, duplicate, reject.problems)
         )
 
     def _keep_items_of_rejects(self) -> None:
@@ -316,7 +331,7 @@ class Reconciler:
         for key in self._stage.stored_keys(self._rejected_ids):
             slot = self._known.slot_of(key)
             if slot >= 0:
-                self._known.kept[slot] = True
+                self._known.keep(slot)
 
     def _flush(self) -> None:
         self._stage.add_items(self._item_rows)
@@ -338,37 +353,18 @@ class Reconciler:
         return self._next_ordinal - 1
 
 
-def _stands_in(raw: bytes, item_id: str) -> bool:
-    """Whether a record holds an id whole: of a broken one, a parser may have read half of it."""
-    whole = rb"(?<![^\s>\"':,\[])%b(?![^\s<\"',}\]])" % re.escape(item_id.encode())
-    return re.search(whole, raw) is not None
-
-
-def _kind(old: StoredItem | None, *, changed: bool) -> ChangeKind | None:
-    if old is None:
-        return ChangeKind.ADDED
-    if not old.live:
-        return ChangeKind.RESTORED
-    return ChangeKind.UPDATED if changed else None
-
-
 def moved_reject(reject: int, position: int) -> RejectRow:
     """The row that gives an open reject its new position."""
     return RejectRow(reject, False, position, None, b"", False, "")
 
 
-def duplicate_reject(position: int, item_id: str) -> Reject:
+def duplicate_reject(item_id: str) -> MadeReject:
     """The reject for a record whose id an earlier, different record of the same body has."""
-    return Reject(
-        position,
-        item_id,
-        (
-            Problem(
-                pointer="/id",
-                rule="duplicate_id",
-                value=item_id[:120],
-                hint="An earlier record of this feed has the same id and other content; the first one is used. "
-                "Give each product, or each variant, an id of its own.",
-            ),
-        ),
+    problem = Problem(
+        pointer="/id",
+        rule="duplicate_id",
+        value=item_id[:120],
+        hint="An earlier record of this feed has the same id and other content; the first one is used. "
+        "Give each product, or each variant, an id of its own.",
     )
+    return MadeReject(item_id, problems_of((problem,)))

@@ -1,7 +1,8 @@
 """Reads bodies in child processes, so that a crash in a C library costs one sync and the HTTP side stays quick.
 
 A child comes from a fork server that has imported everything but holds no connection. It dies with its parent: the
-pipe between them closes, and it ends itself.
+pipe between them closes, and it ends itself. One that reads a large body is given helpers from the same fork server,
+which end when it does. All of them leave the processors to the daemon where both want them.
 """
 
 import contextlib
@@ -18,12 +19,14 @@ import msgspec
 from feedd import ingest, intake
 from feedd.errors import FeedError, FormatError, StoreError, SyncStopped
 from feedd.model import Progress
+from feedd.spread import help_out, helpers_for, start_helpers
 
 _ERRORS: dict[str, type[FeedError]] = {
     cls.__name__: cls for cls in (FeedError, FormatError, SyncStopped)
 }
 _encode = msgspec.json.encode
 STOP_NOTICED_S = 0.1
+NICENESS = 10
 
 
 class Workers:
@@ -52,15 +55,21 @@ class Workers:
         """
         with self._place_for(stop):
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(
-                target=_child, args=(theirs, self._place, job), name=f"feedd-{job.lease.feed}"
-            )
             with self._lock:
                 if self._stopping or stop.is_set():
                     raise _stopped()
+                helpers = start_helpers(
+                    self._context, helpers_for(job.body.size_bytes), target=_helper
+                )
+                process = self._context.Process(
+                    target=_child,
+                    args=(theirs, self._place, job, helpers),
+                    name=f"feedd-{job.lease.feed}",
+                )
                 process.start()
                 self._running.add(process)
-            theirs.close()
+            for pipe in (theirs, *helpers):
+                pipe.close()
             try:
                 _follow(ours, on_progress, process, stop)
             except EOFError:
@@ -133,13 +142,24 @@ def _end(process: Any, stop: ingest.Stop) -> None:
         process.kill()
 
 
-def _child(pipe: Connection, place: intake.Place, job: intake.Job) -> None:
+def _helper(pipe: Connection) -> None:
+    os.nice(NICENESS)
+    help_out(pipe)
+
+
+def _child(
+    pipe: Connection, place: intake.Place, job: intake.Job, helpers: list[Connection]
+) -> None:
+    os.nice(NICENESS)
     watcher = threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True)
     watcher.start()
     catalog = place.open_catalog()
     try:
         intake.read_body(
-            job, catalog, lambda progress: pipe.send_bytes(_encode(["progress", progress]))
+            job,
+            catalog,
+            lambda progress: pipe.send_bytes(_encode(["progress", progress])),
+            lambda: helpers,
         )
         answer: list[Any] = ["done", None]
     except FeedError as error:

@@ -72,8 +72,10 @@ def stream(catalog: Database, since: int = 0) -> list[tuple[int | None, str, str
     ]
 
 
-def open_rejects(catalog: Database) -> list[tuple[int, str | None, str]]:
-    """(position, item id, first rule) of every open reject."""
+def open_rejects(catalog: Database, feed: str | None = None) -> list[tuple[int, str | None, str]]:
+    """(position, item id, first rule) of every open reject, of one feed or of all."""
+    feeds = None if feed is None else [feed]
     return [
-        (r.position, r.item_id, r.problems[0].rule) for r in read_rejects(catalog, limit=10_000)
+        (r.position, r.item_id, r.problems[0].rule)
+        for r in read_rejects(catalog, feeds=feeds, limit=10_000)
     ]

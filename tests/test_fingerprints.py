@@ -22,7 +22,7 @@ def packed(entries: dict[int, bytes]) -> list[bytes]:
     fresh = Fresh()
     for owner, fingerprint in entries.items():
         fresh.add(fingerprint, owner)
-    return Known().packed(NONE, fresh)
+    return list(Known().packed(NONE, fresh))
 
 
 def test_a_seed_tells_its_parts_apart() -> None:
@@ -69,7 +69,7 @@ def test_an_owner_has_one_fingerprint() -> None:
 def test_missing_items_are_those_nobody_claimed_or_kept() -> None:
     known = Known(packed({1: b"a" * 16, 2: b"b" * 16, 3: b"c" * 16, -4: b"d" * 16}))
     known.claimed[known.slot_of(1)] = 7
-    known.kept[known.slot_of(2)] = True
+    known.keep(known.slot_of(2))
     assert known.missing_items().tolist() == [3]
     assert known.live_items == 3
 

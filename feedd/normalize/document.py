@@ -1,6 +1,6 @@
 """A plan meets the document whose records it is for. Pure."""
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from feedd.formats import Format
 from feedd.model import Layout
@@ -17,5 +17,12 @@ def plan_in_document(
     base: str | None,
 ) -> Plan:
     """The plan for the records of one body, with what stands around them. Reads the stream from where it is."""
+    return plan.within(found_around(plan, form, stream, layout, charset), base=base)
+
+
+def found_around(
+    plan: Plan, form: Format, stream: BinaryIO, layout: Layout, charset: str | None
+) -> list[list[Any]]:
+    """What stands at the places around the records that the plan wants. Reads the stream from where it is."""
     wanted = plan.wanted
-    return plan.within(form.around(stream, layout, charset, wanted) if wanted else [], base=base)
+    return form.around(stream, layout, charset, wanted) if wanted else []

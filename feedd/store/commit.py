@@ -126,7 +126,7 @@ def commit_sync(
     stage.add_removed(removed, outcome.next_ordinal)
     stage.add_closed(outcome.closed_rejects)
     gone = np.concatenate([removed, -np.array(outcome.closed_rejects, dtype=np.int64)])
-    packed = known.packed(gone, outcome.fresh)
+    packed = list(known.packed(gone, outcome.fresh))
     status = SyncStatus.HELD if len(held) else SyncStatus.APPLIED
     with transaction(connection):
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta

@@ -1,0 +1,229 @@
+"""Spreads the making of items over other processes, once there is enough of it.
+
+A helper gets the recipe first, then batches of slices, one after the other, and answers each with what was made of it.
+It ends when its pipe closes, so none outlives the process that it works for, however that ends.
+"""
+
+import gc
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from feedd.errors import FeedError, FormatError
+from feedd.formats import FORMATS
+from feedd.making import Here, Made, Promise
+from feedd.model import Layout, Slices
+from feedd.normalize import Plan, compile_plan, parse_source
+
+SPREAD_BYTES = 16 * 1024 * 1024  # of a smaller body the most is done before a helper is there
+SPREAD_AFTER = 2_000  # records made here first: most syncs never have as many new ones
+BATCH_RECORDS = 512
+BATCHES_AHEAD = 2
+MOST_HELPERS = 8
+_GC_EVERY = 100_000  # records hold no cycles, and looking for them often costs a tenth
+
+Hire = Callable[[], list[Connection]]
+_pack = msgspec.msgpack.encode
+_unpack_made = msgspec.msgpack.Decoder(list[Made]).decode
+_unpack_slices = msgspec.msgpack.Decoder(tuple[int, list[bytes], bytes]).decode
+_unpack_error = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
+
+
+class Recipe(Struct, frozen=True, kw_only=True):
+    """All that making an item of a slice hangs on, in values that another process can be given.
+
+    `document` is a checked schema; `found` is what stands at the places around the records that it wants.
+    """
+
+    document: dict[str, Any]
+    fields: dict[str, Any]
+    items: str | None
+    currency: str | None
+    base: str | None
+    format: str
+    layout: Layout
+    found: list[list[Any]]
+
+    def plan(self) -> Plan:
+        """The compiled schema, for the records of the one document."""
+        plan = compile_plan(
+            self.document,
+            fields={name: parse_source(path) for name, path in self.fields.items()},
+            items=self.items,
+            default_currency=self.currency,
+        )
+        return plan.within(self.found, base=self.base)
+
+    def maker(self, plan: Plan) -> Here:
+        """Makes items in this process, by this recipe's plan."""
+        form, layout = FORMATS[self.format], self.layout
+        return Here(
+            decode=lambda slices: form.decode(slices, layout),
+            salvage=lambda raw, context: form.salvage(raw, context, layout),
+            normalize=plan.normalize,
+        )
+
+
+def helpers_for(size_bytes: int) -> int:
+    """How many helpers a body of that size is worth: one for each processor that this process may use."""
+    processors = len(os.sched_getaffinity(0))
+    if size_bytes < SPREAD_BYTES or processors < 2:  # a helper needs one of its own
+        return 0
+    return min(processors, MOST_HELPERS)
+
+
+class Spread:
+    """Makes items here until there are many of them, then in helpers, which `hire` is asked for once, in the background."""
+
+    def __init__(self, here: Here, recipe: Recipe, hire: Hire) -> None:
+        self._here = here
+        self._recipe = recipe
+        self._hire = hire
+        self._made_here = 0
+        self._hiring: threading.Thread | None = None
+        self._crew: _Crew | None = None
+        self._closed = False
+
+    @property
+    def ahead(self) -> int:
+        """None is waited for here; helpers must have work in hand."""
+        return BATCHES_AHEAD if self._crew is not None else 0
+
+    def start(self, slices: Slices) -> Promise:
+        """A promise of what is made of each of the slices, in order."""
+        if self._crew is not None and len(slices.raws) >= BATCH_RECORDS // 8:
+            return self._crew.start(slices)
+        self._made_here += len(slices.raws)
+        if self._hiring is None and self._made_here >= SPREAD_AFTER:
+            self._hiring = threading.Thread(target=self._set_up, name="hire", daemon=True)
+            self._hiring.start()
+        return self._here.start(slices)
+
+    def close(self) -> None:
+        """Let the helpers go."""
+        self._closed = True
+        if self._hiring is not None:
+            self._hiring.join()
+        if self._crew is not None:
+            self._crew.close()
+
+    def _set_up(self) -> None:
+        try:
+            pipes = self._hire()
+            if pipes and not self._closed:
+                self._crew = _Crew(pipes, self._recipe)
+        except (
+            OSError
+        ):  # no more processes, or no memory for them: what can be made here is made here
+            return
+
+
+class _Crew:
+    """Helpers that have the recipe. A thread each hands batches to one of them and waits for its answer."""
+
+    def __init__(self, pipes: Sequence[Connection], recipe: Recipe) -> None:
+        self._pipes = pipes
+        self._free: SimpleQueue[Connection] = SimpleQueue()
+        for pipe in pipes:
+            pipe.send(recipe)
+            self._free.put(pipe)
+        self._threads = ThreadPoolExecutor(len(pipes), thread_name_prefix="spread")
+
+    def start(self, slices: Slices) -> Promise:
+        """Hand the slices out, in batches."""
+        position, raws = slices.position, [bytes(raw) for raw in slices.raws]
+        answers: list[Future[bytes]] = [
+            self._threads.submit(
+                self._ask,
+                _pack((position + at, raws[at : at + BATCH_RECORDS], slices.context)),
+            )
+            for at in range(0, len(raws), BATCH_RECORDS)
+        ]
+        return lambda: [made for answer in answers for made in _answered(answer.result())]
+
+    def _ask(self, question: bytes) -> bytes:
+        pipe = self._free.get()
+        try:
+            pipe.send_bytes(question)
+            return pipe.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise FeedError(
+                "crashed",
+                "a process that read this feed died",
+                hint="The catalog stands. If it happens again, the feed may be too large for the memory there is.",
+            ) from error
+        finally:
+            self._free.put(pipe)
+
+    def close(self) -> None:
+        """Close the pipes, which ends the helpers."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for pipe in self._pipes:
+            pipe.close()
+
+
+def _answered(content: bytes) -> list[Made]:
+    """What a helper has made.
+
+    Raises:
+        FormatError: it found that the body is not well-formed.
+    """
+    kind, body = content[:1], content[1:]
+    if kind == b"m":
+        return _unpack_made(body)
+    code, message, hint = _unpack_error(body)
+    if kind == b"f":
+        raise FormatError(code, message, hint=hint)
+    raise RuntimeError(message)
+
+
+def help_out(pipe: Connection) -> None:
+    """What a helper does: make items of slices until nobody asks any more."""
+    gc.set_threshold(_GC_EVERY)
+    try:
+        recipe: Recipe = pipe.recv()
+        maker = recipe.maker(recipe.plan())
+        while True:
+            position, raws, context = _unpack_slices(pipe.recv_bytes())
+            pipe.send_bytes(_made(maker, Slices(position, raws, context)))
+    except (EOFError, OSError):
+        return
+
+
+def _made(maker: Here, slices: Slices) -> bytes:
+    try:
+        return b"m" + _pack(maker.make(slices))
+    except FormatError as error:
+        return b"f" + _pack((error.info.code, error.info.message, error.info.hint))
+    except Exception:  # noqa: BLE001 a bug must reach the log, not end as a silent death
+        import traceback
+
+        return b"b" + _pack(("bug", traceback.format_exc(), ""))
+
+
+def hire(count: int) -> list[Connection]:
+    """Start helpers of this process; gives the pipes to them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["feedd.spread"])
+    return start_helpers(context, count)
+
+
+def start_helpers(
+    context: Any, count: int, target: Callable[[Connection], None] = help_out
+) -> list[Connection]:
+    """The pipes to so many new helpers, from a fork server."""
+    pipes = []
+    for _ in range(count):
+        ours, theirs = context.Pipe()
+        context.Process(target=target, args=(theirs,), name="feedd-helper", daemon=True).start()
+        theirs.close()
+        pipes.append(ours)
+    return pipes

@@ -1,0 +1,169 @@
+"""Making items in other processes: the same items, in the same order, and none outlives who asked for them."""
+
+import itertools
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from feeds import live, open_rejects, stream, take_in
+
+from feedd import intake, spread
+from feedd.errors import FeedError, FormatError
+from feedd.making import Here, MadeItem
+from feedd.model import Slices
+from feedd.reading import Reading, compiled, document_of, layout_of
+
+READING = Reading(schema="item")
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have two helpers for every body, from its first records on."""
+    monkeypatch.setattr(spread, "SPREAD_AFTER", 1)
+    monkeypatch.setattr(spread, "BATCH_RECORDS", 16)
+    monkeypatch.setattr(intake, "helpers_for", lambda _size: 2)
+
+
+def records(count: int, price: int = 1) -> list[dict[str, Any]]:
+    """Products, every 50th of them without a title, every 70th under an id that was there before."""
+    return [
+        {"id": str(n - 1 if n % 70 == 0 else n), "price": price}
+        | ({} if n % 50 == 0 else {"title": f"Mug {n}"})
+        for n in range(1, count)
+    ]
+
+
+def recipe_of(reading: Reading, form: str) -> spread.Recipe:
+    document = document_of(reading)
+    plan = compiled(document, reading)
+    return spread.Recipe(
+        document=document,
+        fields={},
+        items=None,
+        currency=None,
+        base=None,
+        format=form,
+        layout=layout_of(plan, reading),
+        found=[[] for _ in plan.wanted],
+    )
+
+
+@pytest.fixture
+def crew() -> Iterator[Any]:
+    """Makes a spread that has its helpers already; and their pids."""
+    made = []
+
+    def make(recipe: spread.Recipe) -> tuple[spread.Spread, list[int]]:
+        before = helpers()
+        one = spread.Spread(recipe.maker(recipe.plan()), recipe, partial(spread.hire, 2))
+        one._set_up()
+        made.append(one)
+        return one, [pid for pid in helpers() if pid not in before]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def helpers() -> list[int]:
+    """The pids of the helpers of this process: children of its fork server that do not serve themselves."""
+    me = psutil.Process()
+    return [p.pid for child in me.children() for p in child.children() if p.is_running()]
+
+
+def slices_of(count: int) -> Slices:
+    return Slices(1, [json.dumps(r).encode() for r in records(count)])
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    for _ in range(500):
+        if not any(psutil.pid_exists(pid) for pid in pids):
+            return
+        time.sleep(0.02)
+    raise AssertionError("helpers live on")
+
+
+@pytest.mark.usefixtures("many")
+def test_a_catalog_is_the_same_whoever_makes_its_items(place: intake.Place, tmp_path: Path) -> None:
+    catalog = place.open_catalog()
+    for price in (1, 2):
+        body = records(400, price)
+        one = take_in(catalog, tmp_path, body, feed="spread")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(intake, "helpers_for", lambda _size: 0)
+            other = take_in(catalog, tmp_path, body, feed="alone")
+        assert one.counts == other.counts
+        assert live(catalog, "spread") == live(catalog, "alone")
+    rejects = [reject[1:] for reject in open_rejects(catalog, "spread")]
+    assert rejects == [reject[1:] for reject in open_rejects(catalog, "alone")]
+    assert [seq for seq, *_ in stream(catalog)] == list(
+        itertools.islice(itertools.count(1), len(stream(catalog)))
+    )
+    catalog.close()
+
+
+def test_promises_are_kept_in_order_and_the_helpers_go_at_the_end(crew: Any) -> None:
+    one, pids = crew(recipe_of(READING, "json"))
+    assert len(pids) == 2
+    assert one.ahead > 0
+    promises = [one.start(slices_of(count)) for count in (300, 900, 600)]
+    for count, promise in zip((300, 900, 600), promises, strict=True):
+        wanted = one._here.make(slices_of(count))
+        assert promise() == wanted
+        assert sum(type(made) is MadeItem for made in wanted) > count * 0.9
+    one.close()
+    wait_until_gone(pids)
+
+
+def test_a_helper_that_dies_fails_the_sync_and_not_silently(crew: Any) -> None:
+    one, pids = crew(recipe_of(READING, "json"))
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until_gone(pids)
+    with pytest.raises(FeedError, match="died") as caught:
+        one.start(slices_of(400))()
+    assert caught.value.code == "crashed"
+
+
+def test_what_a_helper_finds_wrong_with_the_whole_body_is_raised_here() -> None:
+    def broken(slices: Slices) -> Any:
+        raise FormatError("not_well_formed", f"record {slices.position}", hint="Look at it.")
+
+    here = Here(decode=broken, salvage=lambda *_: None, normalize=lambda *_: None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(FormatError, match="record 1") as caught:
+        spread._answered(spread._made(here, slices_of(20)))
+    assert caught.value.hint == "Look at it."
+
+
+def test_where_no_helper_can_be_had_all_is_made_here() -> None:
+    def nobody() -> list[Connection]:
+        raise OSError("no more processes")
+
+    recipe = recipe_of(READING, "json")
+    one = spread.Spread(recipe.maker(recipe.plan()), recipe, nobody)
+    one._made_here = spread.SPREAD_AFTER
+    first = one.start(slices_of(100))()
+    assert one._hiring is not None
+    one._hiring.join()
+    assert one.start(slices_of(100))() == first
+    assert one.ahead == 0
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "processors", "helpers"),
+    [(10**6, 8, 0), (10**9, 1, 0), (10**9, 2, 2), (10**9, 64, spread.MOST_HELPERS)],
+)
+def test_a_large_body_gets_a_helper_for_each_processor(
+    monkeypatch: pytest.MonkeyPatch, size: int, processors: int, helpers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(processors)))
+    assert spread.helpers_for(size) == helpers
