@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, SyncStopped
-from feedd.fetch import Fetched, Fetcher, FetchRequest
+from feedd.fetch import Fetched, Fetcher, FetchRequest, Known
 from feedd.formats.json_pages import propose_pages
 from feedd.intake import ALL_REJECTED, Job, OnProgress, is_of_the_body, no_body
 from feedd.model import Progress, SyncRecord, SyncStatus
@@ -105,6 +105,9 @@ def sync_feed(
                 read(job_of(feed, lease, path, body, accepted, state, started), on_progress, stop)
             else:
                 request = _conditional(request_of(feed), state, digest, now())
+                request = msgspec.structs.replace(
+                    request, known=_known(feed, state, bodies, digest)
+                )
                 fetched = fetcher.fetch(
                     request, spool_dir, on_progress=fetch_progress(on_progress), stop=stop
                 )
@@ -163,6 +166,17 @@ def _conditional(
     if state.config_digest != digest or elsewhere or due:
         return request
     return msgspec.structs.replace(request, etag=state.etag, last_modified=state.last_modified)
+
+
+def _known(feed: Feed, state: FeedState, bodies: Bodies, digest: bytes) -> Known | None:
+    """The stored body, where coming by it again as a file would change nothing; None where it has to be read or kept."""
+    body, origin = state.body_digest, state.read_from
+    if body is None or origin is None or origin.charset or state.config_digest != digest:
+        return None
+    path = bodies.find(feed.name, body)
+    if path is None and feed.keep_body:
+        return None
+    return Known(body, origin.size_bytes, path)
 
 
 def stored_body(feed: Feed, state: FeedState, bodies: Bodies, digest: bytes) -> tuple[Path, Body]:

@@ -1,5 +1,6 @@
 """file:// feeds: regular files below the roots and nothing else, copied so that what was checked is what is read."""
 
+import gzip
 import hashlib
 import os
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from feedd.errors import FetchError
-from feedd.fetch import Fetched, Fetcher, FetchRequest
+from feedd.fetch import Fetched, Fetcher, FetchRequest, Known
 from feedd.fetch.request import OnProgress
 
 BODY = b'[{"id":"1","title":"A thing"}]'
@@ -36,10 +37,10 @@ def fetch(
     *roots: Path,
     max_bytes: int = 10_000,
     on_progress: OnProgress = lambda _done, _total: None,
+    known: Known | None = None,
 ) -> Fetched:
-    request = FetchRequest(
-        url=url, file_roots=tuple(str(each) for each in roots), max_bytes=max_bytes
-    )
+    roots_as_text = tuple(str(each) for each in roots)
+    request = FetchRequest(url=url, file_roots=roots_as_text, max_bytes=max_bytes, known=known)
     return Fetcher(user_agent="feedd").fetch(request, spool_dir, on_progress=on_progress)
 
 
@@ -89,6 +90,59 @@ def test_what_is_read_later_is_what_was_checked(root: Path, spool_dir: Path):
     assert fetched.path.parent == spool_dir
     assert fetched.path.read_bytes() == BODY
     assert stat.S_IMODE(fetched.path.stat().st_mode) == 0o600
+
+
+def kept(body: bytes, path: Path | None = None) -> Known:
+    if path is not None:
+        path.write_bytes(body)
+    return Known(hashlib.sha256(body).digest(), len(body), path)
+
+
+def test_a_file_that_holds_the_known_body_is_hashed_where_it_lies(root: Path, spool_dir: Path):
+    (root / "shop.json").write_bytes(BODY * 20_000)
+    told: list[tuple[int, int | None]] = []
+    for known in (kept(BODY * 20_000), kept(BODY * 20_000, root / "kept")):
+        fetched = fetch(
+            f"file://{root}/shop.json",
+            spool_dir,
+            root,
+            max_bytes=10**7,
+            on_progress=lambda done, total: told.append((done, total)),
+            known=known,
+        )
+        assert (fetched.path, fetched.digest, fetched.size) == (None, known.digest, known.size)
+    assert told[-1] == (len(BODY) * 20_000, len(BODY) * 20_000)
+    assert list(spool_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("at", [0, 300_001, 599_999])
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_file_of_the_same_size_that_is_not_the_known_body_is_copied(
+    root: Path, spool_dir: Path, at: int, sampled: bool
+):
+    body = bytearray(b"x" * 600_000)
+    known = kept(bytes(body), root / "kept" if sampled else None)
+    body[at] ^= 1
+    (root / "shop.json").write_bytes(body)
+    fetched = fetch(f"file://{root}/shop.json", spool_dir, root, max_bytes=10**7, known=known)
+    assert fetched.path is not None
+    assert fetched.path.read_bytes() == body
+    assert fetched.digest == hashlib.sha256(body).digest()
+
+
+def test_a_kept_body_that_is_gone_is_no_matter(root: Path, spool_dir: Path):
+    (root / "shop.json").write_bytes(BODY)
+    known = Known(hashlib.sha256(BODY).digest(), len(BODY), root / "gone")
+    assert fetch(f"file://{root}/shop.json", spool_dir, root, known=known).path is None
+
+
+def test_the_known_body_in_a_packed_file_is_unpacked_again(root: Path, spool_dir: Path):
+    packed = gzip.compress(BODY)
+    (root / "shop.json").write_bytes(packed)
+    known = Known(hashlib.sha256(BODY).digest(), len(packed))
+    fetched = fetch(f"file://{root}/shop.json", spool_dir, root, known=known)
+    assert fetched.path is not None
+    assert (fetched.path.read_bytes(), fetched.digest) == (BODY, known.digest)
 
 
 def test_progress_is_told(root: Path, spool_dir: Path):
@@ -209,9 +263,10 @@ def rewrite(file: Path) -> None:
     os.utime(file, ns=(0, 0))
 
 
+@pytest.mark.parametrize("known", [None, kept(b"x" * 3_000_000)])
 @pytest.mark.parametrize("change", [append, truncate, rewrite])
 def test_a_file_that_is_written_while_it_is_read_is_an_error(
-    root: Path, spool_dir: Path, change: Callable[[Path], None]
+    root: Path, spool_dir: Path, change: Callable[[Path], None], known: Known | None
 ):
     file = root / "shop.json"
     file.write_bytes(b"x" * 3_000_000)
@@ -222,6 +277,7 @@ def test_a_file_that_is_written_while_it_is_read_is_an_error(
             root,
             max_bytes=10_000_000,
             on_progress=lambda done, _total: change(file) if done < 2_000_000 else None,
+            known=known,
         )
     assert raised.value.code == "file_changed"
     assert list(spool_dir.iterdir()) == []

@@ -132,6 +132,22 @@ def test_after_a_replay_the_same_body_is_unchanged_when_it_is_fetched(shop: Shop
     assert shop.sync(body, reading=euros).status == "unchanged"
 
 
+def test_an_unchanged_file_is_not_copied_unless_its_body_is_to_be_kept(shop: Shop) -> None:
+    body = products(1, 2)
+    shop.sync(body, keep=False)
+    assert shop.kept() == []
+    assert shop.sync(body, keep=True).status == "unchanged"
+    assert shop.kept() == [body]
+    (kept,) = shop.folder.glob("bodies/*/*")
+    before = kept.stat().st_ino
+    assert shop.sync(body, keep=True).status == "unchanged"
+    assert kept.stat().st_ino == before
+    euros = Reading(schema="item", currency="EUR")
+    assert shop.sync(body, reading=euros).status == "applied"
+    assert shop.sync(products(2, 1), reading=euros).status == "applied"
+    assert shop.kept() == [products(2, 1)]
+
+
 def test_a_replay_of_a_held_body_keeps_the_protection(shop: Shop) -> None:
     shop.sync(products(*range(20)))
     assert shop.sync(products(1, 2, 3)).status == "held"

@@ -2,6 +2,6 @@
 
 from feedd.fetch.fetcher import Fetcher
 from feedd.fetch.post import Answer, Post, post
-from feedd.fetch.request import Fetched, FetchRequest
+from feedd.fetch.request import Fetched, FetchRequest, Known
 
-__all__ = ["Answer", "FetchRequest", "Fetched", "Fetcher", "Post", "post"]
+__all__ = ["Answer", "FetchRequest", "Fetched", "Fetcher", "Known", "Post", "post"]

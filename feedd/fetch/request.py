@@ -12,6 +12,14 @@ GIB = 2**30
 OnProgress = Callable[[int, int | None], None]
 
 
+class Known(Struct, frozen=True):
+    """A body that is had already: its SHA-256, its bytes, and where it lies if it was kept."""
+
+    digest: bytes
+    size: int
+    path: Path | None = None
+
+
 class FetchRequest(Struct, frozen=True, kw_only=True):
     """One feed to fetch. Headers and auth are secrets; they and the query string show up in no message.
 
@@ -19,7 +27,7 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     `total_s` is the end of it all, retries included. `max_bytes` counts decoded bytes. `auth` is (user, password) or
     a bearer token. Without `etag` and `last_modified` the body is asked for in any case. `member` is the name, or a
     pattern of the name, of the feed in a zip of several files. With `pages` the feed is all pages of a JSON source, whose
-    records `layout` finds; the body is then an array of the records.
+    records `layout` finds; the body is then an array of the records. A file that holds the `known` body is not copied.
     """
 
     url: str
@@ -37,6 +45,7 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     member: str | None = None
     pages: Pages | None = None
     layout: Layout = Layout(items=("",))
+    known: Known | None = None
 
     @property
     def conditional(self) -> bool:
@@ -45,7 +54,8 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
 
 
 class Fetched(Struct, frozen=True, kw_only=True):
-    """A body on disk, or the word that it has not changed (`status` 304: no `path`, no `digest`).
+    """A body on disk, or the word that it has not changed: `status` 304, without a `digest`; or the digest of the `known` one.
+    Neither has a `path`.
 
     `digest` is the SHA-256 of the decoded and unpacked body, `size` its bytes, `name` the one it had in its archive. If
     `owned`, the caller deletes `path`. `max_age_s` is for how much longer the server calls its answer fresh. `link` is the
