@@ -569,11 +569,16 @@ def is_current(settings: Settings) -> bool:
             database.close()
 
 
-def refuse_damaged(settings: Settings) -> None:
-    """Look at SQLite files before they are used; for the holder of the state directory's lock. Raises StoreError."""
-    if settings.database is None:
-        for name in ("catalog", "people"):
-            refuse_damage(settings.state_dir / f"{name}.db")
+def refuse_damaged(settings: Settings, *, trusted_ns: int | None = None) -> None:
+    """Look at SQLite files before they are used; for the holder of the state directory's lock. Raises StoreError.
+
+    Those that nobody has written since `trusted_ns` are not looked at.
+    """
+    if settings.database is not None:
+        return
+    for path in (settings.state_dir / "catalog.db", settings.state_dir / "people.db"):
+        if trusted_ns is None or not path.exists() or path.stat().st_mtime_ns > trusted_ns:
+            refuse_damage(path)
 
 
 def place_of(settings: Settings) -> "intake.Place":

@@ -13,7 +13,10 @@ MAX_SOCKET_BYTES = 107  # sun_path has 108, one of them for the end
 
 
 class StateLock:
-    """An exclusive hold on a state directory, gone with the process whatever ends it."""
+    """An exclusive hold on a state directory, gone with the process whatever ends it.
+
+    `free_since_ns` is when its last holder has let go of it, None where that one has died with it.
+    """
 
     def __init__(self, state_dir: Path, purpose: str) -> None:
         """Take the hold.
@@ -29,11 +32,14 @@ class StateLock:
             holder = os.pread(self._fd, 200, 0).decode(errors="replace").strip()
             os.close(self._fd)
             raise StateInUse(str(state_dir), holder or "another feedd") from None
+        found = os.fstat(self._fd)
+        self.free_since_ns = None if found.st_size else found.st_mtime_ns
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"feedd {purpose} (process {os.getpid()})".encode(), 0)
 
     def release(self) -> None:
-        """Let others have it."""
+        """Let others have it, who see by the empty file that it was not death that let go."""
+        os.ftruncate(self._fd, 0)
         os.close(self._fd)
 
 

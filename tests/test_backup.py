@@ -31,8 +31,11 @@ from sqlalchemy import select
 from test_cli import Shell, body
 
 from feedd import archive, intake, restore, swap
+from feedd.app import refuse_damaged
 from feedd.archive import BackupError
 from feedd.errors import StateInUse, StoreError
+from feedd.settings import Settings
+from feedd.state import StateLock
 from feedd.store.damage import refuse_damage
 from feedd.store.database import open_database
 from feedd.store.feeds import begin_sync, stream_position
@@ -555,6 +558,7 @@ AS_ANOTHER = """
 import os, sys
 from pathlib import Path
 from feedd import restore
+from feedd.app import refuse_damaged
 from feedd.archive import BackupError
 os.setuid(65534)
 try:
@@ -658,6 +662,24 @@ def test_a_damaged_database_is_refused_with_what_to_do(
         told = shell.failing(1, *command)
         assert "feedd restore" in told
         assert "catalog" in told
+
+
+def test_a_database_is_trusted_until_somebody_else_has_written_it(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    path.write_bytes(b"no database at all" * 1_000)
+    settings = Settings(state_dir=tmp_path, socket=tmp_path / "socket")
+    lock = StateLock(tmp_path, "test")
+    lock.release()
+    lock = StateLock(tmp_path, "test")
+    assert lock.free_since_ns is not None
+    refuse_damaged(settings, trusted_ns=lock.free_since_ns)
+    os.utime(path, ns=(lock.free_since_ns + 1, lock.free_since_ns + 1))
+    with pytest.raises(StoreError, match="damaged"):
+        refuse_damaged(settings, trusted_ns=lock.free_since_ns)
+    os.close(lock._fd)  # as death does
+    lock = StateLock(tmp_path, "test")
+    assert lock.free_since_ns is None
+    lock.release()
 
 
 def test_a_large_database_is_checked_for_a_bounded_time(tmp_path: Path) -> None:

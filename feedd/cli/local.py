@@ -62,7 +62,7 @@ def open_local(settings: Settings, *, to_sync: bool) -> "Local":
     try:
         if lock is not None:
             swap.finish(settings.state_dir)
-            refuse_damaged(settings)
+            refuse_damaged(settings, trusted_ns=lock.free_since_ns)
         app = App(settings)
         if to_sync:
             app.recover()
@@ -110,6 +110,8 @@ class RefusedResync:
 
 class Local:
     """A `Backend` over an App of this process."""
+
+    is_local = True
 
     def __init__(self, app: App, lock: state.StateLock | None = None) -> None:
         self._app = app
