@@ -7,6 +7,7 @@ webhooks, then the HTTP side, so that `resync` commands get their answer, then t
 """
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from typing import Self
 
 import msgspec
 
+import feedd.fetch.http  # noqa: F401 not with the first feed that is due
 from feedd import logs, state, swap
 from feedd.app import App, is_current, place_of, refuse_damaged
 from feedd.dispatch import Dispatcher, Ticket
@@ -81,6 +83,9 @@ def run(
             daemon = Daemon(settings, notifier)
             try:
                 daemon.start()
+                # what is here stays: looking through it for garbage, now and then, would keep requests waiting
+                gc.collect()
+                gc.freeze()
                 on_ready(daemon)
                 daemon.serve(load, signals)
             finally:
