@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from feedd import logs
 from feedd.app import DRY_RUN_PREFIX, App
 from feedd.errors import STOPPED, FeeddError, SyncStopped, UsageError
 from feedd.ingest import Stop
@@ -19,8 +18,6 @@ from feedd.model import DryRunLine, Forgotten, Progress, SyncRecord
 MOST_AT_ONCE = 48  # most of them wait for a server; how many read at once is up to the workers
 MOST_REMEMBERED = 1_000
 DRY_RUN_STEP_S = 0.2
-
-log = logs.get_logger("feedd")
 
 
 class Ticket:
@@ -299,5 +296,7 @@ class Dispatcher:
         ticket.done.set()
         try:
             self._on_done(ticket)
-        except Exception:  # what follows from a sync must not cost the next one
-            log.exception(logs.SYNC_ERROR, feed=ticket.feed)
+        except Exception:  # noqa: BLE001 what follows from a sync must not cost the next one
+            from feedd import logs  # which a command has no use for
+
+            logs.get_logger("feedd").exception(logs.SYNC_ERROR, feed=ticket.feed)

@@ -23,13 +23,12 @@ from feedd.model import Guess, Item, Layout
 from feedd.normalize import Plan, compile_plan, parse_source, reach
 from feedd.normalize.document import plan_in_document
 from feedd.propose import propose
-from feedd.schema import load_schema, shipped_schemas
+from feedd.schema import PLAIN, load_schema, shipped_schemas
 
 START_BYTES = 1024 * 1024
 MOST_START_BYTES = 16 * START_BYTES
 SAMPLE_RECORDS = 100
 MOST_PLACES = 8
-PLAIN = "item"
 
 # what counts for a schema, for each record on average, and against it
 _FIELD, _PRICE, _MARK = 1.0, 2.0, 2.0

@@ -1,6 +1,7 @@
 """A feed's way in: fetch (or take the stored body), parse, skip the unchanged, normalize, diff, store.
 
-`sync_feed` is the sentence; its second half, the CPU work, is `intake.read_body`.
+`sync_feed` is the sentence; its second half, the CPU work, is `intake.read_body`. What only that takes (numpy, lxml) is imported
+when there is something to be read.
 """
 
 import threading
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -18,14 +19,15 @@ from msgspec import Struct
 from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest, Known
-from feedd.formats.json_pages import propose_pages
-from feedd.intake import ALL_REJECTED, Job, OnProgress, is_of_the_body, no_body
-from feedd.model import Progress, SyncRecord, SyncStatus
+from feedd.model import ErrorInfo, Pages, Progress, SyncRecord, SyncStatus
 from feedd.reading import Reading, digest_of, layout_of, plan_of
 from feedd.store.commit import Body, record_failed, record_unchanged
 from feedd.store.database import Database
 from feedd.store.feeds import LEASE, FeedState, Lease, Origin, begin_sync, read_feed, renew_lease
 from feedd.store.read import read_sync
+
+if TYPE_CHECKING:
+    from feedd.intake import Job
 
 FULL_FETCH_EVERY = timedelta(hours=24)
 
@@ -53,7 +55,8 @@ class Stop(threading.Event):
             self.set()
 
 
-ReadBody = Callable[[Job, OnProgress, Stop], None]
+OnProgress = Callable[[Progress], None]
+ReadBody = Callable[["Job", OnProgress, Stop], None]
 
 
 def fetch_digest(request: FetchRequest) -> bytes:
@@ -115,9 +118,13 @@ def sync_feed(
                 with _kept(feed, fetched, bodies, catalog) as fresh:
                     if fresh is None or is_stored(fetched, state, digest):
                         duration = time.monotonic() - started
-                        still = state.error if is_of_the_body(state.error) else None
                         record_unchanged(
-                            catalog, lease, body, error=still, now=now(), duration_s=duration
+                            catalog,
+                            lease,
+                            body,
+                            error=_still(state.error),
+                            now=now(),
+                            duration_s=duration,
                         )
                     else:
                         job = job_of(feed, lease, fresh, body, accepted, state, started)
@@ -185,6 +192,8 @@ def stored_body(feed: Feed, state: FeedState, bodies: Bodies, digest: bytes) -> 
     Raises:
         FeedError: (`no_body`) it is not here.
     """
+    from feedd.intake import no_body
+
     path = bodies.find_whole(feed.name, state.read_digest)
     if path is None or state.read_digest is None or state.read_from is None:
         raise no_body(feed.name)
@@ -269,7 +278,7 @@ def body_of(
             name_hint=fetched.name or feed.request.url.partition("?")[0],
             content_type=fetched.content_type,
             charset=fetched.charset,
-            more_pages=propose_pages(fetched.link, None, total=fetched.pages),
+            more_pages=_more_pages(fetched),
         ),
     )
 
@@ -282,7 +291,9 @@ def job_of(
     accepted: bytes | None,
     state: FeedState,
     began_s: float,
-) -> Job:
+) -> "Job":
+    from feedd.intake import ALL_REJECTED, Job
+
     useless = state.error is not None and state.error.code == ALL_REJECTED
     return Job(
         lease=lease,
@@ -293,6 +304,24 @@ def job_of(
         guess=None if useless else state.guess,
         began_s=began_s,
     )
+
+
+def _more_pages(fetched: Fetched) -> Pages | None:
+    """How the rest of the source could be followed, where the server says that there is more."""
+    if fetched.link is None and fetched.pages is None:
+        return None
+    from feedd.formats.json_pages import propose_pages
+
+    return propose_pages(fetched.link, None, total=fetched.pages)
+
+
+def _still(error: ErrorInfo | None) -> ErrorInfo | None:
+    """What was wrong with a body, and is for as long as the body is the same."""
+    if error is None:
+        return None
+    from feedd.intake import is_of_the_body
+
+    return error if is_of_the_body(error) else None
 
 
 def _failure(error: Exception, stop: Stop) -> FeedError:

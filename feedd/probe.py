@@ -17,12 +17,12 @@ from feedd.fetch import Fetched, Fetcher, FetchRequest
 from feedd.formats import FORMATS, Format, recognize
 from feedd.formats.json_pages import MOST_BYTES as MOST_PAGE_BYTES
 from feedd.formats.json_pages import more_pages
-from feedd.guess import PLAIN, guess_body
+from feedd.guess import guess_body
 from feedd.model import ErrorInfo, Guess, Item, Layout, Pages, Problem, Reject
 from feedd.normalize import Plan, compile_plan
 from feedd.normalize.document import plan_in_document
 from feedd.propose import Proposal, propose
-from feedd.schema import load_schema
+from feedd.schema import PLAIN, load_schema
 
 HEAD_BYTES = 64 * 1024
 MOST_READ = 20_000

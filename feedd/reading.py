@@ -8,10 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from feedd.errors import FeedError
-from feedd.guess import PLAIN, guess_body
 from feedd.model import ONE_PAGE, Guess, Layout
 from feedd.normalize import Plan, compile_plan, parse_source
-from feedd.schema import SchemaError, load_schema
+from feedd.schema import PLAIN, SchemaError, load_schema
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -143,6 +142,8 @@ def guess_of(reading: Reading, stream: BinaryIO, form: str, charset: str | None)
     Raises:
         FeedError: (`schema`) the schema cannot be used.
     """
+    from feedd.guess import guess_body
+
     try:
         guess = guess_body(
             stream,

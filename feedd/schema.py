@@ -7,12 +7,11 @@ It may refer to itself and to shipped schemas by name; nothing is ever fetched.
 import json
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError as InvalidSchema
 from msgspec import Struct
 
 from feedd.coerce import COERCIONS
@@ -32,6 +31,8 @@ from feedd.resources import shipped
 
 MAX_SCHEMA_BYTES = 1024 * 1024
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+PLAIN = "item"  # the schema that fits anything
 
 _BUNDLED = "urn:feedd:schema:"
 
@@ -83,10 +84,23 @@ def load_schema(name_or_path: str, *, base_dir: Path | None) -> Schema:
     Raises:
         SchemaError: it does not exist, or cannot be used.
     """
+    if name_or_path in shipped_schemas():
+        return _shipped(name_or_path)
     path = _find(name_or_path, base_dir)
-    where = str(path) if name_or_path not in shipped_schemas() else f"schema {name_or_path}"
-    document, content = _read(path, where)
-    _check(document, where)
+    document, content = _read(path, str(path))
+    _check(document, str(path))
+    return _whole(name_or_path, document, content, str(path))
+
+
+@cache
+def _shipped(name: str) -> Schema:
+    """A shipped schema; that each of them is one is what the tests see to, and takes longer than a short command."""
+    where = f"schema {name}"
+    return _whole(name, *_read(shipped("schemas") / f"{name}.json", where), where)
+
+
+def _whole(name: str, document: dict[str, Any], content: bytes, where: str) -> Schema:
+    """A schema with all that it refers to, once its annotations fit together. Raises SchemaError."""
     bundled, digests = _bundle(document, where)
     try:
         compiled(bundled)
@@ -113,13 +127,11 @@ def load_schema(name_or_path: str, *, base_dir: Path | None) -> Schema:
                 where, f"{word} names {name!r}, which is no property of the schema", hint
             )
     digest = sha256(sha256(content).digest() + b"".join(digests)).digest()
-    return Schema(name_or_path, bundled, digest)
+    return Schema(name, bundled, digest)
 
 
 def _find(name_or_path: str, base_dir: Path | None) -> Path:
     names = shipped_schemas()
-    if name_or_path in names:
-        return shipped("schemas") / f"{name_or_path}.json"
     path = (base_dir or Path()) / name_or_path
     if path.is_file():
         return path
@@ -173,6 +185,9 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(document: dict[str, Any], where: str) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError as InvalidSchema
+
     if document.get("$schema", DIALECT) not in (DIALECT, f"{DIALECT}#"):
         raise SchemaError(
             f"{where}#/$schema", "not the draft that feedd reads", f'Write "$schema": "{DIALECT}".'
@@ -344,7 +359,6 @@ def _bundle(document: dict[str, Any], where: str) -> tuple[dict[str, Any], list[
         if _BUNDLED + name in parts:
             continue
         part, content = _read(shipped("schemas") / f"{name}.json", f"schema {name}")
-        _check(part, f"schema {name}")
         wanted |= _relink(part, f"schema {name}")
         parts[_BUNDLED + name] = {"$id": _BUNDLED + name, **part}
         digests.append(sha256(name.encode() + b"\0" + content).digest())

@@ -340,7 +340,7 @@ class Webhooks:
     def _sent(
         self, webhook: WebhookSettings, message_id: str, body: str, stop: threading.Event | None
     ) -> Trial:
-        from feedd.fetch import Post, post
+        from feedd.fetch.post import Post, post
 
         own = [(name, _revealed(value)) for name, value in webhook.headers]
         signed = signed_headers(

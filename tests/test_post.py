@@ -11,7 +11,7 @@ import pytest
 from receivers import Receiver, receiver
 
 from feedd.errors import FetchError
-from feedd.fetch import Answer, Post, post
+from feedd.fetch.post import Answer, Post, post
 
 LOOPBACK = ("127.0.0.0/8",)
 HEADERS = (("Content-Type", "application/json"), ("X-Api-Key", "canary-1"))

@@ -108,6 +108,24 @@ def test_a_command_that_looks_opens_the_databases_and_no_more(
     assert not modules & (HEAVY | {"sqlalchemy.dialects.postgresql"})
 
 
+def test_a_resync_of_an_unchanged_file_imports_nothing_that_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "shop.json").write_bytes(b'[{"id": "sku-1", "title": "Mug"}]')
+    feed = {"url": f"file://{tmp_path}/shop.json", "schema": "google-product"}
+    config = write_config(tmp_path, {"shop": feed}, file_roots=[str(tmp_path)])
+    command = ["--config", str(config), "resync", "shop"]
+    assert imported_by(*command) >= {"numpy", "feedd.intake", "feedd.formats"}
+    modules = imported_by(*command)
+    sync = {
+        "feedd.dispatch",
+        "feedd.fetch",
+        "feedd.ingest",
+        "feedd.normalize",
+        "feedd.schema",
+        "jsonschema_rs",
+    }
+    assert not modules & ((HEAVY - sync) | {"rich.console", "http.client", "feedd.guess"})
+
+
 def test_a_command_that_asks_the_daemon_opens_nothing(tmp_path: Path, server: FeedServer) -> None:
     with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
         for command in (["feeds"], ["changes"], ["rejects", "--warnings"]):

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from feedd.normalize import compile_plan
+from feedd.resources import shipped
 from feedd.schema import MAX_SCHEMA_BYTES, SchemaError, load_schema, shipped_schemas
 
+SHIPPED = shipped("schemas")
 DOCS = (Path(__file__).parent.parent / "docs/schemas.md").read_text()
 
 
@@ -27,8 +29,10 @@ def refused(folder: Path, content: Any) -> SchemaError:
 
 
 @pytest.mark.parametrize("name", shipped_schemas())
-def test_a_shipped_schema_makes_a_plan_and_is_in_the_docs(name: str) -> None:
+def test_a_shipped_schema_is_one_makes_a_plan_and_is_in_the_docs(name: str, tmp_path: Path) -> None:
     schema = load_schema(name, base_dir=None)
+    checked = load_schema(own(tmp_path, (SHIPPED / f"{name}.json").read_text()), base_dir=tmp_path)
+    assert checked.document == schema.document
     plan = compile_plan(schema.document)
     assert plan.layout.items
     assert f"\n| `{name}` |" in DOCS

@@ -3,10 +3,10 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from feedd.cli.options import Options, Wanted
-from feedd.cli.remote import Remote
 from feedd.cli.show import counted, say
 from feedd.errors import ConfigError, StateInUse, UsageError
 from feedd.model import (
@@ -28,6 +28,7 @@ from feedd.model import (
 
 if TYPE_CHECKING:
     from feedd.cli.local import Local
+    from feedd.cli.remote import Remote
 
 STARTING_S = 5.0  # for so long a daemon may hold the state directory and not answer yet
 
@@ -49,7 +50,12 @@ Followed = tuple[int, Change | None]  # how far the stream has been followed, an
 
 
 class Backend(Protocol):
-    """What the commands ask for. Lists are in their order; iterators fetch page by page."""
+    """What the commands ask for. Lists are in their order; iterators fetch page by page.
+
+    `is_local` where this process does the work itself.
+    """
+
+    is_local: bool
 
     def feeds(self) -> list[FeedView]: ...
     def resync(self, feed: str, *, accept_removals: bool, replay: bool) -> Resync: ...
@@ -97,9 +103,9 @@ def connect(
         StateInUse: something that is no daemon holds the state directory.
         UsageError: the daemon's socket, or the state directory, is not this user's to use.
     """
-    remote = Remote(options.socket())
+    socket = options.socket()
     deadline = time.monotonic() + STARTING_S
-    while not remote.answers():
+    while (remote := _answering(socket)) is None:
         try:
             with contextlib.closing(
                 _open_local(options, to_sync=to_sync, to_send=to_send)
@@ -116,6 +122,20 @@ def connect(
     else:
         with contextlib.closing(beside):
             yield beside
+
+
+def _answering(socket: Path) -> "Remote | None":
+    """The daemon that answers there, if one does; HTTP is not imported to see that there is no socket."""
+    try:
+        socket.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        pass  # it may be there, and is told what it is not
+    from feedd.cli.remote import Remote
+
+    remote = Remote(socket)
+    return remote if remote.answers() else None
 
 
 def _open_beside(options: Options, *, with_secrets: bool) -> "Local | None":

@@ -1,10 +1,14 @@
-"""Progress bars of syncs that take a while, on a terminal."""
+"""Progress bars of syncs that take a while, on a terminal. Rich is imported once one has taken a while."""
 
 import time
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
-from feedd.cli.show import console
+from feedd.cli.show import console, is_plain
 from feedd.model import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 SHOWN_AFTER_S = 0.7
 _STAGES = {"wait": "waiting", "fetch": "fetching", "read": "reading", "store": "storing"}
@@ -14,11 +18,15 @@ class Bars:
     """One bar for each running sync, below what is printed; none where nobody would see them."""
 
     def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._tasks: dict[str, object] = {}
+
+    @cached_property
+    def _bars(self) -> "RichProgress":
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
-        self._begun = time.monotonic()
-        self._bars = RichProgress(
+        return RichProgress(
             TextColumn("{task.fields[feed]:<12}"),
             TextColumn("{task.fields[stage]:<9}"),
             BarColumn(),
@@ -28,17 +36,17 @@ class Bars:
             transient=True,
             disable=not console(stderr=True).is_terminal,
         )
-        self._tasks: dict[str, object] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._bars.stop()
+        if "_bars" in self.__dict__:  # made for the first that was shown
+            self._bars.stop()
 
     def show(self, feed: str, progress: Progress | None) -> None:
         """Show how far a sync is."""
-        if time.monotonic() - self._begun < SHOWN_AFTER_S:
+        if time.monotonic() - self._begun < SHOWN_AFTER_S or is_plain(stderr=True):
             return
         self._bars.start()
         if feed not in self._tasks:

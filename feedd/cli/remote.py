@@ -106,6 +106,8 @@ class _Connection(http.client.HTTPConnection):
 class Remote:
     """A `Backend` over the daemon that listens on a socket."""
 
+    is_local = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+_FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # what makes Rich see a terminal where there is none
 _WIDE = 10_000  # where no terminal sets a width, nothing is cut off
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -50,6 +51,12 @@ def console(*, stderr: bool = False) -> "Console":
     return Quiet(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
+def is_plain(*, stderr: bool = False) -> bool:
+    """Whether what Rich would print there is the text and nothing else: importing it takes a tenth of a second."""
+    stream = sys.stderr if stderr else sys.stdout
+    return not stream.isatty() and not any(name in os.environ for name in _FORCED)
+
+
 def end_quietly() -> NoReturn:
     """End the command well: whoever reads the pipe (`| head`) has seen enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -58,6 +65,12 @@ def end_quietly() -> NoReturn:
 
 def say(*parts: "str | Text", stderr: bool = False) -> None:
     """Print a line."""
+    if is_plain(stderr=stderr):
+        try:
+            print(*parts, file=sys.stderr if stderr else sys.stdout, flush=True)
+        except BrokenPipeError:
+            end_quietly()
+        return
     console(stderr=stderr).print(*parts, soft_wrap=True)
 
 
@@ -88,11 +101,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     console().print(made)
 
 
-def text(value: Any, style: str | None = None) -> "Text":
+def text(value: Any, style: str | None = None) -> "str | Text":
     """A cell: coloured where it is a status or a kind of change, and safe to print."""
+    shown = plain(value)
+    if is_plain():
+        return shown
     from rich.text import Text
 
-    shown = plain(value)
     return Text(shown, style=STYLES.get(shown.strip(), "") if style is None else style)
 
 

@@ -9,7 +9,6 @@ from feedd.cli.backend import Backend, Resync, connect
 from feedd.cli.completing import feed_names
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.progress import Bars
-from feedd.cli.remote import Remote
 from feedd.cli.show import emit, plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text, resync_object
 from feedd.errors import FeedError, UsageError
@@ -62,7 +61,7 @@ def resync(
         try:
             failed = _follow(running, as_json=as_json)
         except KeyboardInterrupt:
-            if isinstance(backend, Remote):
+            if not backend.is_local:
                 for name in running:
                     say(
                         f"The daemon goes on with {name}. To end it: feedd cancel {name}",

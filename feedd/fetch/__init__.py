@@ -1,7 +1,6 @@
 """Fetches feeds: HTTP and HTTPS with every limit in force, and files below the configured roots; sends to webhooks."""
 
 from feedd.fetch.fetcher import Fetcher
-from feedd.fetch.post import Answer, Post, post
 from feedd.fetch.request import Fetched, FetchRequest, Known
 
-__all__ = ["Answer", "FetchRequest", "Fetched", "Fetcher", "Known", "Post", "post"]
+__all__ = ["FetchRequest", "Fetched", "Fetcher", "Known"]

@@ -1,4 +1,7 @@
-"""Fetches a feed: one attempt or several, never more than a few at once from the same host."""
+"""Fetches a feed: one attempt or several, never more than a few at once from the same host.
+
+What HTTP takes is imported with the first feed that is fetched by it: a tenth of a second, which files need not wait for.
+"""
 
 import random
 import ssl
@@ -7,17 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import msgspec
 
 from feedd.errors import FetchError
 from feedd.fetch.clock import STEP_S, Deadline, Monotonic, stopped
-from feedd.fetch.dial import Resolve
 from feedd.fetch.files import fetch_file
-from feedd.fetch.http import checked, fetch_http
-from feedd.fetch.pages import fetch_pages
 from feedd.fetch.request import Fetched, FetchRequest, OnProgress
+
+if TYPE_CHECKING:
+    import httpx
+
+    from feedd.fetch.dial import Resolve
 
 PATIENCE_S = 10.0  # a Retry-After up to this is waited for here, a longer one by the scheduler
 _AGAIN = frozenset({"connect", "cut_short", "timeout", "dns"})
@@ -33,7 +38,7 @@ class Fetcher:
         per_host: int = 2,
         monotonic: Monotonic = time.monotonic,
         sleep: Callable[[float], None] | None = None,
-        resolve: Resolve | None = None,
+        resolve: "Resolve | None" = None,
         verify: ssl.SSLContext | None = None,
     ) -> None:
         self._user_agent = user_agent
@@ -68,27 +73,33 @@ class Fetcher:
         if request.url.partition(":")[0].lower() == "file":
             return fetch_file(request, spool_dir, deadline, on_progress=on_progress)
 
+        from feedd.fetch.http import checked
+
         plain = request
         if request.pages is not None:  # validators are of one page
             plain = msgspec.structs.replace(request, etag=None, last_modified=None)
 
-        def page(url: httpx.URL, told: OnProgress) -> Fetched:
+        def page(url: "httpx.URL", told: OnProgress) -> Fetched:
             return self._fetched(plain, url, spool_dir, deadline, told, stop)
 
         if request.pages is None:
             return page(checked(request.url), on_progress)
+        from feedd.fetch.pages import fetch_pages
+
         return fetch_pages(request, request.pages, spool_dir, page, on_progress=on_progress)
 
     def _fetched(
         self,
         request: FetchRequest,
-        url: httpx.URL,
+        url: "httpx.URL",
         folder: Path,
         deadline: Deadline,
         on_progress: OnProgress,
         stop: threading.Event | None,
     ) -> Fetched:
         """What is at one URL of a feed, in as many attempts as it takes and may take."""
+        from feedd.fetch.http import fetch_http
+
         attempt = 1
         while True:
             try:

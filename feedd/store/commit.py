@@ -2,20 +2,21 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 from sqlalchemy import Connection, bindparam, text, update
 
 from feedd.errors import CANCELLED, STOPPED, FeedError
-from feedd.fingerprints import Int64s, Known
 from feedd.model import Counts, ErrorInfo, Guess, SyncStatus
-from feedd.reconcile import Outcome
 from feedd.store.database import Database, bulk_insert, transaction
 from feedd.store.feeds import Lease, Origin, close_lease
-from feedd.store.stage import DatabaseStage
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, STREAM, SYNCS, Utc
+
+if TYPE_CHECKING:  # a sync that changes nothing takes no numpy
+    from feedd.fingerprints import Int64s, Known
+    from feedd.reconcile import Outcome
+    from feedd.store.stage import DatabaseStage
 
 _REMOVED = KINDS.index("removed")
 
@@ -102,13 +103,13 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def commit_sync(
-    stage: DatabaseStage,
+    stage: "DatabaseStage",
     lease: Lease,
     *,
-    outcome: Outcome,
-    removed: Int64s,
-    held: Int64s,
-    known: Known,
+    outcome: "Outcome",
+    removed: "Int64s",
+    held: "Int64s",
+    known: "Known",
     body: Body,
     error: ErrorInfo | None,
     now: datetime,
@@ -119,6 +120,8 @@ def commit_sync(
     Raises:
         SyncStopped: the lease was lost; nothing was stored.
     """
+    import numpy as np
+
     connection = stage.connection
     counts = outcome.counts
     counts.removed = len(removed)
