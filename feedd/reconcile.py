@@ -181,10 +181,13 @@ class Reconciler:
         known, slots = self._known, batch.slots
         matched = np.flatnonzero(slots >= 0)
         hits = slots[matched]
-        if not known.claimed[hits].any() and len(np.unique(hits)) == len(hits):
-            known.claimed[hits] = matched + batch.slices.position
-            self.counts.unchanged += int(np.count_nonzero(known.owner[hits] > 0))
-            return np.flatnonzero(slots < 0).tolist()
+        if not known.claimed[hits].any():
+            positions = (matched + batch.slices.position).astype(np.int32)
+            known.claimed[hits] = positions
+            if (known.claimed[hits] == positions).all():
+                self.counts.unchanged += int(np.count_nonzero(known.owner[hits] > 0))
+                return batch.unknown
+            known.claimed[hits] = 0  # one slot was hit twice: only one after the other will do
         return [
             index
             for index, slot in enumerate(slots.tolist())

@@ -26,6 +26,7 @@ from feedd.normalize import Plan, compile_plan, parse_source
 SPREAD_BYTES = 16 * 1024 * 1024  # of a smaller body the most is done before a helper is there
 SPREAD_AFTER = 2_000  # records made here first: most syncs never have as many new ones
 BATCH_RECORDS = 512
+FEWEST = 16  # records worth the way to a helper
 BATCHES_AHEAD = 2
 MOST_HELPERS = 8
 _GC_EVERY = 100_000  # records hold no cycles, and looking for them often costs a tenth
@@ -99,7 +100,7 @@ class Spread:
 
     def start(self, slices: Slices) -> Promise:
         """A promise of what is made of each of the slices, in order."""
-        if self._crew is not None and len(slices.raws) >= BATCH_RECORDS // 8:
+        if self._crew is not None and len(slices.raws) >= FEWEST:
             return self._crew.start(slices)
         self._made_here += len(slices.raws)
         if self._hiring is None and self._made_here >= SPREAD_AFTER:

@@ -56,6 +56,19 @@ def test_fingerprints_that_agree_in_their_first_half_are_told_apart() -> None:
     assert slots[2] == -1
 
 
+def test_a_crowded_bucket_is_searched() -> None:
+    crowd = {n: bytes([n]) + b"x" * 15 for n in range(1, 60)}
+    known = Known(packed(crowd))
+    slots = known.match(b"".join(crowd.values()) + b"\xff" + b"x" * 15 + b"\x05" + b"x" * 14 + b"y")
+    assert known.owner[slots[:-2]].tolist() == list(crowd)
+    assert slots[-2:].tolist() == [-1, -1]
+
+
+def test_owners_without_hashes_match_nothing_that_falls_among_them() -> None:
+    known = Known(without_hashes(packed({n: bytes([n] * 16) for n in range(1, 100)})))
+    assert known.match(b"\x01" + b"\x00" * 15)[0] == -1
+
+
 def test_an_owner_has_one_fingerprint() -> None:
     known = Known(packed({1: b"a" * 16, 2: b"b" * 16, -3: b"c" * 16}))
     fresh = Fresh()
