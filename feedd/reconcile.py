@@ -6,12 +6,14 @@ wins; one that says the same is counted as a duplicate; one that says something 
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from feedd import diff
+from feedd.errors import FormatError
 from feedd.fingerprints import HASH_BYTES, Fresh, Int64s, Known, MaybeSeen, fingerprint_all, seed_of
 from feedd.making import Made, MadeItem, MadeReject, Maker, Promise, problems_of
 from feedd.model import ChangeKind, Counts, Problem, Slices
@@ -109,7 +111,11 @@ class Reconciler:
                 self._old_duplicates.setdefault(fingerprint, deque()).append(reject)
 
     def take(self, slices: Slices) -> None:
-        """Take the next records of the body."""
+        """Take the next records of the body.
+
+        Raises:
+            FormatError: one of them shows that the body is broken.
+        """
         if slices.context != self._context:
             self._look()
             self._context = slices.context
@@ -132,15 +138,34 @@ class Reconciler:
         slots = self._known.match(prints)
         batch = _Batch(slices, prints, slots, np.flatnonzero(slots < 0).tolist(), None)
         if batch.unknown:
-            batch = batch._replace(promise=self._maker.start(batch.some(batch.unknown)))
+            batch = batch._replace(promise=self._started(batch))
         self._batches.append(batch)
         self._settle_all(but=self._maker.ahead)
+
+    def _started(self, batch: _Batch) -> Promise:
+        try:
+            return self._maker.start(batch.some(batch.unknown))
+        except FormatError:
+            self._name_broken(batch)
+            raise
+
+    def _made(self, batch: _Batch) -> Sequence[Made]:
+        try:
+            return batch.promise() if batch.promise else ()
+        except FormatError:
+            self._name_broken(batch)
+            raise
+
+    def _name_broken(self, batch: _Batch) -> None:
+        """Raise the error again that made the body unusable: alone, its record has the right position."""
+        for index in batch.unknown:
+            self._maker.start(batch.some([index]))()
 
     def _settle_all(self, *, but: int) -> None:
         """Settle the batches, in order, but for the last few."""
         while len(self._batches) > but:
             batch = self._batches.popleft()
-            made = dict(zip(batch.unknown, batch.promise(), strict=True)) if batch.promise else {}
+            made = dict(zip(batch.unknown, self._made(batch), strict=True))
             indexes = self._claim(batch)
             while indexes:
                 if more := [index for index in indexes if index not in made]:

@@ -4,13 +4,14 @@ import io
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feedd.errors import FormatError
-from feedd.formats import FORMATS, json_document, json_lines, recognize, xml_document
+from feedd.formats import FORMATS, json_document, json_lines, recognize, xml_document, xml_records
 from feedd.model import Layout, Problem, Slices
 
 GOOGLE = "http://base.google.com/ns/1.0"
@@ -25,7 +26,20 @@ FEW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthChe
 
 FRAGMENTS = [b"", b"{", b"}", b"[", b"]", b",", b'"', b"\\", b":", b"\xff", b"\xe2\x82", b"\\ud800"]
 FRAGMENTS += [b"1e999", b"\0", b"<", b">", b"</item>", b"<item>", b"<!--", b"-->", b"<![CDATA["]
-FRAGMENTS += [b"]]>", b"<?", b"&", b"/", b" "]
+FRAGMENTS += [
+    b"]]>",
+    b"<?",
+    b"?>",
+    b"&",
+    b"/",
+    b" ",
+    b"<item/>",
+    b"<offer",
+    b"</offer",
+    b"='",
+    b"<\xe1\x90\x81/>",
+]
+XML_FILES = sorted((Path(__file__).parent / "data").glob("*/*.xml"))
 
 texts = st.text(max_size=12) | st.sampled_from(
     [
@@ -120,13 +134,19 @@ def xml_bodies(draw: st.DrawFn) -> tuple[bytes, int]:
             "&nbsp; & &#1;",
             "\n\t",
             "<e/>",
+            f"<!-- <{name}> <![CDATA[ -->",
+            f"<?pi <!-- <{name}> ?>",
         ]
     )
     items = draw(st.lists(st.lists(content, max_size=5), min_size=2, max_size=8))
     parts = [head]
     for item in items:
         parts.append(
-            draw(st.sampled_from(["", "\n", "  ", f"<!-- <{name}> -->", "<?x y?>", "text"]))
+            draw(
+                st.sampled_from(
+                    ["", "", "\n", "  ", f"<!-- <{name}> -->", "<?x y?>", "text", f"<{name}s/>"]
+                )
+            )
         )
         end = draw(st.sampled_from([f"</{name}>", f"</{name} >"]))
         parts.append(f"<{name} a='1'><z/>{''.join(item)}{end}")
@@ -208,6 +228,30 @@ def test_json_windows_and_lexer_agree_on_broken_bodies(
     assert_paths_agree(json_document.slices, data.draw(mutations(case[0])), window, piece)
 
 
+def xml_outcome(body: bytes, **options: int) -> list[Any] | None:
+    """The slices of a body with their contexts and what they decode to; None where either refuses the body."""
+    found: list[Any] = []
+    try:
+        for slices in xml_document.slices(io.BytesIO(body), LAYOUT, None, **options):
+            assert slices.position == len(found) + 1
+            found += [
+                (slices.context, raw, value)
+                for raw, value in zip(slices.raws, xml_records.decode(slices, LAYOUT), strict=True)
+            ]
+    except FormatError:
+        return None
+    return found
+
+
+def assert_xml_paths_agree(body: bytes, window: int, piece: int) -> list[Any] | None:
+    slow = xml_outcome(body, window_bytes=0)
+    assert (slow is None) == bool(outcome(xml_document.slices, body, window_bytes=0)[0])
+    assert xml_outcome(body) == slow
+    assert xml_outcome(body, window_bytes=window, piece_bytes=piece) == slow
+    assert xml_outcome(body, window_bytes=0, piece_bytes=piece) == slow
+    return slow
+
+
 @FEW
 @given(st.data(), st.lists(json_bodies(), max_size=3), pieces)
 def test_json_lines_are_the_lines_in_pieces_of_any_size(
@@ -268,8 +312,9 @@ def test_names_given_twice_are_found_however_they_are_written(
 @given(xml_bodies(), windows, pieces)
 def test_xml_windows_and_expat_agree(case: tuple[bytes, int], window: int, piece: int) -> None:
     body, count = case
-    assert len(outcome(xml_document.slices, body)[1]) == count
-    assert_paths_agree(xml_document.slices, body, window, piece)
+    found = assert_xml_paths_agree(body, window, piece)
+    assert found is not None
+    assert len(found) == count
 
 
 @FEW
@@ -277,7 +322,15 @@ def test_xml_windows_and_expat_agree(case: tuple[bytes, int], window: int, piece
 def test_xml_windows_and_expat_agree_on_broken_bodies(
     data: st.DataObject, case: tuple[bytes, int], window: int, piece: int
 ) -> None:
-    assert_paths_agree(xml_document.slices, data.draw(mutations(case[0])), window, piece)
+    assert_xml_paths_agree(data.draw(mutations(case[0])), window, piece)
+
+
+@FEW
+@given(st.data(), st.sampled_from(XML_FILES), windows, pieces)
+def test_xml_windows_and_expat_agree_on_broken_feeds(
+    data: st.DataObject, path: Path, window: int, piece: int
+) -> None:
+    assert_xml_paths_agree(data.draw(mutations(path.read_bytes())), window, piece)
 
 
 @FEW

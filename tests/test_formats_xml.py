@@ -1,13 +1,14 @@
 """XML in particular: which elements are the items, what a context is, and memory."""
 
+import contextlib
 import io
 import tracemalloc
 
 import pytest
 
 from feedd.errors import FormatError
-from feedd.formats import FORMATS
-from feedd.formats.xml_windows import Pairing
+from feedd.formats import FORMATS, xml_document
+from feedd.formats.xml_windows import Cut, Windows
 from feedd.model import Layout, Problem
 
 XML = FORMATS["xml"]
@@ -25,6 +26,19 @@ def raws(body: str, *items: str, configured: bool = False) -> list[str]:
 
 def contexts(body: str, *items: str) -> list[bytes]:
     return [s.context for s in XML.slices(io.BytesIO(body.encode()), Layout(items=items), None)]
+
+
+def windowed_error(body: str) -> FormatError:
+    """The error of a body whose items are cut by windows from the second on: the first ends with a piece."""
+
+    def read() -> None:
+        layout = Layout(items=("i",))
+        for slices in xml_document.slices(io.BytesIO(body.encode()), layout, None, piece_bytes=10):
+            XML.decode(slices, layout)
+
+    with pytest.raises(FormatError) as caught:
+        read()
+    return caught.value
 
 
 def error(body: str, layout: Layout) -> FormatError:
@@ -146,25 +160,147 @@ def test_an_error_says_what_is_wrong_and_where(body: str, code: str, says: str) 
     assert says in str(caught)
 
 
-def test_items_are_paired_up_to_what_is_not_plain() -> None:
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("<i><a></i>", "record 3 of the body is not well-formed XML: mismatched tag in its line 1, column 9"),
+        ("<i><a>\n</b></i>", "mismatched tag in its line 2, column 3"),
+        ("<i>1</i>2</i>", "mismatched tag"),
+        ("<i b=1></i>", "column 6"),
+        ("<i><b c='' c=''/></i>", "duplicate attribute"),
+        ("<i>]]></i>", "it begins with '<i>]]></i>'"),
+        ("<i><!-- -- --></i>", "not well-formed"),
+        ("<i><?xml version='1.0'?></i>", "XML or text declaration not at start of entity"),
+    ],
+)  # fmt: skip
+def test_a_record_whose_structure_is_broken_breaks_the_body(broken: str, says: str) -> None:
+    caught = windowed_error(f"<r><i></i>\n<i/>\n{broken}<i/></r>")
+    assert caught.code == "not_well_formed"
+    assert says in str(caught)
+
+
+def test_a_broken_document_is_told_by_its_byte_once_items_were_passed_over() -> None:
+    body = "<r><i></i>\n<i>\u00e9</i>\n<i></i>\n<!-- -- --></r>"
+    caught = windowed_error(body)
+    place = len(body[: body.index(" -->")].encode()) + 1
+    assert f"not well-formed (invalid token) at byte {place}, at '--></r>'" in str(caught)
+
+
+@pytest.mark.parametrize(
+    ("body", "paths", "found"),
+    [
+        (
+            "<r xmlns:x='G'><x:i>1</x:i><x:i>2</x:i><x:i xmlns:x='other'>3</x:i></r>",
+            ("g:i",),
+            ["<x:i>1</x:i>", "<x:i>2</x:i>"],
+        ),
+        ("<i><i>1</i><i/></i>", ("i.i",), ["<i>1</i>", "<i/>"]),
+    ],
+)
+def test_a_tag_that_is_written_like_an_items_need_not_be_one(
+    body: str, paths: tuple[str, ...], found: list[str]
+) -> None:
+    layout = Layout(items=paths, namespaces={"g": "G"})
+    for piece in (1, 1000):
+        batches = xml_document.slices(io.BytesIO(body.encode()), layout, None, piece_bytes=piece)
+        assert [raw.decode() for slices in batches for raw in slices.raws] == found
+
+
+def test_items_are_cut_up_to_what_is_not_plain() -> None:
     def items(data: bytes) -> list[bytes]:
-        found, end = Pairing(b"item").items(data, 0, len(data))
-        assert data[:end].endswith(found[-1] if found else b"")
-        return found
+        cut = Windows(b"item").items(data, 0, len(data))
+        assert data[: cut.end].endswith(cut.raws[-1] if cut.raws else b"")
+        return cut.raws
 
     plain = [
         b"<item>1</item>",
-        b"<item a='>'><item_id/></item >",
-        b"<item\n><![CDATA[</item>]]></item>",
+        b"<item a='>'><item_id/><items><i/></items></item >",
+        b"<item\n><![CDATA[</item>]]></item\n\t>",
+        b"<item/>",
+        b'<item a="/>" />',
     ]
-    assert items(b"\n".join(plain)) == plain
-    assert items(b"<!-- <item> -->".join(plain)) == plain
-    assert items(plain[0] + b"<item/>" + plain[1]) == plain[:1]
+    two = plain[:2]
+    assert items(b"\n".join(plain) + b"\n</list>") == plain[:4]
+    assert items(b"<!-- <item> -->".join(plain[:3])) == plain[:3]
+    assert items(b" <?x ?> <![CDATA[<item>]]>".join(two)) == two
     assert items(plain[0] + b"<other/>" + plain[1]) == plain[:1]
     assert items(plain[0] + b" text " + plain[1]) == plain[:1]
+    assert items(plain[0] + b" text <!-- -->" + plain[1]) == plain[:1]
     assert items(plain[0] + b"<item><item></item></item>") == plain[:1]
     assert items(plain[0] + b"<item><![CDATA[ </item>") == plain[:1]
-    assert items(b"</item>") == []
+    assert items(plain[0] + b"<item><!ELEMENT </item>") == plain[:1]
+    assert items(plain[0] + b"<item></item x>" + plain[1]) == plain[:1]
+    for cut in range(len(two[1])):
+        assert items(two[0] + two[1][:cut]) == two[:1]
+    for data in (b"</item>", b"<items></items>", b"", b"<", b"<item", b"<item/"):
+        assert items(data) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"<item>",
+        b"<item ",
+        b"<item a='",
+        b"<item/>text",
+        b"<item></item ",
+        b"<item></item><other/>",
+        b"<item><![CDATA[",
+        b"<item><![CDATA[</item>]]></item>x",
+        b"<!",
+        b"<?",
+        b"<!-- -->",
+        b"<item>%b</item>" % (b"x" * 5000),
+        b"</item>",
+    ],
+)
+def test_windows_that_hold_no_items_cost_a_few_looks_at_most(
+    part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = 4096
+    head = b"<list><item>1</item>"
+    body = head + part * (40 * window // len(part)) + b"</list>"
+    looked = []
+    items = Windows.items
+
+    def counted(self: Windows, data: bytes, start: int, stop: int) -> Cut:
+        looked.append(stop - start)
+        return items(self, data, start, stop)
+
+    monkeypatch.setattr(Windows, "items", counted)
+    with contextlib.suppress(FormatError):
+        for _ in xml_document.slices(
+            io.BytesIO(body),
+            Layout(items=("item",)),
+            None,
+            window_bytes=window,
+            piece_bytes=len(head),
+        ):
+            pass
+    assert 0 < sum(looked) <= 4 * len(body) + 5 * window
+    assert max(looked) <= window
+
+
+def test_items_that_are_empty_elements_go_by_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"<list>%b</list>" % (b'<i a="1"/>\n' * 1000)
+    cuts = []
+    items = Windows.items
+
+    def counted(self: Windows, data: bytes, start: int, stop: int) -> Cut:
+        cuts.append(items(self, data, start, stop))
+        return cuts[-1]
+
+    monkeypatch.setattr(Windows, "items", counted)
+    batches = xml_document.slices(io.BytesIO(body), Layout(items=("i",)), None, piece_bytes=100)
+    assert [raw for slices in batches for raw in slices.raws] == [b'<i a="1"/>'] * 1000
+    assert sum(len(cut.raws) for cut in cuts) > 900
+
+
+def test_where_comments_stand_between_items_is_told() -> None:
+    data = b"<i/> <!-- <i> --> <i>1</i>\n<i>2</i><?x?><i>3</i>"
+    cut = Windows(b"i").items(data, 0, len(data))
+    assert cut.raws == [b"<i/>", b"<i>1</i>", b"<i>2</i>", b"<i>3</i>"]
+    assert [data[start:end] for start, end in cut.between] == [b"<!-- <i> -->", b"<?x?>"]
 
 
 class Endless(io.RawIOBase):

@@ -306,6 +306,21 @@ def test_a_record_that_breaks_keeps_its_item(
     assert open_rejects(catalog) == []
 
 
+def test_a_record_that_shows_a_broken_body_fails_the_sync_and_is_named(
+    catalog: Database, tmp_path: Path
+) -> None:
+    more = b"x" * 60_000  # what stands in the first pieces of a body is followed tag by tag
+    records = [b"<p><id>%d</id><title>Tea</title><x>%b</x></p>" % (n, more) for n in range(9)]
+    take_in(catalog, tmp_path, b"<all>%b</all>" % b"".join(records))
+    before = live(catalog), stream(catalog)
+    records[2] = b"<p><id>2</id><title>Mint</title></p>"
+    records[6] = b"<p><id>6</id><title>Tea</p>"
+    records[7] = b"<p><id>7</id><title>Mint</title></p>"
+    with pytest.raises(FormatError, match=r"record 7 .* mismatched tag .*<id>6<"):
+        take_in(catalog, tmp_path, b"<all>%b</all>" % b"".join(records))
+    assert (live(catalog), stream(catalog)) == before
+
+
 def test_a_salvaged_id_is_one_that_was_written(catalog: Database, tmp_path: Path) -> None:
     take_in(
         catalog,

@@ -2,7 +2,8 @@
 
 Slicing finds the borders of the records with bounded memory and decodes nothing; decoding is only asked for records
 that are new. The law between the two: where the borders are certain, a broken record is a `Problem` of its own; where
-they are not, the whole body is a `FormatError`.
+they are not, the whole body is a `FormatError`, of the one or the other. A body is known to be whole once it was sliced to
+its end and each of its slices was decoded, now or, under the same context, before.
 
 To add a format: write a module with `slices`, `around`, a `decode` and a `salvage`, give it a line in `FORMATS` and a way to be
 told in `recognize`, pairs of files in `tests/data/formats/`, and its places in
@@ -28,7 +29,8 @@ class Format:
     `slices(stream, layout, charset)` gives the records of a body in order, in batches of some hundred; `charset` is
     what the HTTP header said. The raws are `bytes` or `msgspec.Raw` (a view that keeps its batch in memory: hash it
     as it is, take `bytes(raw)` to keep it), in UTF-8 unless the feed's own bytes are broken. They stay valid.
-    `decode(slices, layout)` gives one dict or Problem for each raw; it takes any sub-batch, and never raises.
+    `decode(slices, layout)` gives one dict or Problem for each raw; it takes any sub-batch. It raises a FormatError for a raw
+    that cannot be a record of any body, because its own structure is broken; the position in it counts from that of the slices.
     `around(stream, layout, charset, wanted)` gives what stands at each of some places outside the records. It never raises.
     `salvage(raw, context, layout)` gives what can be read of a raw that `decode` made a Problem of, or None.
     """

@@ -1,8 +1,9 @@
 """XML: the items of a document as raw slices. Pure.
 
-expat follows the whole document and says where each item begins and ends; the slices are cut from the bytes that it
-was given. Once an item was found, its next siblings go by windows: a small lexer pairs their tags, and expat gets the
-window without telling about it, so it still finds whatever is not well-formed. Both ways give the same slices.
+expat follows the document and says where each item begins and ends; the slices are cut from the bytes that it was given.
+Once an item was found, its next siblings go by windows: a small lexer pairs their tags, and expat gets only what stands
+between them. So it follows the document without those items, and whether each of them is one well-formed element is
+left to its decoding. A well-formed document has the same slices both ways; one that is not is refused here or there.
 
 Only borders are looked at here. An unknown entity, a control character or bytes that are not UTF-8 cannot move one,
 so they are left to the decoding of the record that they are in.
@@ -17,11 +18,11 @@ from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.formats.xml_outline import Outline
 from feedd.formats.xml_watch import Watch
-from feedd.formats.xml_windows import Pairing
+from feedd.formats.xml_windows import Windows
 from feedd.model import Layout, Slices, Wanted
 
 BATCH_RECORDS = 1024
-_MOST_SKIPPED_WINDOWS = 32
+_MOST_LOOKS = 4  # how often a byte is looked at for items in vain, on average, at most
 
 
 def slices(
@@ -32,10 +33,10 @@ def slices(
     window_bytes: int = CHUNK_BYTES,
     piece_bytes: int = CHUNK_BYTES,
 ) -> Iterator[Slices]:
-    """The records of an XML document. `window_bytes=0` leaves all of it to expat, with the same outcome.
+    """The records of an XML document. `window_bytes=0` leaves all of it to expat: then every slice is well-formed.
 
     Raises:
-        FormatError: the document is not well-formed, or has no items where the layout looks for them.
+        FormatError: the document without its items is not well-formed, or has no items where the layout looks for them.
     """
     return _Document(_opened(stream, layout, charset, piece_bytes), layout, window_bytes).slices()
 
@@ -80,9 +81,8 @@ class _Document:
         self._buffer = buffer
         self._outline = Outline(buffer, layout, watch)
         self._window_bytes = min(window_bytes, layout.max_record_bytes)
-        self._pairing: Pairing | None = None
-        self._resume = 0  # where windows are tried again
-        self._passed_over = 0  # how many windows were left to expat for the last failure
+        self._windows: Windows | None = None
+        self._looked = 0  # bytes of all windows so far
         self._position = 1
         self._context = b""
         self._waiting: list[bytes] = []
@@ -108,15 +108,15 @@ class _Document:
         """Go on by a window or a piece; false at the end of the text."""
         buffer, outline = self._buffer, self._outline
         stop = len(buffer.data)
-        if outline.item_name and self._window_bytes and buffer.offset >= self._resume:
-            if self._pairing is None:
-                self._pairing = Pairing(outline.item_name.encode())
+        if self._windows is None and outline.item_name and self._window_bytes:
+            self._windows = Windows(outline.item_name.encode())
+        if self._windows is not None and self._may_look(self._windows):
             if buffer.offset == outline.border:
-                if self._window(self._pairing):
+                if self._window(self._windows):
                     return True
                 stop = len(buffer.data)
             else:
-                stop = self._pairing.end_tag(buffer.data, buffer.at)
+                stop = self._windows.next_end(buffer.data, buffer.at)
         before = buffer.offset
         outline.feed(stop)
         if buffer.offset > before:
@@ -124,22 +124,26 @@ class _Document:
         outline.mark()
         return buffer.more()
 
-    def _window(self, pairing: Pairing) -> bool:
+    def _may_look(self, windows: Windows) -> bool:
+        """Whether a window is worth its while: not in a document whose windows hold little that can be taken."""
+        return windows.is_usable and self._looked <= _MOST_LOOKS * (
+            self._buffer.offset + self._window_bytes
+        )
+
+    def _window(self, windows: Windows) -> bool:
         """Take the items that follow the last one by a window; false if there are none that are plain to see."""
         buffer, outline = self._buffer, self._outline
         buffer.mark = buffer.at
         buffer.fill(self._window_bytes)
         stop = min(buffer.at + self._window_bytes, len(buffer.data))
-        raws, end = pairing.items(buffer.data, buffer.at, stop)
-        if not raws:
-            self._passed_over = min(2 * self._passed_over + 1, _MOST_SKIPPED_WINDOWS)
-            self._resume = buffer.offset + self._passed_over * self._window_bytes
+        self._looked += stop - buffer.at
+        if outline.may_be_another(buffer.data):
             return False
-        self._passed_over = 0
-        context = outline.context()
-        outline.skip(end)
-        outline.take(context, raws)
-        return True
+        cut = windows.items(buffer.data, buffer.at, stop)
+        if cut.raws:
+            outline.take(outline.context(), cut.raws)
+            outline.skip(cut.end, cut.between)
+        return bool(cut.raws)
 
     def _collect(self, least_bytes: int) -> Iterator[Slices]:
         """Batches of what the outline has found, once there are enough bytes of it."""

@@ -32,8 +32,8 @@ class Role(Enum):
 class ItemPaths:
     """The paths of a layout, and what has been decided between them.
 
-    `chosen` says that it is decided which elements are the items; `parent_met` that an element was met which a path
-    names as the one around the items.
+    `chosen` says that it is decided which elements are the items, `by_namespace` that this hangs on the namespace of the
+    item's own name; `parent_met` that an element was met which a path names as the one around the items.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -45,6 +45,7 @@ class ItemPaths:
         ]
         self._guessed: list[Names] = []
         self.chosen = False
+        self.by_namespace = False
         self.parent_met = False
 
     @property
@@ -59,6 +60,7 @@ class ItemPaths:
         for pattern in self._named if len(path) > 1 else ():
             if fits(pattern, path):
                 self._named, self._guesses, self.chosen = [pattern], [], True
+                self.by_namespace = pattern[-1] not in path[-1][:2]
                 return Role.ITEM
         if any(fits(parent, path) for parent in self._parents):
             self.parent_met = True

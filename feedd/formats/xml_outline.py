@@ -69,7 +69,10 @@ class Outline:
         self._firsts_bytes = 0
         self._levels = 0  # levels open inside the item, itself included
         self._item_start = 0
-        self._skipped = buffer.offset  # white space at the start, which expat is not given
+        self._skipped = (
+            buffer.offset
+        )  # white space at the start and items, which expat is not given
+        self._has_lines = True  # expat still knows in which line it is
         self._context: tuple[dict[str, str] | None, bytes] = (None, b"")
         self._parser = self._new_parser()
 
@@ -84,16 +87,18 @@ class Outline:
         self._parse(stop, is_last=False)
         self._check_limits()
 
-    def skip(self, stop: int) -> None:
-        """Go to `data[stop]` over whole items that are cut already; only whether they are well-formed is looked at.
+    def skip(self, stop: int, between: list[tuple[int, int]]) -> None:
+        """Go to `data[stop]` over items that are cut already, following only what stands between them.
 
         Raises:
-            FormatError: they are not well-formed.
+            FormatError: that is not well-formed.
         """
-        self._listen(on=False)
-        self._parse(stop, is_last=True)
-        self._listen(on=True)
-        self.border = self._buffer.offset
+        buffer = self._buffer
+        for start, end in between:
+            self._pass_over(start)
+            self._parse(end, is_last=True)
+        self._pass_over(stop)
+        self.border = buffer.offset
 
     def close(self) -> None:
         """Take note of the end of the text, after which `found` is complete.
@@ -113,6 +118,12 @@ class Outline:
                 self.take(context, [raw])
         elif not self._is_empty_feed():
             raise self._no_items()
+
+    def may_be_another(self, text: bytes) -> bool:
+        """Whether some text behind an item may have a tag that is written like an item's, and is another element's."""
+        if self._paths.by_namespace and b"xmlns" in text:
+            return True
+        return any(frame.names[0] == self.item_name for frame in self._frames)
 
     def mark(self) -> None:
         """Mark the start of what must stay in the buffer."""
@@ -156,6 +167,12 @@ class Outline:
             raise self._refused(error) from error
         buffer.at += used
 
+    def _pass_over(self, stop: int) -> None:
+        """Go to `data[stop]` over bytes that expat is not given."""
+        self._skipped += stop - self._buffer.at
+        self._has_lines = False
+        self._buffer.at = stop
+
     def _check_limits(self) -> None:
         offset, layout = self._buffer.offset, self._layout
         if self._levels:
@@ -179,13 +196,9 @@ class Outline:
         if hasattr(parser, "SetReparseDeferralEnabled"):
             # an event that comes late would be about bytes that the buffer has dropped
             parser.SetReparseDeferralEnabled(False)
-        self._parser = parser
-        self._listen(on=True)
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
         return parser
-
-    def _listen(self, *, on: bool) -> None:
-        self._parser.StartElementHandler = self._start if on else None
-        self._parser.EndElementHandler = self._end if on else None
 
     def _start(self, name: str, attributes: list[str]) -> None:
         if self._levels:
@@ -208,7 +221,7 @@ class Outline:
         if len(frames) > self._layout.max_depth:
             raise FormatError(
                 "too_deep",
-                f"the document is nested more than {self._layout.max_depth} levels deep, near line {self._parser.CurrentLineNumber}",
+                f"the document is nested more than {self._layout.max_depth} levels deep, at byte {start}",
             )
         path = [frame.names for frame in frames]
         if self._watch is not None and self._watched is None:
@@ -337,11 +350,15 @@ class Outline:
                 hint="The download was cut short, or the server sent half a file.",
             )
         buffer = self._buffer
-        index = max(0, buffer.index_of(self._parser.ErrorByteIndex + self._skipped))
+        offset = self._parser.ErrorByteIndex + self._skipped
+        index = max(0, buffer.index_of(offset))
+        place = f"at byte {offset + 1}"
+        if self._has_lines:
+            place = f"in line {error.lineno}, column {error.offset + 1}"
         return FormatError(
             "not_well_formed",
-            f"the body is not well-formed XML: {expat.ErrorString(error.code)} in line {error.lineno}, "
-            f"column {error.offset + 1}, at {excerpt(buffer.data[index : index + 200], 40)!r}",
+            f"the body is not well-formed XML: {expat.ErrorString(error.code)} {place}, "
+            f"at {excerpt(buffer.data[index : index + 200], 40)!r}",
             hint="Have the feed checked with an XML validator.",
         )
 

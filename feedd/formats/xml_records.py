@@ -5,8 +5,12 @@ array where a name comes more than once), and the text beside them as `#text` un
 object. An element that begins with an XHTML element, such as an Atom text of type xhtml (RFC 4287, 3.1.1.3), is that HTML
 as text. Names in a namespace of the layout get its canonical prefix, whatever the document calls it; names in others
 keep the document's own prefix.
+
+A slice need not be well-formed: one that lxml refuses is looked at by expat, as the document around it was. What that
+refuses makes the whole document unusable, anything else the one record.
 """
 
+import contextlib
 import html
 from copy import deepcopy
 from typing import Any
@@ -15,6 +19,7 @@ from lxml import etree
 
 from feedd.formats.text import excerpt
 from feedd.formats.xml_markup import WRAPPER_END, XML_NAMESPACE
+from feedd.formats.xml_structure import check_structure
 from feedd.model import Layout, Problem, Slices
 
 _XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -44,16 +49,22 @@ def decode(slices: Slices, layout: Layout) -> list[dict[str, Any] | Problem]:
     """A dict for each raw slice, in order, or the problem that makes it unusable."""
     reader = _Reader(layout)
     raws = [bytes(raw) for raw in slices.raws]
+    items: list[etree._Element] = []
     if (
         max(map(len, raws), default=0) <= layout.max_record_nodes
     ):  # too few bytes for too many nodes
-        try:
+        with contextlib.suppress(etree.XMLSyntaxError, UnicodeDecodeError):
             items = _parse(slices.context, b"".join(raws))
-        except (etree.XMLSyntaxError, UnicodeDecodeError):
-            items = []
-        if len(items) == len(raws):
-            return [reader.record(item, raw) for item, raw in zip(items, raws, strict=True)]
-    return [_alone(slices.context, raw, reader, layout) for raw in raws]
+    if len(items) != len(raws):
+        return [
+            _alone(Slices(position, [raw], slices.context), reader, layout)
+            for position, raw in enumerate(raws, slices.position)
+        ]
+    values = [reader.record(item, raw) for item, raw in zip(items, raws, strict=True)]
+    for position, raw in enumerate(raws, slices.position):
+        if reader.may_differ(slices.context, raw):
+            check_structure(raw, position)
+    return values
 
 
 def salvage(raw: bytes, context: bytes, layout: Layout) -> dict[str, Any] | None:
@@ -87,10 +98,22 @@ def _parse(context: bytes, content: bytes, *, recover: bool = False) -> list[etr
     return list(etree.fromstring(context + content + WRAPPER_END, parser))
 
 
-def _alone(
-    context: bytes, raw: bytes, reader: "_Reader", layout: Layout
+def _alone(slices: Slices, reader: "_Reader", layout: Layout) -> dict[str, Any] | Problem:
+    """One slice by itself, so that what is wrong with it costs no other.
+
+    Raises:
+        FormatError: it is not one well-formed element.
+    """
+    raw = bytes(slices.raws[0])
+    value = _value_or_problem(raw, slices.context, reader, layout)
+    if isinstance(value, Problem) or reader.may_differ(slices.context, raw):
+        check_structure(raw, slices.position)
+    return value
+
+
+def _value_or_problem(
+    raw: bytes, context: bytes, reader: "_Reader", layout: Layout
 ) -> dict[str, Any] | Problem:
-    """One slice by itself, so that what is wrong with it costs no other."""
     if raw.count(b"<") > 2 * layout.max_record_nodes:
         return _problem(raw, "too_many_nodes", "Split this record, or publish less with it.")
     try:
@@ -121,12 +144,21 @@ class _Reader:
         self._prefixes = {uri: prefix for prefix, uri in layout.namespaces.items()}
         self._max_depth = layout.max_depth
         self._known: dict[str, str] = {}  # names that do not hang on the prefix in the document
+        self._has_rare_names = False
+
+    def may_differ(self, context: bytes, raw: bytes) -> bool:
+        """Whether expat may refuse a record that was read: it knows the letters that names had before XML's fifth edition."""
+        if raw.isascii():
+            return False
+        is_rare = self._has_rare_names or not context.isascii()
+        return is_rare or b"<?" in raw or b"xmlns" in raw
 
     def record(self, item: etree._Element, raw: bytes) -> dict[str, Any] | Problem:
         """The object of an item."""
         try:
             value = self._value(item, 1)
         except _TooDeep:
+            self._has_rare_names = True  # perhaps: not all were looked at
             return _too_deep(raw)
         if isinstance(value, str):
             return {"#text": value} if value.strip() else {}
@@ -140,6 +172,7 @@ class _Reader:
         for key, content in element.items():
             value[self._attribute(element, str(key))] = content
         if depth > 1 and len(element) and str(element[0].tag).startswith(_XHTML):
+            self._has_rare_names = True  # perhaps: not all are looked at
             text = _html_of(element)
             if not value:
                 return text
@@ -170,6 +203,7 @@ class _Reader:
 
     def _name(self, tag: str, prefix: str | None) -> str:
         """What an element is called; keeps the name if it is the same wherever the tag comes."""
+        self._has_rare_names |= not tag.isascii()
         uri, _, local = tag.rpartition("}")
         canonical = self._prefixes.get(uri[1:]) if uri else ""
         if canonical is None:
@@ -180,6 +214,7 @@ class _Reader:
 
     def _attribute(self, element: etree._Element, key: str) -> str:
         """The member name of an attribute: only one with a prefix is in a namespace."""
+        self._has_rare_names |= not key.isascii()
         if not key.startswith("{"):
             return f"@{key}"
         uri = key[1:].partition("}")[0]
