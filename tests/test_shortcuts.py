@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from feedd.coerce import COERCIONS, MANY, REPEATING, Noted, Refused
 from feedd.coerce.memo import LONGEST, MOST, Memo, remembering
+from feedd.coerce.text import clean
 from feedd.normalize import Plan, compile_plan
 from feedd.normalize.names import Names
 from feedd.schema import load_schema
@@ -111,6 +112,14 @@ def test_white_space_around_a_text_decides_nothing(name: str, value: str) -> Non
     if isinstance(result, Noted) and result.notes:  # which may say what stood there
         result, other = result.value, other.value
     assert result == other
+
+
+@given(st.text(max_size=20) | st.text(alphabet="ab \t\n\r\x00\x0b\x1f\x7f"))
+def test_ascii_is_read_as_all_text_is(value: str) -> None:
+    dash = "\N{EM DASH}"  # is not ASCII, and stays
+    assert clean(value) + dash == clean(value + dash)
+    long = f"x{value.translate({ord('<'): '', ord('&'): ''}) * 100}x"
+    assert COERCIONS["text"](long) + dash == COERCIONS["text"](long + dash)
 
 
 def test_what_is_remembered_is_bounded_whatever_a_feed_holds() -> None:

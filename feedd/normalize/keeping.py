@@ -1,6 +1,6 @@
 """The fields of a record that its schema does not know: they keep their names and shapes. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from feedd.coerce import COERCIONS, Refused, excerpt
@@ -18,9 +18,11 @@ def keep_others(
 ) -> None:
     """Fill an item with what its record holds beside its fields. `known` maps the keys that fields are filled from to
     these."""
-    kept = _named(draft, shape, known)
-    if not shape.distinct and len({name for name, _, _ in kept}) < len(kept):
-        kept = kept_apart(kept)
+    kept: Iterable[Named] = _named(draft, shape, known)
+    if not shape.distinct:
+        kept = list(kept)
+        if len({name for name, _, _ in kept}) < len(kept):
+            kept = kept_apart(kept)
     refused: list[Problem] = []
     for name, key, value in kept:
         result = names.usual(value)
@@ -34,23 +36,20 @@ def keep_others(
         draft.warnings += sorted(refused, key=lambda problem: problem.pointer)
 
 
-def _named(draft: Draft, shape: Shape, known: Mapping[str, Sequence[str]]) -> list[Named]:
+def _named(draft: Draft, shape: Shape, known: Mapping[str, Sequence[str]]) -> Iterator[Named]:
     """The values that are kept, each with its name and its key."""
     record, fields = draft.record, draft.fields
-    used = draft.spent.union(draft.taken.values())
-    left = [key for key in shape.known if key not in used and record[key] is not None]
-    kept: list[Named] = []
+    left = shape.known.difference(draft.taken.values(), draft.spent)
     for key, names in shape.keys if left else shape.others:
         value = record[key]
-        if value is None or key in used:
+        if value is None:
             continue
-        if key in known and _says_nothing_new(draft, known[key], value):
+        if key in known and (key not in left or _says_nothing_new(draft, known[key], value)):
             continue
         for name in names:
             if name not in fields:
-                kept.append((name, key, value))
+                yield name, key, value
                 break
-    return kept
 
 
 def _says_nothing_new(draft: Draft, names: Sequence[str], value: Any) -> bool:

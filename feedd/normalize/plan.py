@@ -41,7 +41,7 @@ from feedd.normalize.verdict import compiled, pointer, settle
 NORMALIZER_VERSION = 5
 
 _IDENTITY = ("id", "title")
-_NOT_VALUES = frozenset({Noted, Refused})
+_VALUES = frozenset({str, int, float, bool, list, dict})
 _MOST_SHAPES = 500
 _SHAPE_LENGTH = 2_000
 
@@ -185,18 +185,20 @@ class Plan:
 
     def _fill(self, draft: Draft, shape: Shape) -> None:
         """Fill the fields whose values stand in the record: at once where the first source gives one, as most do."""
-        record, fields, taken = draft.record, draft.fields, draft.taken
+        record, fields = draft.record, draft.fields
+        taken = draft.taken = dict(shape.taken)
         for key, name, coerce, step, sources in shape.moves:
             # What is blank, 0 or false is for the closer look; so is a list where one value is wanted, of which no
             # such coercion makes anything.
             if key is not None and (raw := record[key]):
                 made = coerce(raw)
-                if type(made) is Noted and made.value is not None:
-                    made = heard(draft, step, made, raw)
-                if made is not None and type(made) not in _NOT_VALUES:
+                if type(made) in _VALUES:
                     fields[name] = made
-                    taken[name] = key
                     continue
+                if type(made) is Noted and made.value is not None:
+                    fields[name] = heard(draft, step, made, raw)
+                    continue
+            taken.pop(name, None)
             self._search(draft, step, sources)
 
     def _search(self, draft: Draft, step: Step, sources: tuple[Source, ...]) -> None:

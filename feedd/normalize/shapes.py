@@ -18,26 +18,23 @@ from feedd.normalize.paths import Template
 Kept = tuple[Any, tuple[str, ...]]
 
 
-class Move(NamedTuple):
-    """A field that the first usable of some sources fills. `key` is the first of them if the value stands there
-    itself, else None."""
-
-    key: str | None
-    name: str
-    coerce: Coercion
-    step: Step
-    sources: tuple[Source, ...]
+# A field that the first usable of some sources fills: the first of these that is there, if the value stands there
+# itself, else None; the field's name, its coercion, its step, and those of its sources that are there. (A plain tuple,
+# because that is unpacked in half of the time.)
+Move = tuple[str | None, str, Coercion, Step, tuple[Source, ...]]
 
 
 class Shape(NamedTuple):
     """What is to be done for records with the same keys in the same order.
 
-    `composed` are the fields that are put together and can be there. `known` are the keys that fields may be filled
-    from. `keys` are all keys, each with the names that it could be kept under, best first; `others` those of them
-    that are not known. `distinct`: no two keys could be kept under one name.
+    `taken` maps each field whose first source is a key to that. `composed` are the fields that are put together and
+    can be there. `known` are the keys that fields may be filled from. `keys` are all keys, each with the names that it
+    could be kept under, best first; `others` those of them that are not known. `distinct`: no two keys could be kept
+    under one name.
     """
 
     moves: tuple[Move, ...]
+    taken: Mapping[str, str]
     composed: tuple[Step, ...]
     known: frozenset[Any]
     keys: tuple[Kept, ...]
@@ -55,11 +52,12 @@ def shape_of(
         sources = tuple(source for source in step.plain if source[0] in there)
         if sources:
             key = None if sources[0][1] else sources[0][0]
-            moves.append(Move(key, step.name, step.coerce, step, sources))
+            moves.append((key, step.name, step.coerce, step, sources))
     kept = tuple((key, _names_for(key, steps, names)) for key in keys)
     candidates = [name for _, own in kept for name in own]
     return Shape(
         tuple(moves),
+        {name: key for key, name, *_ in moves if key is not None},
         tuple(step for step in steps.values() if not step.plain and _can_be_there(step, there)),
         there.intersection(known),
         kept,

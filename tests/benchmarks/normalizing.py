@@ -7,6 +7,7 @@ warnings), and how many times the floor both together take: decoding the same re
 in the same run. Machines differ and are noisy: read the ratios.
 """
 
+import gc
 import random
 import sys
 from collections.abc import Callable
@@ -181,6 +182,7 @@ def measure(schema: str, records: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    gc.set_threshold(50_000, 20, 20)  # as every command does
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     for schema, make in SHAPES:
         print(measure(schema, [make(number) for number in range(count)]))
