@@ -12,7 +12,7 @@ import pytest
 
 from feedd.errors import FormatError
 from feedd.formats import FORMATS, json_document, json_windows
-from feedd.formats.json_syntax import syntax_error
+from feedd.formats.json_syntax import syntax_error, value_end
 from feedd.formats.json_windows import Border
 from feedd.model import Layout, Problem
 
@@ -152,6 +152,23 @@ def test_what_is_malformed_is_found(raw: bytes) -> None:
 )  # fmt: skip
 def test_what_is_only_unusual_is_well_formed(raw: bytes) -> None:
     assert syntax_error(raw) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        (b'x{"a": "}"} , 5', 12),
+        (b'x{"a": [1, {}]}]', 15),
+        (b'x["a"]\n', 7),
+        (b'x{"a": [1, {', 12),
+        (b'x{"a": "', 8),
+        (b'x{"a": nul}, 5', 1),
+        (b'x{"a": NaN}, 5', 1),
+        (b"x" + b"[" * 3000 + b"]" * 3000, 1),
+    ],
+)
+def test_the_decoder_says_where_a_value_ends(data: bytes, end: int) -> None:
+    assert value_end(data, 1) == end
 
 
 @pytest.mark.parametrize("items", [("products",), ("data.products", "products"), ("x", "products")])

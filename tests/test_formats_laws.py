@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -225,7 +226,12 @@ def test_json_windows_and_lexer_agree(
 def test_json_windows_and_lexer_agree_on_broken_bodies(
     data: st.DataObject, case: tuple[bytes, list[Any]], window: int, piece: int
 ) -> None:
-    assert_paths_agree(json_document.slices, data.draw(mutations(case[0])), window, piece)
+    body = data.draw(mutations(case[0]))
+    assert_paths_agree(json_document.slices, body, window, piece)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_document, "value_end", lambda _data, at: at)
+        every_bracket = outcome(json_document.slices, body, window_bytes=0)
+    assert outcome(json_document.slices, body, window_bytes=0) == every_bracket
 
 
 def xml_outcome(body: bytes, **options: int) -> list[Any] | None:

@@ -1,8 +1,8 @@
 """JSON: the elements of an array anywhere in a document, as raw slices. Pure.
 
-A small exact lexer finds the array and the borders between its elements; every element is checked for its grammar, and
-so is, at the end, the rest of the document with the array emptied. Where the elements look alike, windows of some
-hundred of them are cut by `json_windows`, many times faster and with the same outcome.
+A small exact lexer finds the array and the borders between its elements, with the decoder's help; every element is checked
+for its grammar, and so is, at the end, the rest of the document with the array emptied. Where the elements look alike,
+windows of some hundred of them are cut by `json_windows`, five times faster and with the same outcome.
 
 Which array: the first in the document whose path is one of the layout's. Arrays on the way are transparent, so that
 `results.products` is the products of every result. An object that holds none of them is one record where the layout
@@ -18,7 +18,7 @@ import msgspec
 
 from feedd.errors import FormatError
 from feedd.formats.buffer import Buffer
-from feedd.formats.json_syntax import STRING, syntax_error
+from feedd.formats.json_syntax import STRING, syntax_error, value_end
 from feedd.formats.json_windows import Border
 from feedd.formats.limits import MAX_BYTES, MAX_VALUES
 from feedd.formats.paths import ANY, MEMBERS, WHOLE, Seen, matches, parse
@@ -34,6 +34,7 @@ _CHECK_IT = "Have the feed checked with a JSON validator."
 # One match goes up to the next bracket, over all strings and scalars before it; a bare quote is an open string.
 _INSIDE = re.compile(rb'[^"\[\]{}]*+(?:' + STRING + rb'[^"\[\]{}]*+)*+([\[\]{}"])', re.DOTALL)
 _BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + STRING + rb'[^"\[\]{},]*+)*+([\[\]{},"])', re.DOTALL)
+_NESTED = re.compile(rb"[ \t\n\r]*+(?:" + STRING + rb"[ \t\n\r]*+:[ \t\n\r]*+)?+[\[{]", re.DOTALL)
 _MEMBER = re.compile(rb"[ \t\n\r]*+(" + STRING + rb")[ \t\n\r]*+:[ \t\n\r]*+", re.DOTALL)
 _OUTSIDE = re.compile(rb'[^"\[\]{},]*+(?:(' + STRING + rb')|([\[\]{},"]))', re.DOTALL)
 
@@ -328,6 +329,7 @@ class Document:
     def _next_border(self) -> bytes:
         """Go behind the comma or bracket that ends the element at `mark`; gives that token."""
         buffer, most = self._buffer, self._layout.max_record_bytes
+        self._skip_value()
         depth = 0
         while True:
             found = (_INSIDE if depth else _BETWEEN).match(buffer.data, buffer.at)
@@ -349,6 +351,17 @@ class Document:
                 if token not in (b",", self._closing):
                     raise _unexpected(token, buffer)
                 return token
+
+    def _skip_value(self) -> None:
+        """Go over the object or array that is next, or behind the next key, if the decoder can tell where it ends."""
+        buffer, most = self._buffer, self._layout.max_record_bytes
+        while found := _NESTED.match(buffer.data, buffer.at):
+            end = value_end(buffer.data, found.end() - 1)
+            if end < len(buffer.data):
+                buffer.at = end
+                return
+            if len(buffer.data) - buffer.mark > most or not buffer.more():
+                return
 
     def _member(self, raw: bytes, waiting: int) -> bytes:
         """A member of an object as a record, with its key in it; a value that is no object as it is."""

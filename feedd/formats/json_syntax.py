@@ -19,6 +19,7 @@ _TOKEN = re.compile(
     + rb")"
 )
 _REST = re.compile(rb"[ \t\n\r]*+\Z")
+_BEHIND = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 def syntax_error(raw: bytes) -> str | None:
@@ -34,6 +35,24 @@ def syntax_error(raw: bytes) -> str | None:
     except RecursionError:
         return None if _is_well_formed(raw) else "JSON is malformed"
     return None
+
+
+def value_end(data: bytes, at: int) -> int:
+    """Where the JSON value that starts at an index ends, with the white space behind it.
+
+    The length of the data if it goes on to there, or beyond; `at` if that cannot be told. The decoder knows it and says so in
+    words only, but ten times faster than a regular expression: so what it says is used to skip a value, and proves nothing.
+    """
+    try:
+        _decode_raw(memoryview(data)[at:])
+    except msgspec.DecodeError as error:
+        message = str(error)
+        if found := _BEHIND.search(message):
+            return at + int(found[1]) - 1
+        return len(data) if "truncated" in message else at
+    except RecursionError:
+        return at
+    return len(data)
 
 
 def _is_well_formed(raw: bytes) -> bool:

@@ -16,7 +16,7 @@ from feedd.formats.text import SPACE
 _HEAD_PIECES = 24
 _MOST_HEAD_BYTES = 2048
 _MOST_STEPS = 200
-_MOST_TAIL_BYTES = 64 * 1024
+_MOST_TAIL_BYTES = 16 * 1024
 _ONE_WRONG_IN = 16
 _SCALAR = rb"(?:" + STRING + rb"|[^\"\[\]{},:\s]++)"
 # White space, and behind it a key with its colon, another scalar, or a bracket or comma.
