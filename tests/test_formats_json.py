@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from feedd.errors import FormatError
-from feedd.formats import FORMATS, json_document, json_windows
+from feedd.formats import FORMATS, json_document, json_elements, json_windows
 from feedd.formats.json_syntax import syntax_error, value_end
 from feedd.formats.json_windows import Border
 from feedd.model import Layout, Problem
@@ -222,7 +222,7 @@ class Work:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     done = Work()
-    decode_window, find_error = json_windows._decode, json_document.syntax_error
+    decode_window, find_error = json_windows._decode, json_elements.syntax_error
 
     def counted(data: bytes) -> list[msgspec.Raw]:
         done.tries += 1
@@ -234,7 +234,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         return find_error(raw)
 
     monkeypatch.setattr(json_windows, "_decode", counted)
-    monkeypatch.setattr(json_document, "syntax_error", checked)
+    monkeypatch.setattr(json_elements, "syntax_error", checked)
     return done
 
 

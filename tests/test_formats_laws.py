@@ -12,7 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feedd.errors import FormatError
-from feedd.formats import FORMATS, json_document, json_lines, recognize, xml_document, xml_records
+from feedd.formats import (
+    FORMATS,
+    json_document,
+    json_elements,
+    json_lines,
+    recognize,
+    xml_document,
+    xml_records,
+)
 from feedd.model import Layout, Problem, Slices
 
 GOOGLE = "http://base.google.com/ns/1.0"
@@ -229,7 +237,7 @@ def test_json_windows_and_lexer_agree_on_broken_bodies(
     body = data.draw(mutations(case[0]))
     assert_paths_agree(json_document.slices, body, window, piece)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_document, "value_end", lambda _data, at: at)
+        patch.setattr(json_elements, "value_end", lambda _data, at: at)
         every_bracket = outcome(json_document.slices, body, window_bytes=0)
     assert outcome(json_document.slices, body, window_bytes=0) == every_bracket
 

@@ -18,8 +18,14 @@ import msgspec
 
 from feedd.errors import FormatError
 from feedd.formats.buffer import Buffer
-from feedd.formats.json_syntax import STRING, syntax_error, value_end
-from feedd.formats.json_windows import Border
+from feedd.formats.json_elements import (
+    CHECK_IT,
+    Elements,
+    record_too_large,
+    truncated,
+    unexpected,
+)
+from feedd.formats.json_syntax import STRING, syntax_error
 from feedd.formats.limits import MAX_BYTES, MAX_VALUES
 from feedd.formats.paths import ANY, MEMBERS, WHOLE, Seen, matches, parse
 from feedd.formats.places import NO_ITEMS
@@ -27,15 +33,8 @@ from feedd.formats.recognize import refuse_other, refuse_page
 from feedd.formats.text import CHUNK_BYTES, SPACE, Text, excerpt
 from feedd.model import Layout, Slices, Wanted
 
-BATCH_RECORDS = 4096
 WINDOW_BYTES = CHUNK_BYTES * 5 // 4
-_CHECK_IT = "Have the feed checked with a JSON validator."
 
-# One match goes up to the next bracket, over all strings and scalars before it; a bare quote is an open string.
-_INSIDE = re.compile(rb'[^"\[\]{}]*+(?:' + STRING + rb'[^"\[\]{}]*+)*+([\[\]{}"])', re.DOTALL)
-_BETWEEN = re.compile(rb'[^"\[\]{},]*+(?:' + STRING + rb'[^"\[\]{},]*+)*+([\[\]{},"])', re.DOTALL)
-_NESTED = re.compile(rb"[ \t\n\r]*+(?:" + STRING + rb"[ \t\n\r]*+:[ \t\n\r]*+)?+[\[{]", re.DOTALL)
-_MEMBER = re.compile(rb"[ \t\n\r]*+(" + STRING + rb")[ \t\n\r]*+:[ \t\n\r]*+", re.DOTALL)
 _OUTSIDE = re.compile(rb'[^"\[\]{},]*+(?:(' + STRING + rb')|([\[\]{},"]))', re.DOTALL)
 
 
@@ -114,16 +113,13 @@ class Document:
     def __init__(self, buffer: Buffer, layout: Layout, window_bytes: int) -> None:
         self._buffer = buffer
         self._layout = layout
-        self._window_bytes = min(window_bytes, layout.max_record_bytes)
+        self._elements = Elements(buffer, layout, window_bytes)
         self._skeleton = bytearray()
         self._open: list[_Frame] = []
         self._patterns = [parse(path) for path in layout.items]
         self._holds_members = any(pattern[-1:] == (MEMBERS,) for pattern in self._patterns)
         self._chosen = False
-        self._closing = b""  # the bracket that ends what holds the records, while they are read
         self._seen = Seen()
-        self._position = 1
-        self._resume = 0  # from which offset on windows are tried
 
     @property
     def around(self) -> bytes:
@@ -141,22 +137,18 @@ class Document:
         while (token := self._next_token()) is not None:
             if (token == b"[" and self._is_items()) or (token == b"{" and self._is_members()):
                 self._keep_skeleton()
-                self._closing = b"]" if token == b"[" else b"}"
-                for raws in self._batches():
-                    yield Slices(self._position, raws)
-                    self._position += len(raws)
-                self._closing = b""
+                yield from self._elements.slices(b"]" if token == b"[" else b"}")
                 buffer.mark = buffer.at - 1
             else:
                 self._walk(token)
         self._keep_skeleton()
         if self._open:
-            raise _truncated(buffer)
+            raise truncated(buffer)
         if error := syntax_error(bytes(self._skeleton)):
             raise FormatError(
                 "not_well_formed",
                 f"around its records the body is not valid JSON: {error}; it starts with {excerpt(bytes(self._skeleton[:640]))!r}",
-                hint=_CHECK_IT,
+                hint=CHECK_IT,
             )
         if self._chosen:
             return
@@ -164,7 +156,7 @@ class Document:
         if WHOLE not in self._layout.items or not raw.startswith(b"{"):
             raise self._no_items()
         if len(raw) > self._layout.max_record_bytes:
-            raise self._record_too_large()
+            raise record_too_large(buffer, self._layout.max_record_bytes)
         yield Slices(1, [raw])
 
     def skeleton(self, *, is_whole: bool) -> Any:
@@ -174,7 +166,7 @@ class Document:
                 break
         closers = b"".join(b"}" if frame.is_object else b"]" for frame in reversed(self._open))
         text = bytes(self._skeleton)
-        text += self._closing + closers
+        text += self._elements.closing + closers
         if len(text) > MAX_BYTES or sum(map(text.count, (b",", b"[", b"{"))) > MAX_VALUES * 8:
             return None
         try:
@@ -197,7 +189,7 @@ class Document:
             self._keep_skeleton()
             if not buffer.more():
                 if found:
-                    raise _truncated(buffer)
+                    raise truncated(buffer)
                 return None
             if len(buffer.data) > self._layout.max_skeleton_bytes + CHUNK_BYTES:
                 raise self._skeleton_too_large()
@@ -225,7 +217,7 @@ class Document:
                 )
         elif token in (b"}", b"]"):
             if not frames or frames.pop().is_object != (token == b"}"):
-                raise _unexpected(token, self._buffer)
+                raise unexpected(token, self._buffer)
         elif frames and frames[-1].is_object:
             frame = frames[-1]
             if token == b",":
@@ -267,133 +259,7 @@ class Document:
             return False
         return all(frame.is_object for frame in self._open) and self._buffer.peek() == b"{"
 
-    # -- the items
-
-    def _batches(self) -> Iterator[Sequence[bytes]]:
-        """The elements of the array, or the members of the object, that has just been opened, in batches; ends behind its
-        closing bracket.
-        """
-        buffer = self._buffer
-        batch: list[bytes] = []
-        batch_bytes = 0
-        before: bytes | None = None  # the element before, with the white space around it
-        border: Border | None = None
-        while True:
-            buffer.mark = buffer.at
-            if border and self._may_cut() and (raws := self._window(border)):
-                yield from _split(batch)
-                yield from _split(raws)
-                batch, batch_bytes = [], 0
-                continue
-            token = self._next_border()
-            region = buffer.data[buffer.mark : buffer.at - 1]
-            raw = region.strip(SPACE)
-            if token == self._closing and before is None and not raw:
-                return
-            if self._closing == b"}":
-                raw = self._member(raw, len(batch))
-            else:
-                self._check(raw, len(batch))
-            batch.append(raw)
-            batch_bytes += len(raw)
-            if token == self._closing:
-                yield from _split(batch)
-                return
-            if batch_bytes >= CHUNK_BYTES or len(batch) >= BATCH_RECORDS:
-                yield batch
-                batch, batch_bytes = [], 0
-            if border is None and before is not None and self._may_cut():
-                border = Border.between(before, region)
-            before = region
-
-    def _may_cut(self) -> bool:
-        """Whether it may pay to cut a window here."""
-        at = self._buffer.offset
-        return self._window_bytes > 0 and self._closing == b"]" and at >= self._resume
-
-    def _window(self, border: Border) -> Sequence[bytes]:
-        """The elements of a window of the array, none where no border is found; goes behind them.
-
-        Windows are tried where they pay, so that none of the body is looked at more than a few times for their sake: one
-        that gave less than half of itself is read to its end by the lexer.
-        """
-        buffer, size = self._buffer, self._window_bytes
-        buffer.fill(size * 4 // 5)  # a piece, beside what is left of the one before
-        start, stop = buffer.at, min(buffer.at + size, len(buffer.data))
-        raws, end = border.cut(buffer.data, start, stop) or ((), start)
-        if 2 * (end - start) < stop - start:
-            self._resume = buffer.offset_of(stop)
-        buffer.at = end
-        return raws
-
-    def _next_border(self) -> bytes:
-        """Go behind the comma or bracket that ends the element at `mark`; gives that token."""
-        buffer, most = self._buffer, self._layout.max_record_bytes
-        self._skip_value()
-        depth = 0
-        while True:
-            found = (_INSIDE if depth else _BETWEEN).match(buffer.data, buffer.at)
-            if found is None or found[1] == b'"':
-                if len(buffer.data) - buffer.mark > most:
-                    raise self._record_too_large()
-                if not buffer.more():
-                    raise _truncated(buffer)
-                continue
-            token: bytes = found[1]
-            buffer.at = found.end()
-            if token in (b"{", b"["):
-                depth += 1
-            elif depth:
-                depth -= 1
-            else:
-                if buffer.at - 1 - buffer.mark > most:
-                    raise self._record_too_large()
-                if token not in (b",", self._closing):
-                    raise _unexpected(token, buffer)
-                return token
-
-    def _skip_value(self) -> None:
-        """Go over the object or array that is next, or behind the next key, if the decoder can tell where it ends."""
-        buffer, most = self._buffer, self._layout.max_record_bytes
-        while found := _NESTED.match(buffer.data, buffer.at):
-            end = value_end(buffer.data, found.end() - 1)
-            if end < len(buffer.data):
-                buffer.at = end
-                return
-            if len(buffer.data) - buffer.mark > most or not buffer.more():
-                return
-
-    def _member(self, raw: bytes, waiting: int) -> bytes:
-        """A member of an object as a record, with its key in it; a value that is no object as it is."""
-        found = _MEMBER.match(raw)
-        if found is None:
-            self._check(raw or b",", waiting)  # raises: a member has a key
-            raise _unexpected(b",", self._buffer)
-        value = raw[found.end() :]
-        self._check(value, waiting)
-        self._check(found[1], waiting)
-        if not value.startswith(b"{"):
-            return value
-        rest = value[1:].lstrip(SPACE)
-        return b'{"@key":%b%b%b' % (found[1], b"" if rest.startswith(b"}") else b",", rest)
-
-    def _check(self, raw: bytes, waiting: int) -> None:
-        """Refuse the document where an element is not JSON: its borders would be guesses."""
-        if error := syntax_error(raw):
-            raise FormatError(
-                "not_well_formed",
-                f"record {self._position + waiting}, before byte {self._buffer.offset}, is not valid JSON: {error}: {excerpt(raw)!r}",
-                hint=_CHECK_IT,
-            )
-
     # -- what can be wrong
-
-    def _record_too_large(self) -> FormatError:
-        return FormatError(
-            "record_too_large",
-            f"the record at byte {self._buffer.offset_of(self._buffer.mark)} is larger than {self._layout.max_record_bytes} bytes",
-            hint="Is `items` the path of the repeated element, not of something around it?",
-        )
 
     def _skeleton_too_large(self) -> FormatError:
         seen = f"; arrays were seen at {self._seen}" if self._seen else ""
@@ -415,12 +281,6 @@ class Document:
         )
 
 
-def _split(raws: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Batches of at most `BATCH_RECORDS`."""
-    for start in range(0, len(raws), BATCH_RECORDS):
-        yield raws[start : start + BATCH_RECORDS]
-
-
 def _at(value: Any, names: Sequence[str]) -> list[Any]:
     for name in names:
         value = value.get(name) if type(value) is dict else None
@@ -432,19 +292,3 @@ def _key(token: bytes) -> str:
         return msgspec.json.decode(token, type=str)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return token.decode("utf-8", "replace")
-
-
-def _unexpected(token: bytes, buffer: Buffer) -> FormatError:
-    return FormatError(
-        "not_well_formed",
-        f"the body is not valid JSON: unexpected {token.decode()!r} before byte {buffer.offset}",
-        hint=_CHECK_IT,
-    )
-
-
-def _truncated(buffer: Buffer) -> FormatError:
-    return FormatError(
-        "truncated",
-        f"the body ends after {buffer.offset_of(len(buffer.data))} bytes, in the middle of the document",
-        hint="The download was cut short, or the server sent half a file.",
-    )
