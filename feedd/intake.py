@@ -190,7 +190,7 @@ def _read(
     )
     plan = plan.within(recipe.found, base=recipe.base)
     body = _Opened(form, stream, charset, layout, plan, recipe, digest)
-    with open_stage(catalog, job.lease.feed_id, snapshot=job.report is not None) as stage:
+    with open_stage(catalog, job.lease, snapshot=job.report is not None) as stage:
         if job.report is not None and job.recheck is not None:
             _recheck(Path(job.report), job.recheck, body, stage)
             return

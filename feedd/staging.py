@@ -19,7 +19,8 @@ class StoredItem(NamedTuple):
 class ItemRow(NamedTuple):
     """One item to store. `kind` is None when no change shows: only its fingerprint, text or warnings are new.
 
-    `fields` is None where the stored text stays; `ordinal` is the change's place within its sync.
+    `fields` is None where the stored text stays; `ordinal` is the change's place within its sync. Added items come with
+    keys that follow each other.
     """
 
     ordinal: int | None

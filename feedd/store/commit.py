@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, text, update
 from feedd.errors import CANCELLED, STOPPED, FeedError
 from feedd.model import Counts, ErrorInfo, Guess, SyncStatus
 from feedd.store.database import Database, bulk_insert, transaction
-from feedd.store.feeds import Lease, Origin, close_lease
+from feedd.store.feeds import Lease, Origin, close_lease, hold_lease
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, STREAM, SYNCS, Utc
 
 if TYPE_CHECKING:  # a sync that changes nothing takes no numpy
@@ -20,16 +20,11 @@ if TYPE_CHECKING:  # a sync that changes nothing takes no numpy
 
 _REMOVED = KINDS.index("removed")
 
-_MOVE_ITEMS = """
-INSERT INTO items (id, feed_id, item_id, fields, digest, warnings, warning_count, created_at, changed_at)
-SELECT item, :feed, item_id, fields, digest, warnings, warning_count, :now, :now
-FROM stage_items WHERE kind = 1 ORDER BY item
-"""
 _UPDATE_ITEMS = """
 UPDATE items SET fields = COALESCE(s.fields, items.fields), digest = s.digest, warnings = s.warnings,
   warning_count = s.warning_count, removed_at = NULL,
   changed_at = CASE WHEN s.kind = 0 THEN items.changed_at ELSE :now END
-FROM stage_items AS s WHERE items.id = s.item AND s.kind <> 1
+FROM stage_items AS s WHERE items.id = s.item
 """
 _REMOVE_ITEMS = """
 UPDATE items SET removed_at = :now, changed_at = :now FROM stage_removed AS s WHERE items.id = s.item
@@ -37,10 +32,13 @@ UPDATE items SET removed_at = :now, changed_at = :now FROM stage_removed AS s WH
 REMOVED_WARNINGS = """
 SELECT COALESCE(SUM(warning_count), 0) FROM items JOIN stage_removed ON items.id = stage_removed.item
 """
-_ADD_CHANGES = f"""
+_ADD_CHANGES = """
 INSERT INTO changes (sync_id, ordinal, item, kind, fields)
 SELECT :sync, ordinal, item, kind, changes FROM stage_items WHERE ordinal IS NOT NULL
-UNION ALL SELECT :sync, ordinal, item, {_REMOVED}, '{{}}' FROM stage_removed ORDER BY 2
+"""
+_ADD_REMOVALS = f"""
+INSERT INTO changes (sync_id, ordinal, item, kind, fields)
+SELECT :sync, ordinal, item, {_REMOVED}, '{{}}' FROM stage_removed
 """  # noqa: S608
 _KEEP_CLOSED = """
 INSERT INTO closed_rejects (id, feed_id, sync_id, position, item_id, problems, opened_at, closed_at)
@@ -59,10 +57,10 @@ FROM stage_rejects WHERE is_new ORDER BY reject
 _MOVES = [
     text(statement).bindparams(*([bindparam("now", type_=Utc)] if ":now" in statement else []))
     for statement in (
-        _MOVE_ITEMS,
         _UPDATE_ITEMS,
         _REMOVE_ITEMS,
         _ADD_CHANGES,
+        _ADD_REMOVALS,
         _KEEP_CLOSED,
         _CLOSE_REJECTS,
         _MOVE_REJECTS,
@@ -132,6 +130,9 @@ def commit_sync(
     packed = list(known.packed(gone, outcome.fresh))
     status = SyncStatus.HELD if len(held) else SyncStatus.APPLIED
     with transaction(connection):
+        hold_lease(connection, lease)
+        if stage.ahead is not None:
+            stage.ahead.insert()
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta
         connection.execute(
             text("DELETE FROM fingerprints WHERE feed_id = :feed"), {"feed": lease.feed_id}

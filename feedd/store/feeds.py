@@ -189,11 +189,29 @@ def close_lease(connection: Connection, lease: Lease, values: dict[str, Any]) ->
         .values(lease_holder=None, lease_until=None, **values)
     ).rowcount
     if not done:
-        raise SyncStopped(
-            "lease_lost",
-            f"another worker took over the sync of {lease.feed} while this one was paused",
-            hint="Nothing of this sync was stored; the other one goes on.",
-        )
+        raise _lease_lost(lease)
+
+
+def hold_lease(connection: Connection, lease: Lease) -> None:
+    """See that a lease is held, and that nobody takes it before the caller's transaction ends.
+
+    Raises:
+        SyncStopped: somebody else has taken the lease, or it was given back.
+    """
+    query = select(FEEDS.c.id).where(
+        FEEDS.c.id == lease.feed_id, FEEDS.c.lease_epoch == lease.epoch
+    )
+    query = query.where(FEEDS.c.lease_holder == lease.holder).with_for_update(read=True)
+    if connection.execute(query).scalar() is None:
+        raise _lease_lost(lease)
+
+
+def _lease_lost(lease: Lease) -> SyncStopped:
+    return SyncStopped(
+        "lease_lost",
+        f"another worker took over the sync of {lease.feed} while this one was paused",
+        hint="Nothing of this sync was stored; the other one goes on.",
+    )
 
 
 def break_leases(database: Database, holder: str, now: datetime) -> list[str]:

@@ -1,7 +1,7 @@
 """Drops what is stored of a feed, and has the change stream say so.
 
-First one transaction, like a sync whose body lacks everything: the live items are removed and their changes numbered, rejects,
-fingerprints and validators go. From then on the feed is as one that was never synced. Then, under the same lease and in
+What an interrupted sync has written ahead is swept. Then comes one transaction, like a sync whose body lacks
+everything: the live items are removed and their changes numbered, rejects, fingerprints and validators go. From then on the feed is as one that was never synced. Then, under the same lease and in
 small transactions, the contents of items and what nothing refers to any more; an item that kept changes speak of
 stays as an empty removed one, until retention has dropped those changes.
 """
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, select, text, update
 
 from feedd.errors import SyncStopped
 from feedd.model import Counts, Forgotten, Orphan, SyncStatus
+from feedd.store.ahead import sweep_some
 from feedd.store.database import Database
 from feedd.store.feeds import LEASE, Lease, begin_sync, close_lease
 from feedd.store.tables import FEEDS, KINDS, STREAM, SYNCS, Utc
@@ -93,6 +94,14 @@ def forget_feed(
         SyncStopped: it was stopped, or somebody else took the feed; done again, it goes on where it was.
     """
     lease = begin_sync(database, feed, trigger="forget", holder=holder, now=now())
+    more = True
+    while more:
+        began = time.monotonic()
+        with database.transaction() as connection:
+            _renew(connection, lease, now())
+            more = sweep_some(connection, lease.feed_id)
+        if more:
+            _rest(began, stopped)
     rejects = _read(database, lease, "SELECT COUNT(*) FROM rejects WHERE feed_id = :feed")
     items = _read(database, lease, "SELECT COUNT(*) FROM items WHERE feed_id = :feed")
     with database.transaction() as connection:

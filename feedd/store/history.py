@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, select
 from feedd.diff import undo
 from feedd.errors import TooOld, UsageError
 from feedd.model import Change, ChangeKind, ItemVersion
+from feedd.store.ahead import committed
 from feedd.store.database import Database
 from feedd.store.feeds import stream_of
 from feedd.store.read import change_of, change_rows, start_of
@@ -75,7 +76,7 @@ def read_versions(
         rows = connection.execute(
             select(ITEMS, FEEDS.c.name.label("feed"))
             .join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id)
-            .where(FEEDS.c.name.in_(feeds), ITEMS.c.item_id == item_id)
+            .where(FEEDS.c.name.in_(feeds), ITEMS.c.item_id == item_id, committed())
         ).all()
         return [_version(connection, row, seq) for row in rows]
 

@@ -30,6 +30,7 @@ from feedd.model import (
     SyncRecord,
     SyncStatus,
 )
+from feedd.store.ahead import committed, first_free
 from feedd.store.database import Database
 from feedd.store.feeds import stream_of
 from feedd.store.tables import (
@@ -59,32 +60,56 @@ def read_items(
     limit: int = 100,
 ) -> list[CatalogItem]:
     """Items in the order of their keys; `removed` None means live and removed ones."""
+    kept = []
+    if removed is not None:
+        kept = [ITEMS.c.removed_at.is_not(None) if removed else ITEMS.c.removed_at.is_(None)]
+    if ids is None and not removed:
+        holding = FEEDS.c.next_item > 1 if removed is None else FEEDS.c["items"] > 0
+        return _feed_by_feed(database, feeds, holding, kept, after, limit)
     query = select(ITEMS, FEEDS.c.name.label("feed")).join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id)
     if feeds is not None:
         query = query.where(FEEDS.c.name.in_(feeds))
     if ids is not None:
         query = query.where(ITEMS.c.item_id.in_(ids))
-    if removed is not None:
-        query = query.where(
-            ITEMS.c.removed_at.is_not(None) if removed else ITEMS.c.removed_at.is_(None)
-        )
-    query = query.where(ITEMS.c.id > after).order_by(ITEMS.c.id).limit(limit)
-    return [_item(row) for row in _rows(database, query)]
+    query = query.where(committed(), *kept, ITEMS.c.id > after).order_by(ITEMS.c.id).limit(limit)
+    return [_item(row, row.feed) for row in _rows(database, query)]
 
 
 def read_warned_items(
     database: Database, feeds: Sequence[str], *, after: int = 0, limit: int = 100
 ) -> list[CatalogItem]:
     """Live items with warnings, in the order of their keys."""
-    query = (
-        select(ITEMS, FEEDS.c.name.label("feed"))
-        .join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id)
-        .where(FEEDS.c.name.in_(feeds), ITEMS.c.warning_count > 0, ITEMS.c.removed_at.is_(None))
-        .where(ITEMS.c.id > after)
-        .order_by(ITEMS.c.id)
-        .limit(limit)
-    )
-    return [_item(row) for row in _rows(database, query)]
+    warned = [ITEMS.c.warning_count > 0, ITEMS.c.removed_at.is_(None)]
+    return _feed_by_feed(database, feeds, FEEDS.c.warnings > 0, warned, after, limit)
+
+
+def _feed_by_feed(
+    database: Database,
+    feeds: Sequence[str] | None,
+    holding: ColumnElement[bool],
+    kept: Sequence[ColumnElement[bool]],
+    after: int,
+    limit: int,
+) -> list[CatalogItem]:
+    """A page of items of those feeds that hold some.
+
+    One range of keys after the other: so none of the million rows is looked at that a first load has written ahead.
+    """
+    query = select(FEEDS.c.id, FEEDS.c.name, FEEDS.c.next_item).order_by(FEEDS.c.id)
+    query = query.where(holding, FEEDS.c.id >= after >> NUMBER_BITS)
+    if feeds is not None:
+        query = query.where(FEEDS.c.name.in_(feeds))
+    found: list[CatalogItem] = []
+    with database.snapshot() as connection:
+        for feed in connection.execute(query).all():
+            low = max(after, first_free(feed.id, 0))
+            range_ = ITEMS.c.id > low, ITEMS.c.id < first_free(feed.id, feed.next_item)
+            page = select(ITEMS).where(*range_, *kept).order_by(ITEMS.c.id)
+            rows = connection.execute(page.limit(limit - len(found))).all()
+            found += [_item(row, feed.name) for row in rows]
+            if len(found) == limit:
+                break
+    return found
 
 
 def count_collisions(database: Database, feed: str, before: Sequence[str]) -> int:
@@ -94,12 +119,13 @@ def count_collisions(database: Database, feed: str, before: Sequence[str]) -> in
         select(other.c.id)
         .join(other_feed, other_feed.c.id == other.c.feed_id)
         .where(other_feed.c.name.in_(before), other.c.item_id == ITEMS.c.item_id)
-        .where(other.c.removed_at.is_(None))
+        .where(other.c.removed_at.is_(None), committed(other, other_feed))
     )
     query = (
         select(func.count())
         .select_from(ITEMS.join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id))
-        .where(FEEDS.c.name == feed, ITEMS.c.removed_at.is_(None), same_id.exists())
+        .where(FEEDS.c.name == feed, FEEDS.c["items"] > 0, committed())
+        .where(ITEMS.c.removed_at.is_(None), same_id.exists())
     )
     with database.connect() as connection:
         return int(connection.execute(query).scalar_one())
@@ -342,10 +368,10 @@ def _rows(database: Database, query: Select[Any]) -> Sequence[Any]:
         return connection.execute(query).all()
 
 
-def _item(row: Any) -> CatalogItem:
+def _item(row: Any, feed: str) -> CatalogItem:
     return CatalogItem(
         key=row.id,
-        feed=row.feed,
+        feed=feed,
         id=row.item_id,
         fields=_decode_fields(row.fields),
         warnings=_decode_problems(row.warnings) if row.warnings else (),

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, select, update
 
 from feedd.model import Deleted, Retention, SyncStatus
+from feedd.store.ahead import has_leftovers, sweep_some
 from feedd.store.database import Database
 from feedd.store.feeds import read_stream
 from feedd.store.tables import CHANGES, CLOSED_REJECTS, FEEDS, ITEMS, REJECTS, STREAM, SYNCS
@@ -26,11 +27,16 @@ Rest = Callable[[float], bool]
 
 
 def retain(database: Database, keep: Retention, now: datetime, *, rest: Rest) -> Deleted:
-    """Delete what is older than it is kept; says how much that was.
+    """Delete what is older than it is kept, and what interrupted syncs have left; says how much the former was.
 
     `rest(seconds)` is called after each transaction with the time that it took, to let others in; True ends it all.
     """
     done = Deleted()
+    began = time.monotonic()
+    for _ in _leftovers(database):
+        if rest(time.monotonic() - began):
+            return done
+        began = time.monotonic()
     for name, sweep in (
         ("changes", _changes),
         ("syncs", _syncs),
@@ -56,6 +62,23 @@ def _turn(database: Database) -> Iterator[Connection]:
         if not database.sqlite:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
         yield connection
+
+
+def _leftovers(database: Database) -> Iterator[None]:
+    """What syncs have written ahead and not committed, of feeds that nobody syncs now."""
+    for feed_id in _feed_ids(database):
+        with database.connect() as connection:
+            more = has_leftovers(connection, feed_id)
+        while more:
+            with _turn(database) as connection:
+                more = _is_free(connection, feed_id) and sweep_some(connection, feed_id)
+            yield
+
+
+def _is_free(connection: Connection, feed_id: int) -> bool:
+    """Whether nobody syncs a feed, nor will before the transaction ends: a sync begins by writing the feed's row."""
+    free = select(FEEDS.c.id).where(FEEDS.c.id == feed_id, FEEDS.c.lease_holder.is_(None))
+    return connection.execute(free.with_for_update()).scalar() is not None
 
 
 def _changes(database: Database, before: datetime) -> Iterator[int]:
@@ -143,7 +166,8 @@ def _syncs(database: Database, before: datetime) -> Iterator[int]:
         if old:
             needed = _needed_syncs(database) if needed is None else needed
             with _turn(database) as connection:
-                connection.execute(delete(SYNCS).where(SYNCS.c.id.in_(old - needed)))
+                left = select(CHANGES.c.item).where(CHANGES.c.sync_id == SYNCS.c.id).exists()
+                connection.execute(delete(SYNCS).where(SYNCS.c.id.in_(old - needed), ~left))
             yield len(old - needed)
         if not rows or rows[-1].started_at >= before:
             return
@@ -187,7 +211,6 @@ def _closed_rejects(database: Database, before: datetime) -> Iterator[int]:
 def _removed_items(database: Database, before: datetime) -> Iterator[int]:
     """Items without changes that are kept, of feeds that nobody syncs now: a sync may be about to restore one."""
     for feed_id in _feed_ids(database):
-        free = select(FEEDS.c.id).where(FEEDS.c.id == feed_id, FEEDS.c.lease_holder.is_(None))
         some = (
             select(ITEMS.c.id)
             .where(ITEMS.c.feed_id == feed_id, ITEMS.c.removed_at < before)
@@ -199,8 +222,7 @@ def _removed_items(database: Database, before: datetime) -> Iterator[int]:
         while count == BATCH:
             count = 0
             with _turn(database) as connection:
-                # the row stays locked until the end, and a sync begins by writing it
-                if connection.execute(free.with_for_update()).scalar() is not None:
+                if _is_free(connection, feed_id):
                     chosen = connection.execute(some).scalars().all()
                     count = len(chosen)
                     connection.execute(delete(ITEMS).where(ITEMS.c.id.in_(chosen)))

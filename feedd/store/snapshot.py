@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
+from feedd.store.ahead import committed
 from feedd.store.database import Database
 from feedd.store.migrate import METADATA, current_revision
-from feedd.store.tables import STREAM
+from feedd.store.tables import CHANGES, FEEDS, ITEMS, STREAM, SYNCS
 
 FETCHED = 500  # rows at a time
 PART_BYTES = 4 * 1024 * 1024
@@ -41,10 +42,20 @@ class Snapshot:
         for name, connection in self._connections.items():
             for table in METADATA[name].sorted_tables:
                 columns = [str(column.name) for column in table.columns]
-                query = select(table).order_by(*table.primary_key.columns)
+                query = select(table).where(*_there(table)).order_by(*table.primary_key.columns)
                 result = connection.execute(query, execution_options={"yield_per": FETCHED})
                 for count, rows in _bounded(result):
                     yield Part(name, str(table.name), count, _encode([columns, rows]))
+
+
+def _there(table: Table) -> list[ColumnElement[bool]]:
+    """The condition that leaves out what syncs that have not ended have written ahead."""
+    if table is ITEMS:
+        of_feed = select(FEEDS.c.id).where(FEEDS.c.id == ITEMS.c.feed_id, committed())
+        return [of_feed.correlate(ITEMS).exists()]
+    if table is CHANGES:
+        return [CHANGES.c.sync_id.in_(select(SYNCS.c.id).where(SYNCS.c.first_seq.is_not(None)))]
+    return []
 
 
 def _bounded(result: Any) -> Iterator[tuple[int, list[msgspec.Raw]]]:

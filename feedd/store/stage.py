@@ -1,17 +1,22 @@
 """Where the rows of a sync wait for its commit: temporary tables of one connection, gone with it.
 
-Filling them takes no lock that anybody else wants; the commit moves them in one short transaction.
+Filling them takes no lock that anybody else wants; the commit moves them in one short transaction. Added items are
+not among them, except in a dry run: they are written once (`feedd.store.ahead`).
 """
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from feedd.fingerprints import Int64s, Known
+from feedd.model import ChangeKind
 from feedd.staging import ItemRow, RejectRow, StoredItem
-from feedd.store.database import Database, among, among_value, bulk_insert
+from feedd.store.ahead import Ahead, has_leftovers, sweep_some
+from feedd.store.database import Database, among, among_value, bulk_insert, hasty_transaction
+from feedd.store.feeds import Lease, hold_lease
 from feedd.store.tables import KINDS, NUMBER_BITS
 
 _TABLES = {
@@ -26,11 +31,16 @@ LOOKUP = 1_000  # ids a question
 
 
 class DatabaseStage:
-    """The stage of one feed's sync; `connection` is its own until the commit."""
+    """The stage of one feed's sync; `connection` is its own until the commit.
 
-    def __init__(self, connection: Connection, feed_id: int) -> None:
+    `ahead` takes the items that the sync adds; without a `lease` there is none, and they wait like all others.
+    """
+
+    def __init__(self, connection: Connection, feed_id: int, lease: Lease | None = None) -> None:
         self.connection = connection
         self.feed_id = feed_id
+        self._first_free = self.numbering()[0]
+        self.ahead = None if lease is None else Ahead(connection, lease, self._first_free)
         blob = "BLOB" if connection.dialect.name == "sqlite" else "BYTEA"
         for table, columns in _TABLES.items():
             connection.exec_driver_sql(
@@ -73,7 +83,17 @@ class DatabaseStage:
             yield row.id, row.item_id, row.position, bytes(row.fingerprint), bool(row.duplicate)
 
     def add_items(self, rows: Sequence[ItemRow]) -> None:
-        """Put items aside."""
+        """Put items aside.
+
+        Raises:
+            SyncStopped: the lease was lost.
+        """
+        if self.ahead is not None:
+            added = [row for row in rows if row.kind is ChangeKind.ADDED]
+            self.ahead.add(added)
+            if len(added) == len(rows):
+                return
+            rows = [row for row in rows if row.kind is not ChangeKind.ADDED]
         coded = [(*r[:3], 0 if r.kind is None else KINDS.index(r.kind), *r[4:]) for r in rows]
         bulk_insert(self.connection, "stage_items", ItemRow._fields, coded)
 
@@ -93,13 +113,14 @@ class DatabaseStage:
     def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]:
         """Item id -> digest of those that this sync has put aside already."""
         query = f"SELECT item_id, digest FROM stage_items WHERE {among(self.connection, 'item_id')}"  # noqa: S608
-        return {row.item_id: bytes(row.digest) for row in self._among(query, item_ids)}
+        found = {row.item_id: bytes(row.digest) for row in self._among(query, item_ids)}
+        return found if self.ahead is None else found | self.ahead.staged(item_ids)
 
     def stored(self, item_ids: Sequence[str]) -> dict[str, StoredItem]:
         """Item id -> what the catalog holds of it, live or removed."""
         query = (
             "SELECT item_id, id, digest, fields, removed_at IS NULL AS live, warning_count FROM items "  # noqa: S608
-            f"WHERE feed_id = :feed AND {among(self.connection, 'item_id')}"
+            f"WHERE feed_id = :feed AND +id < :free AND {among(self.connection, 'item_id')}"
         )
         return {
             row.item_id: StoredItem(
@@ -111,27 +132,46 @@ class DatabaseStage:
     def stored_keys(self, item_ids: Sequence[str]) -> Iterator[int]:
         """The keys of those that the catalog holds, live or removed."""
         condition = among(self.connection, "item_id")
-        query = f"SELECT id FROM items WHERE feed_id = :feed AND {condition}"  # noqa: S608
+        query = f"SELECT id FROM items WHERE feed_id = :feed AND +id < :free AND {condition}"  # noqa: S608
         for row in self._among(query, item_ids):
             yield row.id
 
     def _among(self, query: str, values: Sequence[str]) -> Iterator[Any]:
         for start in range(0, len(values), LOOKUP):
             some = among_value(self.connection, values[start : start + LOOKUP])
-            yield from self.connection.execute(text(query), {"feed": self.feed_id, "values": some})
+            bound = {"feed": self.feed_id, "free": self._first_free, "values": some}
+            used = {name: value for name, value in bound.items() if f":{name}" in query}
+            yield from self.connection.execute(text(query), used)
 
 
 @contextlib.contextmanager
 def open_stage(
-    database: Database, feed_id: int, *, snapshot: bool = False
+    database: Database, lease: Lease, *, snapshot: bool = False
 ) -> Iterator[DatabaseStage]:
     """A stage on a connection of its own, which is closed at the end, not pooled: its tables die with it.
 
-    With `snapshot` all that is read is the catalog of one moment, and nothing of it can be written.
+    With `snapshot` all that is read is the catalog of one moment, and nothing of it can be written. Without, what an
+    earlier sync of the feed has written ahead and not committed is swept first.
+
+    Raises:
+        SyncStopped: the lease was lost.
     """
     with database.connect() as connection:
         connection.detach()
         if snapshot:
             isolation = "" if database.sqlite else " ISOLATION LEVEL REPEATABLE READ"
             connection.exec_driver_sql(f"BEGIN{isolation}")
-        yield DatabaseStage(connection, feed_id)
+            yield DatabaseStage(connection, lease.feed_id)
+            return
+        _sweep(connection, lease)
+        yield DatabaseStage(connection, lease.feed_id, lease)
+
+
+def _sweep(connection: Connection, lease: Lease) -> None:
+    more = has_leftovers(connection, lease.feed_id)
+    while more:
+        began = time.monotonic()
+        with hasty_transaction(connection):
+            hold_lease(connection, lease)
+            more = sweep_some(connection, lease.feed_id)
+        time.sleep(time.monotonic() - began)  # others write meanwhile

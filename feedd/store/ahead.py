@@ -1,0 +1,172 @@
+"""Added items are written ahead of their sync's commit, and are not there until it.
+
+Numbers of items are given out by the sync that adds them, and only its commit moves `feeds.next_item`: a row of `items`
+with that number or a later one is not there yet, nor are its changes, whose sync has no `first_seq`. Whoever reads
+items leaves such rows out, by `committed()` or by keys below `first_free`. So a first load is written once, in transactions
+that keep nobody waiting, and its commit has little left to do. What a sync that did not end well has left is swept
+by the next one of its feed, by retention, or when the feed is forgotten.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, literal, select, text
+
+from feedd.staging import ItemRow
+from feedd.store.database import among, among_value, bulk_insert, hasty_transaction
+from feedd.store.feeds import Lease, hold_lease
+from feedd.store.tables import FEEDS, ITEMS, KINDS, NUMBER_BITS
+
+ROWS = 5_000  # a transaction: some 30 ms of the write lock; larger ones are not quicker a row
+BYTES = 8 * 1024 * 1024  # of their texts, where items are large
+CHECKPOINT_EVERY = 4  # transactions: the write-ahead log stays at some tens of MB
+SWEPT = 2_000  # rows a transaction
+_COLUMNS = {
+    "id": "int8",
+    "feed_id": "int4",
+    "item_id": "text",
+    "fields": "text",
+    "digest": "bytea",
+    "warnings": "text",
+    "warning_count": "int4",
+    "created_at": "timestamptz",
+    "changed_at": "timestamptz",
+}
+_ADDED = KINDS.index("added")
+_ADD_CHANGES_SQLITE = f"""
+INSERT INTO changes (sync_id, ordinal, item, kind, fields)
+SELECT :sync, value, :first + key, {_ADDED}, '{{}}' FROM json_each(:values)
+"""  # noqa: S608
+_ADD_CHANGES_POSTGRES = f"""
+INSERT INTO changes (sync_id, ordinal, item, kind, fields)
+SELECT :sync, ordinal, :first + place - 1, {_ADDED}, '{{}}'
+FROM unnest(CAST(:values AS BIGINT[])) WITH ORDINALITY AS added (ordinal, place)
+"""  # noqa: S608
+_LAST = """
+SELECT MAX(id) FROM (SELECT id FROM items WHERE id >= :first AND id < :end ORDER BY id LIMIT :batch) AS part
+"""
+
+
+def committed(items: Any = ITEMS, feeds: Any = FEEDS) -> ColumnElement[bool]:
+    """The condition that items are there, in a query that joins their feeds; it decides nothing about the plan."""
+    number = items.c.id.bitwise_and(literal((1 << NUMBER_BITS) - 1, BigInteger))
+    found: ColumnElement[bool] = number < feeds.c.next_item
+    return found
+
+
+def first_free(feed_id: int, next_item: int) -> int:
+    """The first key of a feed's items that are not there."""
+    return feed_id << NUMBER_BITS | next_item
+
+
+class Ahead:
+    """The added items of one sync. They are written as soon as there are enough; the rest is left to the commit.
+
+    `first` is the key of the first one; the following ones have the following keys. They say that they were
+    made when the sync began: when it will end is not known yet.
+    """
+
+    def __init__(self, connection: Connection, lease: Lease, first: int) -> None:
+        self._connection = connection
+        self._lease = lease
+        self._first = self._next = first
+        self._rows: list[tuple[Any, ...]] = []
+        self._ordinals: list[int | None] = []
+        self._digests: dict[str, bytes] = {}
+        self._bytes = 0
+        self._transactions = 0
+        at = lease.started_at.astimezone(UTC)
+        self._at: datetime | str = at
+        if connection.dialect.name == "sqlite":
+            self._at = at.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def add(self, rows: Sequence[ItemRow]) -> None:
+        """Take added items, in the order of their keys.
+
+        Raises:
+            SyncStopped: the lease was lost.
+        """
+        feed, at = self._lease.feed_id, self._at
+        for start in range(0, len(rows), ROWS):
+            some = rows[start : start + ROWS]
+            self._rows += [
+                (key, feed, item_id, fields, digest, warnings, count, at, at)
+                for _, key, item_id, _, fields, digest, warnings, count, _ in some
+            ]
+            self._ordinals += [row.ordinal for row in some]
+            self._digests |= {row.item_id: row.digest for row in some}
+            self._bytes += sum(len(row.fields or "") for row in some)
+            if len(self._rows) >= ROWS or self._bytes >= BYTES:
+                self._write()
+
+    def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]:
+        """Item id -> digest of those among the added items."""
+        found = {i: self._digests[i] for i in item_ids if i in self._digests}
+        if self._transactions and len(found) < len(item_ids):
+            # the `+` keeps the database from going through all keys from `first` on
+            query = (
+                "SELECT item_id, digest FROM items WHERE feed_id = :feed AND +id >= :first "  # noqa: S608
+                f"AND {among(self._connection, 'item_id')}"
+            )
+            values = {"feed": self._lease.feed_id, "first": self._first}
+            values["values"] = among_value(self._connection, item_ids)
+            for row in self._connection.execute(text(query), values):
+                found[row.item_id] = bytes(row.digest)
+        return found
+
+    def insert(self) -> None:
+        """Write what is not written yet, inside the caller's transaction."""
+        if not self._rows:
+            return
+        keys = range(self._next, self._next + len(self._rows))
+        if self._rows[0][0] != keys[0] or self._rows[-1][0] != keys[-1]:
+            raise ValueError("keys of added items have a gap")
+        sqlite = self._connection.dialect.name == "sqlite"
+        bulk_insert(self._connection, "items", list(_COLUMNS), self._rows, list(_COLUMNS.values()))
+        self._connection.execute(
+            text(_ADD_CHANGES_SQLITE if sqlite else _ADD_CHANGES_POSTGRES),
+            {
+                "sync": self._lease.sync_id,
+                "first": keys[0],
+                "values": among_value(self._connection, self._ordinals),
+            },
+        )
+        self._next = keys[-1] + 1
+        self._rows, self._ordinals, self._digests, self._bytes = [], [], {}, 0
+
+    def _write(self) -> None:
+        connection = self._connection
+        with hasty_transaction(connection):
+            hold_lease(connection, self._lease)
+            self.insert()
+        self._transactions += 1
+        if self._transactions % CHECKPOINT_EVERY == 0 and connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def has_leftovers(connection: Connection, feed_id: int) -> bool:
+    """Whether there are items of a feed that a sync has written and not committed."""
+    return _last_leftover(connection, feed_id)[1] is not None
+
+
+def sweep_some(connection: Connection, feed_id: int) -> bool:
+    """Delete some of those, with their changes, inside a transaction in which no sync of the feed writes.
+
+    Gives whether there may be more.
+    """
+    first, last = _last_leftover(connection, feed_id)
+    if last is None:
+        return False
+    between = {"first": first, "last": last}
+    connection.execute(text("DELETE FROM changes WHERE item >= :first AND item <= :last"), between)
+    connection.execute(text("DELETE FROM items WHERE id >= :first AND id <= :last"), between)
+    return True
+
+
+def _last_leftover(connection: Connection, feed_id: int) -> tuple[int, int | None]:
+    """The first key that is not committed, and the key of the last of some items from there on."""
+    next_item = connection.execute(select(FEEDS.c.next_item).where(FEEDS.c.id == feed_id)).scalar()
+    first = first_free(feed_id, next_item or 1)
+    values = {"first": first, "end": first_free(feed_id + 1, 0), "batch": SWEPT}
+    return first, connection.execute(text(_LAST), values).scalar()
