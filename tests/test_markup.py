@@ -1,5 +1,6 @@
 """HTML as text: what a reader sees, from anything, in little time."""
 
+import random
 from time import perf_counter
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedd.coerce import Noted
-from feedd.coerce.markup import has_markup, readable, without_markup
+from feedd.coerce.markup import has_markup, in_lines, readable, repaired_parts, without_markup
 from feedd.coerce.text import text
+from feedd.coerce.tidy_markup import tidy_parts
 
 DOCUMENT = """<!DOCTYPE html> <html> <head> <title>Shop</title> <meta charset="windows-1251">
 <style> p { color: red } /* <p>not text</p> */ </style> </head> <body onload="x()"> <!-- <p>hidden</p> -->
@@ -109,3 +111,104 @@ def test_any_html_becomes_text_that_is_no_html(markup: str) -> None:
         assert not has_markup(value)
         assert text(value) == value
         value.encode()
+
+
+BLOCKS = [
+    "p",
+    "div",
+    "ul",
+    "li",
+    "ol",
+    "h1",
+    "blockquote",
+    "table",
+    "tbody",
+    "tr",
+    "td",
+    "hr",
+    "br",
+    "section",
+]
+INLINE = ["b", "a", "span", "img", "P", "small"]
+WRITTEN = [
+    "a", "b c", " ", "\n", "\t", " d", "e ", "f\ng", "&amp;", "&nbsp;", " &lt; ", "&quot;&gt;", "&copy;", "& ", "5 > 4", "é", "\xa0",
+    "\ufeff", "\x85", "\u2028", "\u2003", "]]>", "x" * 1_000, "y" * 999 + " ", "<!-- -->", "\x00", "\r",
+]  # fmt: skip
+ATTRIBUTES = [
+    "",
+    "",
+    "",
+    ' class="x"',
+    ' href="https://a.example/?a=1"  b="c"',
+    "\n",
+    "\xa0",
+    " /",
+    " a='b'",
+]
+
+
+def element(chance: random.Random, name: str = "") -> str:
+    """HTML that is nested, though not always as it should be."""
+    inner = "".join(
+        element(chance, chance.choice([*BLOCKS, *INLINE]))
+        if chance.random() < 0.3
+        else chance.choice(WRITTEN)
+        for _ in range(chance.randrange(4))
+    )
+    if not name:
+        return inner
+    start = f"<{name}{chance.choice(ATTRIBUTES)}>"
+    return start if name in ("br", "hr", "img") else f"{start}{inner}</{name}>"
+
+
+def nested(names: list[str], text: str) -> str:
+    return (
+        "".join(f"<{name}>" for name in names)
+        + text
+        + "".join(f"</{name}>" for name in reversed(names))
+    )
+
+
+@given(st.integers(0, 2**32))
+def test_tidy_html_is_read_as_the_parser_reads_it(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(20):
+        markup = element(chance)
+        parts = tidy_parts(markup)
+        if parts is not None:
+            assert (markup, in_lines(parts)) == (markup, in_lines(repaired_parts(markup)))
+
+
+@pytest.mark.parametrize(
+    ("markup", "tidy"),
+    [
+        ("<p>a</p>\n<ul><li>b</li> <li>c <b>d</b></li></ul>", True),
+        ('<div class="x"><h1>a</h1>b<br/>c &amp; d&nbsp;</div>', True),
+        ("<TABLE><tr><td>1</td> <td>2</td></tr></TABLE>", True),
+        ("a <b>c</b> d", True),
+        ("", True),
+        ("<p>a<p>b", False),  # open
+        ("<p><ul><li>a</li></ul></p>", False),  # nested otherwise than HTML allows
+        ("<b>a</p>", False),
+        ("</b>", False),
+        ("<b>a</b> <i>b</i>", False),  # a parser may drop the space
+        ("<li>a</li>", False),
+        ("<ul>a</ul>", False),
+        ("<p/>", False),
+        ("<video>a</video>", False),
+        ("<p class=x>a</p>", False),
+        ("a < b <p>", False),
+        ("<p>&eacute;</p>", False),
+        ("<p>a & b</p>", False),
+        ("<p>\r</p>", False),
+        ("<p>é\x85</p>", False),
+        ("\ufeff<p>é</p>", False),
+        ("<p>]]></p>", False),
+        ("<p>" + "x" * 100_000 + "</p>", False),
+        (nested(["div"] * 60, "x"), False),
+    ],
+)
+def test_html_is_tidy_where_it_leaves_nothing_to_decide(markup: str, tidy: bool) -> None:
+    parts = tidy_parts(markup)
+    assert (parts is not None) == tidy
+    assert parts is None or in_lines(parts) == in_lines(repaired_parts(markup))

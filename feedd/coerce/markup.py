@@ -1,13 +1,15 @@
 """HTML as the text that a reader would see. Pure.
 
-lxml's (libxml2's) HTML parser makes a tree of anything; where it gives up, which it does at a depth of 256, a plain
-reading of the tags takes its place.
+Tidy HTML is read tag by tag. Of anything else lxml's (libxml2's) HTML parser makes a tree; where it gives up, which it
+does at a depth of 256, a plain reading of the tags takes its place.
 """
 
 import re
 from functools import cache
 from html import unescape
 from typing import Any
+
+from feedd.coerce.tidy_markup import tidy_parts
 
 _BLOCK_NAMES = """
     address article aside blockquote body br center dd details dialog div dl dt fieldset figcaption figure footer form
@@ -53,12 +55,23 @@ def without_markup(value: str) -> str:
 def readable(markup: str) -> str:
     """The text of some HTML: blocks, list items and table rows as lines, white space collapsed, references resolved,
     without scripts, styles and what stands in the head. Never raises."""
-    markup = _END.sub(r"\g<0> ", _CDATA.sub("", markup))
-    parts = _parts_of(markup)
+    parts = tidy_parts(markup)
     if parts is None:
-        parts = _plainly(markup)
+        parts = repaired_parts(markup)
+    return in_lines(parts)
+
+
+def in_lines(parts: list[str]) -> str:
+    """Texts as the lines that they make, without those that are blank."""
     lines = (" ".join(line.split()) for line in "".join(parts).split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def repaired_parts(markup: str) -> list[str]:
+    """The texts of any HTML, with a line break around each block."""
+    markup = _END.sub(r"\g<0> ", _CDATA.sub("", markup))
+    parts = _parts_of(markup)
+    return _plainly(markup) if parts is None else parts
 
 
 def _parts_of(markup: str) -> list[str] | None:
