@@ -19,10 +19,12 @@ from lxml import etree
 
 from feedd.formats.text import excerpt
 from feedd.formats.xml_markup import WRAPPER_END, XML_NAMESPACE
+from feedd.formats.xml_plain import XHTML, Plain
 from feedd.formats.xml_structure import check_structure
 from feedd.model import Layout, Problem, Slices
 
-_XHTML = "{http://www.w3.org/1999/xhtml}"
+_AT_ONCE = 64  # records that are read as one tree: what is wrong with one costs so many others a second reading
+_XHTML = f"{{{XHTML}}}"
 _HINTS = {
     etree.ErrorTypes.ERR_UNDECLARED_ENTITY: (
         "not_well_formed",
@@ -46,23 +48,45 @@ class _TooDeep(Exception):
 
 
 def decode(slices: Slices, layout: Layout) -> list[dict[str, Any] | Problem]:
-    """A dict for each raw slice, in order, or the problem that makes it unusable."""
-    reader = _Reader(layout)
+    """A dict for each raw slice, in order, or the problem that makes it unusable.
+
+    Raises:
+        FormatError: a slice is not one well-formed element, so that its document is not well-formed.
+    """
     raws = [bytes(raw) for raw in slices.raws]
+    plain = list(map(Plain(slices.context, layout).record, raws))
+    others = [index for index, value in enumerate(plain) if value is None]
+    values: list[dict[str, Any] | Problem] = plain  # type: ignore[assignment] # those of the others follow
+    for start in range(0, len(others), _AT_ONCE):
+        some = others[start : start + _AT_ONCE]
+        positions = [slices.position + index for index in some]
+        found = by_tree([raws[index] for index in some], positions, slices.context, layout)
+        for index, value in zip(some, found, strict=True):
+            values[index] = value
+    return values
+
+
+def by_tree(
+    raws: list[bytes], positions: list[int], context: bytes, layout: Layout
+) -> list[dict[str, Any] | Problem]:
+    """What some slices are, read as one tree, or each as one of its own where that fails.
+
+    Raises:
+        FormatError: as `decode`.
+    """
+    reader = _Reader(layout)
     items: list[etree._Element] = []
-    if (
-        max(map(len, raws), default=0) <= layout.max_record_nodes
-    ):  # too few bytes for too many nodes
+    if max(map(len, raws)) <= layout.max_record_nodes:  # too few bytes for too many nodes
         with contextlib.suppress(etree.XMLSyntaxError, UnicodeDecodeError):
-            items = _parse(slices.context, b"".join(raws))
+            items = _parse(context, b"".join(raws))
     if len(items) != len(raws):
         return [
-            _alone(Slices(position, [raw], slices.context), reader, layout)
-            for position, raw in enumerate(raws, slices.position)
+            _alone(raw, position, context, reader, layout)
+            for raw, position in zip(raws, positions, strict=True)
         ]
     values = [reader.record(item, raw) for item, raw in zip(items, raws, strict=True)]
-    for position, raw in enumerate(raws, slices.position):
-        if reader.may_differ(slices.context, raw):
+    for raw, position in zip(raws, positions, strict=True):
+        if reader.may_differ(context, raw):
             check_structure(raw, position)
     return values
 
@@ -98,16 +122,17 @@ def _parse(context: bytes, content: bytes, *, recover: bool = False) -> list[etr
     return list(etree.fromstring(context + content + WRAPPER_END, parser))
 
 
-def _alone(slices: Slices, reader: "_Reader", layout: Layout) -> dict[str, Any] | Problem:
+def _alone(
+    raw: bytes, position: int, context: bytes, reader: "_Reader", layout: Layout
+) -> dict[str, Any] | Problem:
     """One slice by itself, so that what is wrong with it costs no other.
 
     Raises:
         FormatError: it is not one well-formed element.
     """
-    raw = bytes(slices.raws[0])
-    value = _value_or_problem(raw, slices.context, reader, layout)
-    if isinstance(value, Problem) or reader.may_differ(slices.context, raw):
-        check_structure(raw, slices.position)
+    value = _value_or_problem(raw, context, reader, layout)
+    if isinstance(value, Problem) or reader.may_differ(context, raw):
+        check_structure(raw, position)
     return value
 
 
