@@ -48,6 +48,9 @@ LOOP_TURNS_WITHIN_S = 10.0
 RETRY_AFTER_TROUBLE = timedelta(seconds=15)
 CHECKPOINT_EVERY_S = 5
 RETAIN_EVERY_S = 3_600
+GARBAGE_EVERY = (
+    5_000  # objects: a look through so many takes some milliseconds, and every request waits for it
+)
 REST_S = 0.02  # at least, between two transactions of retention
 
 log = logs.get_logger("feedd")
@@ -86,6 +89,7 @@ def run(
                 # what is here stays: looking through it for garbage, now and then, would keep requests waiting
                 gc.collect()
                 gc.freeze()
+                gc.set_threshold(GARBAGE_EVERY, 20, 20)
                 on_ready(daemon)
                 daemon.serve(load, signals)
             finally:

@@ -45,6 +45,10 @@ class Resync(Protocol):
         """Its record once it has ended, None before that. Raises what kept it from running."""
         ...
 
+    def wait(self, seconds: float) -> None:
+        """Give it that much time, or less where its end is noticed at once."""
+        ...
+
 
 Followed = tuple[int, Change | None]  # how far the stream has been followed, and the change there
 

@@ -95,6 +95,9 @@ class LocalResync:
             raise self._ticket.error
         return self._ticket.record
 
+    def wait(self, seconds: float) -> None:
+        self._ticket.done.wait(seconds)
+
 
 class RefusedResync:
     """A resync that could not even be asked for; that is told when its turn comes."""
@@ -106,6 +109,9 @@ class RefusedResync:
 
     def poll(self) -> SyncRecord | None:
         raise self._error
+
+    def wait(self, seconds: float) -> None:
+        del seconds  # it has ended before it began
 
 
 class Local:

@@ -20,7 +20,9 @@ from feedd.errors import FeeddError
 
 def main() -> None:
     """Run the program with the arguments of the process, and end it."""
-    gc.set_threshold(50_000, 20, 20)  # imports make much and free nothing: a twentieth of a command
+    gc.set_threshold(
+        200_000, 20, 20
+    )  # imports make much and free nothing: a twentieth of a command
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 closed by `>&-`
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 for as long as we live
     for stream in (sys.stdout, sys.stderr):

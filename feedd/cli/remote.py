@@ -5,6 +5,7 @@ import http.client
 import json
 import secrets
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -360,6 +361,9 @@ class RemoteResync:
             raise
         self.progress = found.progress
         return None if found.finished_at is None else found
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class _NobodyThereError(StoreError):

@@ -1,6 +1,5 @@
 """The command that does: resync."""
 
-import time
 from typing import Annotated
 
 import typer
@@ -139,7 +138,7 @@ def _follow(running: dict[str, Resync], *, as_json: bool) -> bool:
                 failed = failed or record.status == SyncStatus.FAILED
                 _show(record, as_json=as_json)
             if running:
-                time.sleep(wait_s)
+                next(iter(running.values())).wait(wait_s)
                 wait_s = min(wait_s * 1.2, MOST_POLL_EVERY_S)
     return failed
 
