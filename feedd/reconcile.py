@@ -87,6 +87,7 @@ class Reconciler:
         # slices that are not looked at yet, and batches that are not settled yet, in order
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+        self._prints: list[bytes] = []  # the fingerprints of those
         self._batches: deque[_Batch] = deque()
         self._stored_any = stored_any
         self._fresh = Fresh()
@@ -123,6 +124,8 @@ class Reconciler:
         for start in range(0, len(slices.raws), BATCH_RECORDS):
             raws = slices.raws[start : start + BATCH_RECORDS]
             self._waiting += raws
+            # hashed now, while what was just cut is in the processor's cache
+            self._prints.append(fingerprint_all(raws, self._seed))
             self._waiting_bytes += sum(map(len, raws))
             self.records += len(raws)
             if len(self._waiting) >= BATCH_RECORDS or self._waiting_bytes >= BATCH_BYTES:
@@ -133,8 +136,8 @@ class Reconciler:
         if not self._waiting:
             return
         slices = Slices(self.records - len(self._waiting) + 1, self._waiting, self._context or b"")
-        self._waiting, self._waiting_bytes = [], 0
-        prints = fingerprint_all(slices.raws, self._seed)
+        prints = b"".join(self._prints)
+        self._waiting, self._waiting_bytes, self._prints = [], 0, []
         slots = self._known.match(prints)
         batch = _Batch(slices, prints, slots, np.flatnonzero(slots < 0).tolist(), None)
         if batch.unknown:
