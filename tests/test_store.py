@@ -15,9 +15,17 @@ from sqlalchemy.exc import IntegrityError
 
 from feedd import intake
 from feedd.errors import NotFound, StoreError
-from feedd.store import keys
-from feedd.store.database import SQLITE_BUSY_MS, Database, open_database
+from feedd.store import commit, keys
+from feedd.store.database import (
+    SQLITE_BUSY_MS,
+    Database,
+    bulk_insert,
+    find_by_key,
+    open_database,
+    transaction,
+)
 from feedd.store.migrate import HEADS, METADATA, MIGRATIONS, migrate
+from feedd.store.stage import DatabaseStage
 
 NAMES = ("catalog", "people")
 
@@ -185,3 +193,35 @@ def test_a_checkpoint_waits_for_nobody(tmp_path: Path) -> None:
     database.checkpoint()
     assert (tmp_path / "catalog.db-wal").stat().st_size == 0
     database.close()
+
+
+def test_a_commit_finds_the_items_that_it_updates_by_their_keys(place: intake.Place) -> None:
+    catalog = opened(place, "catalog")
+    if not catalog.sqlite:
+        with catalog.connect() as connection, transaction(connection):
+            stage = DatabaseStage(connection, 1)
+            find_by_key(stage.connection)
+            for statement in (commit._UPDATE_ITEMS, commit._REMOVE_ITEMS, commit.REMOVED_WARNINGS):
+                plan = "EXPLAIN " + statement.replace(":now", "NOW()")
+                lines = [row[0] for row in connection.exec_driver_sql(plan)]
+                assert any("items_pkey" in line for line in lines), lines
+                assert not any("Seq Scan on items" in line for line in lines), lines
+    catalog.close()
+
+
+def test_a_database_that_goes_away_while_rows_are_copied_is_told_as_such(
+    place: intake.Place,
+) -> None:
+    catalog = opened(place, "catalog")
+
+    def copy() -> None:
+        with catalog.connect() as connection:
+            pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            with catalog.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+            bulk_insert(connection, "feeds", ("id", "name"), [(1, "a")])
+
+    if not catalog.sqlite:
+        with pytest.raises(StoreError, match="catalog database"):
+            copy()
+    catalog.close()

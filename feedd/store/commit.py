@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, text, update
 
 from feedd.errors import CANCELLED, STOPPED, FeedError
 from feedd.model import Counts, ErrorInfo, Guess, SyncStatus
-from feedd.store.database import Database, bulk_insert, transaction
+from feedd.store.database import Database, bulk_insert, find_by_key, transaction
 from feedd.store.feeds import Lease, Origin, close_lease, hold_lease
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, STREAM, SYNCS, Utc
 
@@ -131,6 +131,7 @@ def commit_sync(
     status = SyncStatus.HELD if len(held) else SyncStatus.APPLIED
     with transaction(connection):
         hold_lease(connection, lease)
+        find_by_key(connection)
         if stage.ahead is not None:
             stage.ahead.insert()
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta

@@ -17,6 +17,7 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
+    OperationalError,
     PendingRollbackError,
     ProgrammingError,
     SQLAlchemyError,
@@ -205,12 +206,32 @@ def bulk_insert(
         connection.exec_driver_sql(statement, list(rows))
         return
     driver: Any = connection.connection.dbapi_connection
-    form = "" if types is None else " (FORMAT BINARY)"
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN{form}") as copy:
-        if types is not None:
-            copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
+    statement = f"COPY {table} ({names}) FROM STDIN{'' if types is None else ' (FORMAT BINARY)'}"
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            if types is not None:
+                copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+    except _driver_errors(connection) as error:  # as any other statement's
+        raise OperationalError(statement, None, error) from error
+
+
+def _driver_errors(connection: Connection) -> type[Exception]:
+    """What the driver raises when the database is at fault: it went away, or its disk is full."""
+    module: Any = connection.dialect.dbapi
+    found: type[Exception] = module.OperationalError
+    return found
+
+
+def find_by_key(connection: Connection) -> None:
+    """Have the statements of the current transaction find the rows that they join by their keys.
+
+    PostgreSQL knows little of a temporary table, and would rather read a million items than look up 15,000.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SET LOCAL enable_hashjoin = off")
+        connection.exec_driver_sql("SET LOCAL enable_mergejoin = off")
 
 
 def among(connection: Connection, column: str, parameter: str = "values") -> str:
