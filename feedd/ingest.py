@@ -4,12 +4,14 @@
 when there is something to be read.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ from feedd.store.read import read_sync
 if TYPE_CHECKING:
     from feedd.intake import Job
 
+READER = "feedd.intake"
 FULL_FETCH_EVERY = timedelta(hours=24)
 
 
@@ -56,6 +59,7 @@ class Stop(threading.Event):
 
 
 OnProgress = Callable[[Progress], None]
+FetchProgress = Callable[[int, int | None], None]
 ReadBody = Callable[["Job", OnProgress, Stop], None]
 
 
@@ -111,9 +115,8 @@ def sync_feed(
                 request = msgspec.structs.replace(
                     request, known=_known(feed, state, bodies, digest)
                 )
-                fetched = fetcher.fetch(
-                    request, spool_dir, on_progress=fetch_progress(on_progress), stop=stop
-                )
+                told = _getting_ready(fetch_progress(on_progress), request.known)
+                fetched = fetcher.fetch(request, spool_dir, on_progress=told, stop=stop)
                 body = body_of(feed, fetched, state, request, digest, now())
                 with _kept(feed, fetched, bodies, catalog) as fresh:
                     if fresh is None or is_stored(fetched, state, digest):
@@ -362,7 +365,22 @@ def _kept_alive(catalog: Database, lease: Lease, now: Callable[[], datetime]) ->
         thread.join()
 
 
-def fetch_progress(on_progress: OnProgress) -> Callable[[int, int | None], None]:
+def _getting_ready(told: FetchProgress, known: Known | None) -> FetchProgress:
+    """The same progress; once a body comes that is not the known one, what reads it is imported beside its coming."""
+
+    def told_too(done: int, total: int | None) -> None:
+        is_new = known is None or total != known.size
+        if is_new and not ready.is_set():
+            ready.set()
+            if READER not in sys.modules:
+                threading.Thread(target=import_module, args=(READER,), daemon=True).start()
+        told(done, total)
+
+    ready = threading.Event()
+    return told_too
+
+
+def fetch_progress(on_progress: OnProgress) -> FetchProgress:
     return lambda done, total: on_progress(
         Progress(stage="fetch", done_bytes=done, total_bytes=total)
     )

@@ -126,6 +126,22 @@ def test_a_resync_of_an_unchanged_file_imports_nothing_that_reads_it(tmp_path: P
     assert not modules & ((HEAVY - sync) | {"rich.console", "http.client", "feedd.guess"})
 
 
+@pytest.mark.parametrize(("size", "reads"), [(5, False), (6, True)])
+def test_what_reads_a_body_is_imported_while_a_new_one_comes(size: int, reads: bool) -> None:
+    program = f"""
+import json, sys, threading
+from feedd.fetch import Known
+from feedd.ingest import _getting_ready
+told = []
+_getting_ready(lambda *each: told.append(each), Known(b"", 5))(1, {size})
+for thread in threading.enumerate()[1:]:
+    thread.join()
+assert told == [(1, {size})]
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+    assert ("feedd.intake" in imported_by(code=program)) is reads
+
+
 def test_a_command_that_asks_the_daemon_opens_nothing(tmp_path: Path, server: FeedServer) -> None:
     with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
         for command in (["feeds"], ["changes"], ["rejects", "--warnings"]):
