@@ -22,6 +22,7 @@ from feedd.formats.xml_windows import Windows
 from feedd.model import Layout, Slices, Wanted
 
 BATCH_RECORDS = 1024
+_STEP_BYTES = 16 * 1024  # fed at once until an item is found, so that few go by expat
 _MOST_LOOKS = 4  # how often a byte is looked at for items in vain, on average, at most
 
 
@@ -108,6 +109,8 @@ class _Document:
         """Go on by a window or a piece; false at the end of the text."""
         buffer, outline = self._buffer, self._outline
         stop = len(buffer.data)
+        if self._window_bytes and not outline.item_name:
+            stop = min(stop, buffer.at + _STEP_BYTES)
         if self._windows is None and outline.item_name and self._window_bytes:
             self._windows = Windows(outline.item_name.encode())
         if self._windows is not None and self._may_look(self._windows):

@@ -7,7 +7,7 @@ same values for plain ones.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from feedd.formats.xml_markup import declarations
 from feedd.model import Layout
@@ -39,7 +39,8 @@ class Plain:
 
     def __init__(self, context: bytes, layout: Layout) -> None:
         scope = declarations(context)
-        self._ended = _Ended(scope, layout)
+        keys = _Keys(scope, layout)
+        self._starts, self._ends = _Starts(keys), _Ends(keys)
         self._max_depth = min(layout.max_depth, _DEEPEST)
         self._most_bytes = min(_MOST_BYTES, layout.max_record_nodes)
         if XHTML in scope.values():
@@ -60,23 +61,19 @@ class Plain:
             return None
 
     def _record(self, text: str) -> dict[str, Any]:
-        before, start, *pieces = text.split("<")
+        before, first, *pieces = text.split("<")
         pieces.append("")  # so that there is one behind every tag
-        value: dict[str, Any] = {}
-        name = self._ended[f"/{start}"][0]  # most have no attributes
-        if name is _NO_END[0]:
-            tag, bracket, blank = start.partition(">")
-            name, is_empty = self._opened(tag, value)
-            if is_empty or not bracket:
-                raise _NotPlain
-            _expect_blank(blank)
+        tag, bracket, blank = first.partition(">")
+        start = self._starts[tag]
+        value = start.attributes.copy()
         end, sections = self._children(pieces, 0, value, 1)
-        if self._ended[pieces[end]][0] != name or end + 2 != len(pieces) or before or not end:
+        if self._ends[pieces[end]][0] != start.name or end + 2 != len(pieces):
             raise _NotPlain
-        if not text.endswith(">"):
+        if before or not bracket or start.is_empty or not end or not text.endswith(">"):
             raise _NotPlain
         if "]" in text and text.count(_CDATA_END) != sections:  # it may stand nowhere else
             raise _NotPlain
+        _expect_blank(blank)
         return value
 
     def _children(
@@ -84,20 +81,22 @@ class Plain:
     ) -> tuple[int, int]:
         """Put the elements from `pieces[at]` on under their names; gives the index of what is none, and how many CDATA
         sections were met."""
-        ended = self._ended
+        end_of = self._ends.get
         sections = 0
         while True:
             tag, bracket, inner = pieces[at].partition(">")
-            name, key = ended[pieces[at + 1]]
+            name, key = end_of(pieces[at + 1]) or self._ends[pieces[at + 1]]
             if tag == name and bracket:  # most elements are plain leaves
                 if "&" in inner:
                     inner = _resolved(inner)
                 at += 2
             elif tag[:1] == "/":
                 return at, sections
-            else:
-                key, inner, at, more = self._element(pieces, at, depth + 1)
+            elif bracket:
+                key, inner, at, more = self._element(pieces, at, self._starts[tag], inner, depth)
                 sections += more
+            else:
+                raise _NotPlain
             if key not in value:
                 value[key] = inner
             elif type(value[key]) is list:
@@ -105,69 +104,59 @@ class Plain:
             else:
                 value[key] = [value[key], inner]
 
-    def _element(self, pieces: list[str], at: int, depth: int) -> tuple[str, Any, int, int]:
-        """The element that begins at `pieces[at]`: its name and value, the index behind it, its CDATA sections."""
-        tag, bracket, text = pieces[at].partition(">")
-        value: dict[str, Any] = {}
-        name, is_empty = self._opened(tag, value)
-        key = self._ended.key(name)
-        if not bracket or depth > self._max_depth:
-            raise _NotPlain
-        if is_empty:
-            _expect_blank(text)
-            return key, value or "", at + 1, 0
+    def _element(
+        self, pieces: list[str], at: int, start: "_Start", text: str, depth: int
+    ) -> tuple[str, Any, int, int]:
+        """An element that is no plain leaf, by its start tag and the text behind that, which are in `pieces[at]`: its name
+        and value, the index behind it, and how many CDATA sections were met."""
+        value = start.attributes.copy()
         at += 1
         sections = 0
-        text = _resolved(text)
+        if start.is_empty:
+            _expect_blank(text)
+            return start.key, value or "", at, 0
+        if "&" in text:
+            text = _resolved(text)
         while pieces[at].startswith(_CDATA):
             content, at = _section(pieces, at)
             text += content
             sections += 1
-        if not sections and self._ended[pieces[at]][0] != name:
+        if not sections and self._ends[pieces[at]][0] != start.name:
             _expect_blank(text)
             text = ""
-            at, sections = self._children(pieces, at, value, depth)
-        if self._ended[pieces[at]][0] != name:
+            if depth >= self._max_depth:
+                raise _NotPlain
+            at, sections = self._children(pieces, at, value, depth + 1)
+        if self._ends[pieces[at]][0] != start.name:
             raise _NotPlain
+        at += 1
         if not value:
-            return key, text, at + 1, sections
+            return start.key, text, at, sections
+        if depth >= self._max_depth:
+            raise _NotPlain
         if text and not text.isspace():
             value["#text"] = text
-        return key, value, at + 1, sections
-
-    def _opened(self, tag: str, value: dict[str, Any]) -> tuple[str, bool]:
-        """The name in a start tag, and whether it is an empty element's; its attributes are put into `value`."""
-        found = _tag(tag)
-        if found is None:
-            raise _NotPlain
-        self._ended.key(found[1])
-        attributes = _attributes(found[2])
-        for name, content in attributes:
-            value[f"@{name}"] = _resolved(content)
-        if len(value) < len(attributes) or "@xmlns" in value:
-            raise _NotPlain
-        return found[1], bool(found[3])
+        return start.key, value, at, sections
 
 
-class _Ended(dict[str, tuple[str, str]]):
-    """Of which element a piece of a record is the end tag, with white space behind it, and what that element is called."""
+class _Start(NamedTuple):
+    """A start tag: the name in it, what its element is called, its attributes, and whether it is that of an empty element."""
+
+    name: str
+    key: str
+    attributes: dict[str, Any]
+    is_empty: bool
+
+
+class _Keys:
+    """What elements are called, by their names in the document."""
 
     def __init__(self, scope: dict[str, str], layout: Layout) -> None:
-        super().__init__({"": _NO_END})
         self._scope = scope
         self._canonical = {uri: prefix for prefix, uri in layout.namespaces.items()}
 
-    def __missing__(self, piece: str) -> tuple[str, str]:
-        found = _end_tag(piece)
-        if not found:
-            return _NO_END
-        ended = found[1], self.key(found[1])
-        if len(self) < _MOST_KEPT and len(piece) < _LONGEST_KEPT:
-            self[piece] = ended
-        return ended
-
     def key(self, name: str) -> str:
-        """What an element is called, by its name in the document."""
+        """What an element is called. Raises _NotPlain for a prefix that is not declared."""
         prefix, _, local = name.rpartition(":")
         if prefix and prefix not in self._scope:
             raise _NotPlain
@@ -176,13 +165,56 @@ class _Ended(dict[str, tuple[str, str]]):
         return f"{canonical}:{local}" if canonical else local
 
 
+class _Starts(dict[str, _Start]):
+    """What is known of start tags, by what stands between their brackets."""
+
+    def __init__(self, keys: _Keys) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def __missing__(self, tag: str) -> _Start:
+        found = _tag(tag)
+        if found is None:
+            raise _NotPlain
+        attributes = _attributes(found[2])
+        values = {f"@{name}": _resolved(content) for name, content in attributes}
+        if len(values) < len(attributes) or "@xmlns" in values:
+            raise _NotPlain
+        start = _Start(found[1], self._keys.key(found[1]), values, bool(found[3]))
+        if len(self) < _MOST_KEPT and len(tag) < _LONGEST_KEPT:
+            self[tag] = start
+        return start
+
+
+class _Ends(dict[str, tuple[str, str]]):
+    """Of which element a piece of a record is the end tag, with white space behind it, and what that element is called."""
+
+    def __init__(self, keys: _Keys) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def __missing__(self, piece: str) -> tuple[str, str]:
+        found = _end_tag(piece) if piece[:1] == "/" else None
+        if not found:
+            return _NO_END
+        end = found[1], self._keys.key(found[1])
+        if len(self) < _MOST_KEPT and len(piece) < _LONGEST_KEPT:
+            self[piece] = end
+        return end
+
+
 def _section(pieces: list[str], at: int) -> tuple[str, int]:
     """The content of a CDATA section with the text behind it, and the index of the piece behind that."""
-    end = at
-    while _CDATA_END not in pieces[end]:
-        end += 1
-    content, _, text = "<".join(pieces[at : end + 1])[len(_CDATA) :].partition(_CDATA_END)
-    return content + _resolved(text), end + 1
+    content, end_mark, text = pieces[at][len(_CDATA) :].partition(_CDATA_END)
+    at += 1
+    if not end_mark:
+        parts = [content]
+        while not end_mark:
+            content, end_mark, text = pieces[at].partition(_CDATA_END)
+            parts.append(content)
+            at += 1
+        content = "<".join(parts)
+    return content + _resolved(text) if text else content, at
 
 
 def _expect_blank(text: str) -> None:

@@ -9,6 +9,7 @@ their neighbours.
 
 import json
 import random
+import re
 import resource
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import xxhash
 
@@ -44,6 +45,7 @@ WORDS = [
     "more",
 ]
 CHUNK = 256 * 1024
+CDATA = re.compile(r"(<g:(?:title|description)>)(.*?)(?=</)")
 
 
 def products(count: int) -> Iterator[dict[str, Any]]:
@@ -100,6 +102,29 @@ def write_styles(folder: Path, count: int) -> dict[str, Path]:
         paths[style] = folder / f"{style}.json"
         with paths[style].open("w") as file:
             json.dump(body, file, ensure_ascii=False, **options)
+    return paths
+
+
+def write_xml_styles(folder: Path, count: int) -> dict[str, Path]:
+    """Products in XML as programs write it: texts in CDATA sections, with comments, with attributes, as empty elements."""
+    styles: dict[str, Callable[[dict[str, Any]], str]] = {
+        "texts in CDATA": lambda product: CDATA.sub(
+            r"\1<![CDATA[<p>\2</p>]]>", xml_item(product)
+        ),
+        "comments": lambda product: f"<!-- {product['id']} -->\n" + xml_item(product),
+        "attributes": lambda product: xml_item(product).replace("<item>", '<item a="1">', 1)
+        .replace("<g:brand>", '<g:brand lang="en">'),
+        "empty elements": lambda product: "<item "
+        + " ".join(f"{key}={quoteattr(str(product[key]))}" for key in ("id", "title", "description", "link"))
+        + "/>\n",
+    }  # fmt: skip
+    paths = {}
+    for style, item in styles.items():
+        paths[style] = folder / f"{style}.xml"
+        with paths[style].open("w") as file:
+            file.write(f'<rss xmlns:g="{GOOGLE}"><channel>\n')
+            file.writelines(map(item, products(count)))
+            file.write("</channel></rss>\n")
     return paths
 
 
@@ -202,6 +227,11 @@ def main() -> None:
         print(f"-- json as programs write it, {few:,} items, slices + xxh3-128")
         for style, path in write_styles(Path(folder), few).items():
             report(style, path, few, lambda p=path: cut(p, "json", hash_slices))
+        for style, path in write_xml_styles(Path(folder), few).items():
+            print(f"-- xml, {style}, {few:,} items")
+            report("slices + xxh3-128", path, few, lambda p=path: cut(p, "xml", hash_slices))
+            known = min(few, decoded(path, "xml"))
+            report(f"slices + decode ({known:,})", path, known, lambda p=path: decode(p, "xml"))
 
 
 def decoded(path: Path, name: str) -> int:
