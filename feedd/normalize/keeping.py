@@ -25,9 +25,12 @@ def keep_others(
             kept = kept_apart(kept)
     refused: list[Problem] = []
     for name, key, value in kept:
-        result = names.usual(value)
-        if result is None:
-            result = _keep(names.tree(value))
+        if type(value) is str and value.isprintable():
+            result: Any = value
+        else:
+            result = names.usual(value)
+            if result is None:
+                result = _keep(names.tree(value))
         if type(result) is Refused:
             refused.append(_left_out(name, value, result))
         elif result or key not in known or type(result) not in BLANK_TYPES:

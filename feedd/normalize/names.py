@@ -46,16 +46,17 @@ class Names:
             return None
         kept: dict[str, Any] = {}
         for name, inner in zip(names, value.values(), strict=True):
-            if inner is None:
-                continue
-            # Most values are short texts: a call for each would cost more than what it does.
-            if type(inner) is str and inner.isprintable():
+            # A call for each text and number would cost more than what it does.
+            kind = type(inner)
+            if kind is str:
+                kept[name] = inner if inner.isprintable() else clean(inner)
+            elif kind is int or kind is bool:
                 kept[name] = inner
-                continue
-            made = self.usual(inner, depth + 1)
-            if made is None:
-                return None
-            kept[name] = made
+            elif inner is not None:
+                made = self.usual(inner, depth + 1)
+                if made is None:
+                    return None
+                kept[name] = made
         return kept
 
     def _usual_list(self, value: list[Any], depth: int) -> list[Any] | None:

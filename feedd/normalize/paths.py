@@ -103,8 +103,13 @@ def _elements(value: Any) -> list[Any]:
 
 def _below(values: list[Any], steps: Path) -> list[Any]:
     """What stands below several elements, as one list also where the steps choose several again."""
+    if len(steps) == 1 and not (steps[0][0] in "*[" or steps[0].isdecimal()):  # as most paths end
+        name = steps[0]
+        return [
+            inner for each in values if type(each) is dict and (inner := each.get(name)) is not None
+        ]
     found = [reach(each, steps) for each in values] if steps else values
-    if any(step == "*" or _FILTER.fullmatch(step) for step in steps):
+    if any(step == "*" or (step[0] == "[" and _FILTER.fullmatch(step)) for step in steps):
         found = [inner for each in found for inner in _elements(each)]
     return [each for each in found if each is not None]
 
