@@ -45,4 +45,6 @@ def _is_short(key: Any, longest: int) -> bool:
     """Whether a key is worth keeping; of other keys than texts, some are equal that mean different things (1 and True)."""
     if type(key) is str:
         return len(key) <= longest
-    return all(type(each) is str for each in key) and sum(map(len, key)) + len(key) <= longest
+    if type(key) is not tuple or not all(type(each) is str for each in key):
+        return False
+    return sum(map(len, key)) + len(key) <= longest

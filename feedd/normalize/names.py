@@ -45,7 +45,7 @@ class Names:
         if names is None:
             return None
         kept: dict[str, Any] = {}
-        for name, inner in zip(names, value.values(), strict=True):
+        for name, inner in zip(names, value.values(), strict=True) if names else value.items():
             # A call for each text and number would cost more than what it does.
             kind = type(inner)
             if kind is str:
@@ -71,15 +71,19 @@ class Names:
         return kept
 
     def _renamed(self, keys: tuple[Any, ...]) -> tuple[str, ...] | None:
-        """The names of an object's keys in their order, if each has one of its own that is fit to store."""
-        times = Counter(self._without_prefix(str(key)) for key in keys)
-        names = []
-        for key in keys:
-            name = self._without_prefix(str(key))
-            names.append(name if times[name] == 1 else key)
-        if not all(type(name) is str and name.isprintable() for name in (*names, *keys)):
+        """The names of an object's keys in their order, none if all are the keys themselves; None where one has none of
+        its own that is fit to store."""
+        if not all(type(key) is str and key.isprintable() for key in keys):
             return None
-        return tuple(names) if len(set(names)) == len(names) else None
+        names = [self._without_prefix(key) for key in keys]
+        if len(set(names)) < len(names):
+            times = Counter(names)
+            names = [
+                name if times[name] == 1 else key for name, key in zip(names, keys, strict=True)
+            ]
+            if len(set(names)) < len(names):
+                return None
+        return () if tuple(names) == keys else tuple(names)
 
     def tree(self, value: Any, depth: int = 0) -> Any:
         """A value with the prefixes taken off the names in it, where that makes no two of them equal."""

@@ -16,7 +16,7 @@ from jsonschema_rs import Draft202012Validator
 
 from feedd.coerce import COERCIONS, MANY, REPEATING, Coercion, Note, Noted, Refused, excerpt
 from feedd.coerce.links import url, urls
-from feedd.coerce.memo import Memo, remembering
+from feedd.coerce.memo import remembering
 from feedd.model import Item, Layout, Problem, Reject
 from feedd.normalize.around import Tree, read_around, seed_of, site_of
 from feedd.normalize.composing import Outside, composed, flat
@@ -34,7 +34,7 @@ from feedd.normalize.keeping import keep_others
 from feedd.normalize.mapping import Field, Fields, Source, read_fields
 from feedd.normalize.names import Names
 from feedd.normalize.paths import Path, Template, parse_source, reach
-from feedd.normalize.shapes import Shape, shape_of
+from feedd.normalize.shapes import Shape, shapes_of
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
@@ -42,8 +42,6 @@ NORMALIZER_VERSION = 5
 
 _IDENTITY = ("id", "title")
 _VALUES = frozenset({str, int, float, bool, list, dict})
-_MOST_SHAPES = 500
-_SHAPE_LENGTH = 2_000
 
 
 def compile_plan(
@@ -103,7 +101,6 @@ class Plan:
         self._default_currency = default_currency
         self._names = Names(frozenset(mapping.namespaces))
         self._by_name = {field.name: _step(field) for field in mapping.fields}
-        self._shapes = Memo(self._shape, most=_MOST_SHAPES, longest=_SHAPE_LENGTH)
         self._read_links: Coercion = COERCIONS["urls"]
         self._outside = Outside()
         self._places = mapping.places
@@ -120,6 +117,7 @@ class Plan:
             for source in field.sources:
                 if not isinstance(source, Template) and not source[1]:
                     self._alternatives.setdefault(source[0], []).append(field.name)
+        self._shapes = shapes_of(self._by_name, self._alternatives, self._names)
         self._gaps = tuple(
             (name, _gap(self._by_name[name]))
             for name in mapping.recommended
@@ -145,11 +143,8 @@ class Plan:
                 name: step._replace(coerce=links.get(self._coercions[name], step.coerce))
                 for name, step in self._by_name.items()
             }
-        plan._shapes = Memo(plan._shape, most=_MOST_SHAPES, longest=_SHAPE_LENGTH)
+            plan._shapes = shapes_of(plan._by_name, plan._alternatives, plan._names)
         return plan
-
-    def _shape(self, keys: tuple[Any, ...]) -> Shape:
-        return shape_of(keys, self._by_name, self._alternatives, self._names)
 
     def normalize(self, position: int, record: dict[str, Any]) -> Item | Reject:
         """The item that a record is, with what could not be used as warnings; or why it is none."""
