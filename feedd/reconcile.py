@@ -20,8 +20,8 @@ from feedd.model import ChangeKind, Counts, Problem, Slices
 from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
 
 FLUSH_ROWS = 4_000
-BATCH_RECORDS = 4_096  # what is looked up at once, in the fingerprints and in the store
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_RECORDS = 2_048  # what is looked up at once, in the fingerprints and in the store
+BATCH_BYTES = 2 * 1024 * 1024
 _encode = msgspec.json.encode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
