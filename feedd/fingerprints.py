@@ -6,6 +6,7 @@ configuration they just do not match. The law that all of this obeys: a sync tha
 same sync would do without them.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,7 @@ _PART_ENTRIES = 65_536
 _PARTS = 256  # by the most significant byte of the fingerprint's first half
 _STARTS = np.array([part << 56 for part in range(_PARTS)], dtype=np.uint64)
 _TRIES = 16
+_NOTED_AT_ONCE = 4_096
 _KEPT = np.iinfo(np.int32).min
 HASH_BYTES = 16
 
@@ -48,20 +50,39 @@ class Fresh:
 
     def __init__(self) -> None:
         self._parts = [bytearray() for _ in range(_PARTS)]
+        self._prints: list[bytes] = []
+        self._owners: list[int] = []
 
     def add(self, fingerprint: bytes, owner: int) -> None:
         """Note the fingerprint of an item (its key) or of a reject (its key negated), each at most once."""
-        self._parts[fingerprint[7]] += fingerprint + owner.to_bytes(8, "little", signed=True)
+        self._prints.append(fingerprint)
+        self._owners.append(owner)
+        if len(self._owners) >= _NOTED_AT_ONCE:
+            self._sort_in()
 
     def entries(self, part: int) -> npt.NDArray[np.void]:
         """What was noted of a part, as rows of the packed form in ascending order."""
+        self._sort_in()
         entries = np.frombuffer(bytes(self._parts[part]), dtype=_ENTRY)
         return entries[np.argsort(entries["high"], kind="stable")]
 
     def owners(self) -> Iterator[Int64s]:
         """Whose fingerprints were noted, a part at a time."""
+        self._sort_in()
         for part in self._parts:
             yield np.frombuffer(bytes(part), dtype=_ENTRY)["owner"]
+
+    def _sort_in(self) -> None:
+        if not self._owners:
+            return
+        entries = np.empty(len(self._owners), dtype=_ENTRY)
+        pairs = np.frombuffer(b"".join(self._prints), dtype="<u8").reshape(-1, 2)
+        entries["high"], entries["low"], entries["owner"] = pairs[:, 0], pairs[:, 1], self._owners
+        entries = entries[np.argsort(entries["high"], kind="stable")]
+        borders = [*np.searchsorted(entries["high"], _STARTS).tolist(), len(entries)]
+        for part, (start, stop) in enumerate(itertools.pairwise(borders)):
+            self._parts[part] += entries[start:stop].tobytes()
+        self._prints, self._owners = [], []
 
 
 class Known:
@@ -182,6 +203,11 @@ class Known:
         found: npt.NDArray[np.int32] = slots[self.owner[slots] == owners]
         return found
 
+    def places_of(self, owners: Iterable[int]) -> dict[int, int]:
+        """Owner -> slot, of those of some items and rejects that have one."""
+        slots = self.slots_of(np.fromiter(owners, dtype=np.int64))
+        return dict(zip(self.owner[slots].tolist(), slots.tolist(), strict=True))
+
     def keep(self, slot: int) -> None:
         """Count an item as met although no record of it could be used."""
         if not self.claimed[slot]:
@@ -248,37 +274,29 @@ def without_hashes(packed: Iterable[bytes]) -> list[bytes]:
     return [entries.tobytes()]
 
 
-class MaybeSeen:
-    """A set of texts that may say yes wrongly and never says no wrongly, in a fixed 16 MB (a Bloom filter).
+class MaybeMet:
+    """A set of texts that may say yes wrongly and never says no wrongly, in a fixed 16 MB (a Bloom filter of bytes).
 
-    With two bits a text of 2**27, one question in 4,000 is answered wrongly at a million texts.
+    With two bytes a text of 2**24, one question in 70 is answered wrongly at a million texts.
     """
 
-    _BITS = 27
+    _BITS = 24
 
     def __init__(self) -> None:
-        self._bits: npt.NDArray[np.uint8] | None = None
+        self._marks: npt.NDArray[np.bool_] | None = None
 
-    def add(self, texts: Sequence[str]) -> None:
-        """Put texts into the set."""
+    def meet(self, texts: Sequence[str]) -> list[str]:
+        """Those of the texts that may have been met before; from now on, all of them have."""
         if not texts:
-            return
-        if self._bits is None:
-            self._bits = np.zeros(2**self._BITS // 8, dtype=np.uint8)
-        for place in self._places(texts):
-            np.bitwise_or.at(self._bits, place >> 3, (1 << (place & 7)).astype(np.uint8))
-
-    def which(self, texts: Sequence[str]) -> list[str]:
-        """Those of the texts that may be in the set."""
-        if self._bits is None or not texts:
             return []
-        first, second = self._places(texts)
-        maybe = (self._bits[first >> 3] >> (first & 7)) & (self._bits[second >> 3] >> (second & 7))
-        return [texts[i] for i in np.flatnonzero(maybe & 1).tolist()]
-
-    def _places(self, texts: Sequence[str]) -> tuple[Int64s, Int64s]:
+        if self._marks is None:
+            self._marks = np.zeros(2**self._BITS, dtype=np.bool_)
         hashes = np.array(
             [xxhash.xxh3_64_intdigest(text.encode()) for text in texts], dtype=np.uint64
         )
         mask = np.uint64(2**self._BITS - 1)
-        return (hashes & mask).astype(np.int64), (hashes >> np.uint64(32) & mask).astype(np.int64)
+        first, second = hashes & mask, hashes >> np.uint64(32) & mask
+        met = np.flatnonzero(self._marks[first] & self._marks[second]).tolist()
+        self._marks[first] = True
+        self._marks[second] = True
+        return [texts[index] for index in met]

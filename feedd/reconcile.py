@@ -14,7 +14,7 @@ import numpy as np
 
 from feedd import diff
 from feedd.errors import FormatError
-from feedd.fingerprints import HASH_BYTES, Fresh, Int64s, Known, MaybeSeen, fingerprint_all, seed_of
+from feedd.fingerprints import HASH_BYTES, Fresh, Int64s, Known, MaybeMet, fingerprint_all, seed_of
 from feedd.making import Made, MadeItem, MadeReject, Maker, Promise, problems_of
 from feedd.model import ChangeKind, Counts, Problem, Slices
 from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
@@ -22,6 +22,7 @@ from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
 FLUSH_ROWS = 4_000
 BATCH_RECORDS = 2_048  # what is looked up at once, in the fingerprints and in the store
 BATCH_BYTES = 2 * 1024 * 1024
+_ADDED = ChangeKind.ADDED
 _encode = msgspec.json.encode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -99,7 +100,7 @@ class Reconciler:
         self._item_rows: list[ItemRow] = []
         self._reject_rows: list[RejectRow] = []
         self._winners: dict[str, bytes] = {}
-        self._flushed = MaybeSeen()
+        self._met = MaybeMet()
         # rejects
         self._new_rejects = 0
         self._rejected_ids: list[str] = []
@@ -242,34 +243,35 @@ class Reconciler:
         """Place some records; gives the indexes of unchanged ones that these have overruled."""
         ids = [each.id for i in indexes if type(each := made[i]) is MadeItem]
         stored = self._stage.stored(ids) if self._stored_any and ids else {}
-        repeated = self._flushed.which(ids)
+        repeated = self._met.meet(ids)
         flushed = self._stage.staged(repeated) if repeated else {}
-        overruled: list[int] = []
+        places = self._known.places_of([old.item for old in stored.values() if old.live])
+        winners, overruled = self._winners, list[int]()
         for index in indexes:
             item = made[index]
             if isinstance(item, MadeReject):
                 self._reject(batch.position(index), item, batch.fingerprint(index))
                 continue
             old = stored.get(item.id)
-            winner = self._winners.get(item.id) or flushed.get(item.id)
+            winner = winners.get(item.id) or flushed.get(item.id)
             if winner is None and old is not None and old.live:
-                winner, again = self._stored_winner(batch, index, old)
+                winner, again = self._stored_winner(batch, index, old, places[old.item])
                 overruled += again
-            if winner is None:
-                self._place(item, old, batch, index)
-            elif winner == item.digest:
+            if winner is not None and winner == item.digest:
                 self.counts.duplicates += 1
-            else:
+            elif winner is not None:
+                duplicate = duplicate_reject(item.id)
                 self._reject(
-                    batch.position(index),
-                    duplicate_reject(item.id),
-                    batch.fingerprint(index),
-                    duplicate=True,
+                    batch.position(index), duplicate, batch.fingerprint(index), duplicate=True
                 )
+            elif old is None:
+                self._place_new(item, batch.fingerprint(index))
+            else:
+                self._place(item, old, batch.fingerprint(index))
         return overruled
 
     def _stored_winner(
-        self, batch: _Batch, index: int, old: StoredItem
+        self, batch: _Batch, index: int, old: StoredItem, slot: int
     ) -> tuple[bytes | None, list[int]]:
         """The digest of the stored item, if an unchanged record before this one has confirmed it.
 
@@ -277,7 +279,6 @@ class Reconciler:
         claims are taken back, and their indexes given so that they are looked at again.
         """
         known = self._known
-        slot = known.slot_of(old.item)
         position = batch.position(index)
         claimed = int(known.claimed[slot])
         if claimed == 0:
@@ -291,22 +292,28 @@ class Reconciler:
         known.claimed[slot] = -position
         return None, again
 
-    def _place(self, item: MadeItem, old: StoredItem | None, batch: _Batch, index: int) -> None:
-        """Stage the item as added, restored, updated, or just refreshed."""
+    def _place_new(self, item: MadeItem, fingerprint: bytes) -> None:
+        """Stage the item as added: the whole of a first load goes through here."""
+        key, ordinal = self._next_item, self._next_ordinal
+        self._next_item, self._next_ordinal = key + 1, ordinal + 1
+        self.counts.added += 1
         self._warnings_delta += item.warning_count
         self._winners[item.id] = item.digest
-        if old is None:
-            self.counts.added += 1
-            self._add(item, self._new_item(), ChangeKind.ADDED, item.text, "{}", batch, index)
-            return
-        if old.live:
-            self._warnings_delta -= old.warning_count
+        self._item_rows.append(
+            ItemRow(ordinal, key, item.id, _ADDED, item.text, item.digest, item.warnings, item.warning_count, "{}")
+        )  # fmt: skip
+        self._fresh.add(fingerprint, key)
+
+    def _place(self, item: MadeItem, old: StoredItem, fingerprint: bytes) -> None:
+        """Stage the item as restored, updated, or just refreshed."""
+        self._winners[item.id] = item.digest
+        self._warnings_delta += item.warning_count - (old.warning_count if old.live else 0)
         text, changes = None, "{}"
         if old.digest != item.digest:
             text = item.text
             changed = diff.diff(_decode_fields(old.fields), _decode_fields(text))
             changes = _encode(changed).decode() if changed else changes
-        kind = None
+        kind = ordinal = None
         if not old.live:
             kind = ChangeKind.RESTORED
             self.counts.restored += 1
@@ -315,25 +322,13 @@ class Reconciler:
             self.counts.updated += 1
         else:
             self.counts.unchanged += 1
-        self._add(item, old.item, kind, text, changes, batch, index)
-
-    def _add(
-        self,
-        item: MadeItem,
-        key: int,
-        kind: ChangeKind | None,
-        text: str | None,
-        changes: str,
-        batch: _Batch,
-        index: int,
-    ) -> None:
-        ordinal = None if kind is None else self._new_ordinal()
+        if kind is not None:
+            ordinal = self._next_ordinal
+            self._next_ordinal += 1
         self._item_rows.append(
-            ItemRow(
-                ordinal, key, item.id, kind, text, item.digest, item.warnings, item.warning_count, changes
-            )
+            ItemRow(ordinal, old.item, item.id, kind, text, item.digest, item.warnings, item.warning_count, changes)
         )  # fmt: skip
-        self._fresh.add(batch.fingerprint(index), key)
+        self._fresh.add(fingerprint, old.item)
 
     def _reject(
         self, position: int, reject: MadeReject, fingerprint: bytes, *, duplicate: bool = False
@@ -359,29 +354,18 @@ class Reconciler:
         """A reject whose id can be read counts as seen, so the item that is stored under that id stays."""
         if not self._stored_any:
             return
-        for key in self._stage.stored_keys(self._rejected_ids):
-            slot = self._known.slot_of(key)
-            if slot >= 0:
-                self._known.keep(slot)
+        for slot in self._known.places_of(self._stage.stored_keys(self._rejected_ids)).values():
+            self._known.keep(slot)
 
     def _flush(self) -> None:
         self._stage.add_items(self._item_rows)
         self._stage.add_rejects(self._reject_rows)
-        self._flushed.add(list(self._winners))
         self._item_rows, self._reject_rows, self._winners = [], [], {}
-
-    def _new_item(self) -> int:
-        self._next_item += 1
-        return self._next_item - 1
 
     def _new_reject(self) -> int:
         self._next_reject += 1
         self._new_rejects += 1
         return self._next_reject - 1
-
-    def _new_ordinal(self) -> int:
-        self._next_ordinal += 1
-        return self._next_ordinal - 1
 
 
 def moved_reject(reject: int, position: int) -> RejectRow:

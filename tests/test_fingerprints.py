@@ -9,7 +9,7 @@ from feedd.fingerprints import (
     HASH_BYTES,
     Fresh,
     Known,
-    MaybeSeen,
+    MaybeMet,
     fingerprint_all,
     seed_of,
     without_hashes,
@@ -104,8 +104,15 @@ def test_any_number_of_entries_is_packed_and_unpacked(count: int) -> None:
     assert known.owner[known.match(prints)].tolist() == list(range(1, count + 1))
 
 
-@given(st.lists(st.text()), st.lists(st.text()))
-def test_a_text_that_was_added_is_never_denied(added: list[str], others: list[str]) -> None:
-    seen = MaybeSeen()
-    seen.add(added)
-    assert set(seen.which(added + others)) >= set(added)
+@given(st.lists(st.lists(st.text())))
+def test_a_text_that_was_met_is_never_denied(batches: list[list[str]]) -> None:
+    met, before = MaybeMet(), set[str]()
+    for texts in batches:
+        assert set(met.meet(texts)) >= before & set(texts)
+        before |= set(texts)
+
+
+def test_few_texts_that_are_new_are_taken_for_met() -> None:
+    met = MaybeMet()
+    assert not met.meet([str(n) for n in range(10_000)])
+    assert len(met.meet([f"x{n}" for n in range(10_000)])) < 10
