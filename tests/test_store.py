@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from feedd import intake
@@ -21,6 +22,7 @@ from feedd.store.database import (
     Database,
     bulk_insert,
     find_by_key,
+    hasty_transaction,
     open_database,
     transaction,
 )
@@ -224,4 +226,25 @@ def test_a_database_that_goes_away_while_rows_are_copied_is_told_as_such(
     if not catalog.sqlite:
         with pytest.raises(StoreError, match="catalog database"):
             copy()
+    catalog.close()
+
+
+def test_only_a_hasty_transaction_does_not_wait_for_the_disk(place: intake.Place) -> None:
+    catalog = opened(place, "catalog")
+    query = "PRAGMA synchronous" if catalog.sqlite else "SHOW synchronous_commit"
+
+    def asked(connection: Connection) -> object:
+        return connection.exec_driver_sql(query).scalar()
+
+    def fails(connection: Connection) -> None:
+        with hasty_transaction(connection):
+            raise KeyError
+
+    with catalog.connect() as connection:
+        with hasty_transaction(connection):
+            inside = asked(connection)
+        with pytest.raises(KeyError):
+            fails(connection)
+        after = asked(connection)
+    assert (inside, after) == ((1, 2) if catalog.sqlite else ("off", "on"))
     catalog.close()
