@@ -227,7 +227,9 @@ def _bind_unix(path: Path) -> socket.socket:
 
 def _bind_tcp(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # asyncio switches Nagle's algorithm off only where the protocol is named; with it, answers on a connection that is kept
+    # wait 40 ms for the client's acknowledgement of their first part
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -306,6 +306,32 @@ def test_half_a_request_is_given_up_in_time(
         app.close()
 
 
+def test_over_tcp_no_part_of_an_answer_waits_for_an_acknowledgement(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+
+    class Protocol(listen.GuardedProtocol):
+        def connection_made(self, transport: Any) -> None:
+            accepted = transport.get_extra_info("socket")
+            seen.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            super().connection_made(transport)
+
+    monkeypatch.setattr(listen, "GuardedProtocol", Protocol)
+    app = build(Settings(state_dir=tmp_path / "state", socket=tmp_path / "s"))
+    server = listen.HttpServer(app, Dispatcher(app), app.settings)
+    server.start()
+    host, port = str(server.address()).rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+    finally:
+        server.stop()
+        app.close()
+    assert seen == [1]
+
+
 def test_a_taken_address_is_told(server: FeedServer, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
