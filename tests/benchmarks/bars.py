@@ -50,7 +50,7 @@ def _against_dlt(results: Results) -> Iterator[Verdict]:
                 less_cpu = theirs.cpu_s / theirs.items / (ours.cpu_s / ours.items)
                 yield Verdict(
                     f"{case}, {FORMAT_NAMES[form]}, {database}: at least {times} times the items/s of {rival}",
-                    f"{ratio:,.1f} times ({ours.items_per_s:,.0f} at {ours.items:,} / {theirs.items_per_s:,.0f} at {theirs.items:,}); a {less_cpu:,.1f}th of its CPU time",
+                    f"{ratio:,.1f} times ({ours.items_per_s:,.0f} at {ours.items:,} / {theirs.items_per_s:,.0f} at {theirs.items:,}); by CPU time {less_cpu:,.1f} times",
                     ratio >= times,
                 )
 

@@ -1,9 +1,11 @@
 """How quick feedd is, beside what no ingestion can be quicker than, and beside its rivals: one command, one run.
 
-    python tests/benchmarks/ingest.py --items 100000,1000000 --postgres
+    python tests/benchmarks/ingest.py --items 10000,100000,1000000 --postgres
 
 Prints Markdown tables with medians, ratios and whether each bar is passed, and writes `results.json` (all runs),
 `results.md` to the output folder. `report.py` puts them into docs/performance.md. `--help` tells the rest.
+
+Rivals, PostgreSQL and HTTP are measured at 100,000 items and at the largest size, floors and feedd on SQLite at every size.
 
 The data is made from a seed and kept in a cache folder. The rivals get an environment of their own there, made with pip
 by the first run, unless `--rivals` names a Python that has them, or is `none`.
@@ -27,12 +29,13 @@ from floors import FLOORS
 from latency import OTHER_ITEMS, latencies
 from machine import machine
 from measure import measure
-from ours import file_server, not_modified_in_the_daemon, sync_results
+from ours import UrlOf, file_server, not_modified_in_the_daemon, sync_results
 from report import markdown
 from results import Result, Results, Run
 from rivals import RIVALS, environment, rival_results, versions
 
 HERE = Path(__file__).parent
+COMPARED_ITEMS = 100_000
 PARTS = ("floors", "feedd", "http", "daemon", "rivals", "latency")
 
 
@@ -50,6 +53,7 @@ def options() -> argparse.Namespace:
     )
     add("--parts", type=_names(PARTS), default=list(PARTS), help=",".join(PARTS))
     add("--runs", type=int, default=3, help="runs of each case; medians are shown (3)")
+    add("--rival-runs", type=int, default=3, help="at most so many runs of a rival (3)")
     add("--postgres", action="store_true", help="on PostgreSQL as well as on SQLite")
     add(
         "--rivals",
@@ -114,23 +118,41 @@ class Bench:
         self.results.results += some
 
     def size(self, form: str, items: int) -> None:
-        """All cases of one format and size."""
+        """All cases of one format and size. What else there is than feedd on SQLite is measured at some sizes only."""
         old, new = self.feeds(form, items)
         if "floors" in self.asked.parts:
             self.keep([floor(name, new, self.asked.runs) for name in FLOORS])
-        for databases in self.databases:
-            to = {"runs": self.asked.runs, "databases": databases}
+        is_compared = items in (COMPARED_ITEMS, max(self.asked.items))
+        for databases in self.databases if is_compared else self.databases[:1]:
             if "feedd" in self.asked.parts:
-                self.keep(sync_results(self.folder(), old, new, server=None, **to))
-            if "http" in self.asked.parts and databases.name == "SQLite":
-                folder = self.folder()
-                folder.mkdir()
-                with file_server(folder) as server:
-                    self.keep(sync_results(folder, old, new, server=server, **to))
-            for rival in RIVALS:
-                fits = databases.name in rival.databases and items <= rival.most_items
-                if self.python is not None and fits:
-                    self.keep(rival_results(rival, self.python, self.folder(), old, new, **to))
+                self.keep(self.ours(old, new, databases, server=None))
+            if "http" in self.asked.parts and databases.name == "SQLite" and is_compared:
+                with file_server(self.work) as server:
+                    self.keep(self.ours(old, new, databases, server=server))
+            if self.python is not None and is_compared:
+                self.theirs(self.python, old, new, databases)
+
+    def ours(
+        self, old: Feed, new: Feed, databases: Databases, server: UrlOf | None
+    ) -> list[Result]:
+        return sync_results(
+            self.folder(), old, new, runs=self.asked.runs, databases=databases, server=server
+        )
+
+    def theirs(self, python: str, old: Feed, new: Feed, databases: Databases) -> None:
+        for rival in RIVALS:
+            if databases.name in rival.databases and old.items <= rival.most_items:
+                self.keep(
+                    rival_results(
+                        rival,
+                        python,
+                        self.folder(),
+                        old,
+                        new,
+                        runs=min(self.asked.runs, self.asked.rival_runs),
+                        databases=databases,
+                    )
+                )
 
     def daemon(self) -> None:
         """What happens inside the daemon, at the largest size."""

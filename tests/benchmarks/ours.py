@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from results import CHANGED, FIRST, IDENTICAL, NOT_MODIFIED, Result, Run
 from serve import ETAG_SUFFIX
 
 SERVE = Path(__file__).with_name("serve.py")
+UrlOf = Callable[[Path], str]
 
 
 class Shop(NamedTuple):
@@ -46,11 +47,11 @@ class Shop(NamedTuple):
         return cost, told
 
 
-def new_shop(folder: Path, form: str, *, database: str | None, server: str | None) -> Shop:
-    """A shop whose feed is a file, or is served by the loopback server whose folder `folder` is in."""
+def new_shop(folder: Path, form: str, *, database: str | None, server: UrlOf | None) -> Shop:
+    """A shop whose feed is a file, or is served by a loopback server."""
     folder.mkdir(parents=True)
     served = folder / f"shop.{form}"
-    url = f"{server}/{folder.name}/{served.name}" if server else f"file://{served}"
+    url = server(served) if server else f"file://{served}"
     values: dict[str, Any] = {"url": url, "every": "24h"}
     values |= {"schema": "google-product", "format": form}
     if server:
@@ -74,7 +75,7 @@ def sync_results(
     *,
     runs: int,
     databases: Databases,
-    server: str | None,
+    server: UrlOf | None,
 ) -> list[Result]:
     """First load, the identical body, 1 % changed, and over HTTP a 304 as well."""
     kept: dict[str, list[Run]] = {}
@@ -106,7 +107,14 @@ def sync_results(
         there = run % 2 == 0
         shop.put(new if there else old)
         removed = counts["removed" if there else "added"]
-        sync(shop, CHANGED, status="applied", updated=counts["updated"], removed=removed)
+        sync(
+            shop,
+            CHANGED,
+            status="applied",
+            updated=counts["updated"],
+            removed=removed,
+            unchanged=items - counts["updated"] - counts["removed"],
+        )
     shutil.rmtree(shop.folder)
     return [
         Result(
@@ -124,12 +132,13 @@ def sync_results(
 
 
 @contextlib.contextmanager
-def file_server(folder: Path) -> Iterator[str]:
-    """A server of the files below a folder, in a process of its own; gives its URL."""
+def file_server(folder: Path) -> Iterator[UrlOf]:
+    """A server of the files below a folder, in a process of its own; tells the URL of each."""
     process = subprocess.Popen([sys.executable, SERVE, str(folder)], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        port = int(process.stdout.readline())
+        yield lambda path: f"http://127.0.0.1:{port}/{path.relative_to(folder)}"
     finally:
         process.terminate()
         process.wait()

@@ -111,12 +111,11 @@ def arrow_tables(form: str, path: str) -> Iterator[Any]:
     if form == "xml":
         import orjson
 
-        schema = pa.schema([(name, pa.string()) for name in FIELDS])
         for page in paged(xml_records(path)):
-            for record in page:
-                for name in LISTS:
-                    record[name] = orjson.dumps(record.get(name, [])).decode()
-            yield pa.Table.from_pylist(page, schema=schema)
+            columns = {name: [record.get(name) for record in page] for name in FIELDS}
+            for name in LISTS:
+                columns[name] = [orjson.dumps(values or []).decode() for values in columns[name]]
+            yield pa.table(columns, schema=pa.schema([(name, pa.string()) for name in FIELDS]))
         return
     import duckdb
 
