@@ -1,4 +1,4 @@
-"""Decodes the plain ones of raw XML records without building a tree: several times quicker. Pure.
+"""Decodes the plain ones of raw XML records without building a tree, in half of the time. Pure.
 
 Plain is what most feeds are made of: elements with text, or one CDATA section after the other, or elements in them; attributes
 without prefixes; no comments, and no declarations of namespaces. A record is split at its `<`, and every piece must be a
