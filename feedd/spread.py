@@ -186,9 +186,15 @@ def _answered(content: bytes) -> list[Made]:
     raise RuntimeError(message)
 
 
+def calm_collector() -> None:
+    """Have the collector leave alone what is shared with the fork server, and come seldom for the rest."""
+    gc.freeze()
+    gc.set_threshold(_GC_EVERY)
+
+
 def help_out(pipe: Connection) -> None:
     """What a helper does: make items of slices until nobody asks any more."""
-    gc.set_threshold(_GC_EVERY)
+    calm_collector()
     try:
         recipe: Recipe = pipe.recv()
         maker = recipe.maker(recipe.plan())

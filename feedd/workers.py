@@ -19,7 +19,7 @@ import msgspec
 from feedd import ingest, intake
 from feedd.errors import FeedError, FormatError, StoreError, SyncStopped
 from feedd.model import Progress
-from feedd.spread import help_out, helpers_for, start_helpers
+from feedd.spread import calm_collector, help_out, helpers_for, start_helpers
 
 _ERRORS: dict[str, type[FeedError]] = {
     cls.__name__: cls for cls in (FeedError, FormatError, SyncStopped)
@@ -151,6 +151,7 @@ def _child(
     pipe: Connection, place: intake.Place, job: intake.Job, helpers: list[Connection]
 ) -> None:
     os.nice(NICENESS)
+    calm_collector()
     watcher = threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True)
     watcher.start()
     catalog = place.open_catalog()
