@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, text, update
 
 from feedd.errors import CANCELLED, STOPPED, FeedError
 from feedd.model import Counts, ErrorInfo, Guess, SyncStatus
-from feedd.store.database import Database, bulk_insert, find_by_key, transaction
+from feedd.store.database import Database, find_by_key, transaction
 from feedd.store.feeds import Lease, Origin, close_lease, hold_lease
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, STREAM, SYNCS, Utc
 
@@ -53,6 +53,10 @@ _ADD_REJECTS = """
 INSERT INTO rejects (id, feed_id, sync_id, position, item_id, fingerprint, duplicate, problems, opened_at)
 SELECT reject, :feed, :sync, position, item_id, fingerprint, duplicate, problems, :now
 FROM stage_rejects WHERE is_new ORDER BY reject
+"""
+_DROP_FINGERPRINTS = "DELETE FROM fingerprints WHERE feed_id = :feed"
+_ADD_FINGERPRINTS = """
+INSERT INTO fingerprints (feed_id, part, packed) SELECT :feed, part, packed FROM stage_fingerprints ORDER BY part
 """
 _MOVES = [
     text(statement).bindparams(*([bindparam("now", type_=Utc)] if ":now" in statement else []))
@@ -127,7 +131,7 @@ def commit_sync(
     stage.add_removed(removed, outcome.next_ordinal)
     stage.add_closed(outcome.closed_rejects)
     gone = np.concatenate([removed, -np.array(outcome.closed_rejects, dtype=np.int64)])
-    packed = list(known.packed(gone, outcome.fresh))
+    stage.add_fingerprints(known.packed(gone, outcome.fresh))
     status = SyncStatus.HELD if len(held) else SyncStatus.APPLIED
     with transaction(connection):
         hold_lease(connection, lease)
@@ -135,11 +139,8 @@ def commit_sync(
         if stage.ahead is not None:
             stage.ahead.insert()
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta
-        connection.execute(
-            text("DELETE FROM fingerprints WHERE feed_id = :feed"), {"feed": lease.feed_id}
-        )
-        parts = [(lease.feed_id, part, entries) for part, entries in enumerate(packed)]
-        bulk_insert(connection, "fingerprints", ("feed_id", "part", "packed"), parts)
+        for statement in (_DROP_FINGERPRINTS, _ADD_FINGERPRINTS):
+            connection.execute(text(statement), {"feed": lease.feed_id})
         live = outcome.live_before + counts.added + counts.restored - counts.removed
         numbers = (1 << NUMBER_BITS) - 1
         close_lease(

@@ -6,7 +6,7 @@ not among them, except in a dry run: they are written once (`feedd.store.ahead`)
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -26,6 +26,7 @@ _TABLES = {
     "fingerprint {blob} NOT NULL, duplicate BOOLEAN NOT NULL, problems TEXT NOT NULL",
     "stage_removed": "ordinal BIGINT NOT NULL, item BIGINT NOT NULL",
     "stage_closed": "reject BIGINT NOT NULL",
+    "stage_fingerprints": "part INTEGER NOT NULL, packed {blob} NOT NULL",
 }
 LOOKUP = 1_000  # ids a question
 
@@ -109,6 +110,12 @@ class DatabaseStage:
     def add_closed(self, rejects: Sequence[int]) -> None:
         """Put aside which rejects are settled."""
         bulk_insert(self.connection, "stage_closed", ("reject",), [(r,) for r in rejects])
+
+    def add_fingerprints(self, parts: Iterable[bytes]) -> None:
+        """Put aside the fingerprints of the next sync: 24 bytes an item, of which only a part is in memory at once."""
+        for part, packed in enumerate(parts):
+            rows = [(part, packed)]
+            bulk_insert(self.connection, "stage_fingerprints", ("part", "packed"), rows)
 
     def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]:
         """Item id -> digest of those that this sync has put aside already."""
