@@ -272,7 +272,7 @@ def test_a_sync_equals_the_same_sync_in_one_transaction_whatever_died_before(
     try:
         for records, end in zip(bodies, ends, strict=False):
             ahead.ROWS = rows_at_once
-            with batches_of(3, flush_rows):
+            with batches_of(3, flush_rows, 2):
                 left = end
                 try:
                     took = take_in(one, folder, body_of(records))
