@@ -52,6 +52,19 @@ def test_every_format_says_the_same_and_the_same_everywhere(data: Any, tmp_path:
     assert hashlib.sha256(feeds["json"]).hexdigest()[:16] == "07f2aafddd005329"
 
 
+def test_a_floor_sees_every_record_wherever_its_windows_end(
+    data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import floors
+
+    for form in data.FORMATS:
+        path = str(data.feed(tmp_path, form, 20, 1).path)
+        for window in range(3000, 4200):
+            monkeypatch.setattr(floors, "WINDOW", window)
+            assert floors.slices(form, path) == 20
+    assert floors.decode("json", path.replace(".xml", ".json")) == 20
+
+
 def record(item: etree._Element) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for field in item:
@@ -148,7 +161,7 @@ def test_one_command_measures_and_tells(tmp_path: Path) -> None:
     assert "### Google XML, 500 items, 1 MB" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text())["results"]
     assert [(each["who"], each["case"]) for each in results] == [
-        *(("floor", name) for name in ("read", "sha256", "slices", "decode")),
+        *(("floor", name) for name in ("read", "sha256", "slices", "small slices", "decode")),
         *(("feedd", case) for case in ("first load", "identical body", "1 % changed")),
     ]
     for each in results:

@@ -45,7 +45,8 @@ def json_windows(path: str, element: Any) -> Iterator[list[Any]]:
     decode = msgspec.json.Decoder(list[element]).decode
     rest = b""
     for number, window in enumerate(windows(path)):
-        rest += window if number else window.lstrip()[1:]
+        # what stands between two elements may stand between two windows
+        rest = (rest + (window if number else window.lstrip()[1:])).lstrip(b", \r\n\t")
         end = len(rest)
         while (end := rest.rfind(b"}", 0, end)) >= 0:
             try:
@@ -53,7 +54,7 @@ def json_windows(path: str, element: Any) -> Iterator[list[Any]]:
             except msgspec.DecodeError:
                 continue
             yield found
-            rest = rest[end + 1 :].lstrip().removeprefix(b",")
+            rest = rest[end + 1 :]
             break
 
 
@@ -102,21 +103,21 @@ def _xml_slices(path: str) -> int:
     count = 0
     rest = b""
     for window in windows(path):
-        rest += window
-        # a comment, CDATA or an instruction would hide tags
-        assert count == 0 or (b"<!" not in rest and b"<?" not in rest)
-        view = memoryview(rest)
-        done = 0
-        while (end := rest.find(END_TAG, done)) >= 0:
-            end += len(END_TAG)
-            digest(view[done:end])
-            done = end
-            count += 1
-        rest = rest[done:]
+        *items, rest = (rest + window).split(END_TAG)
+        for item in items:
+            digest(item)
+        count += len(items)
     return count
 
 
 _SLICES = {"json": _json_slices, "jsonl": _jsonl_slices, "xml": _xml_slices}
+
+
+def small_slices(form: str, path: str) -> int:
+    """As `slices`, in windows that the processor's cache holds."""
+    global WINDOW  # noqa: PLW0603 (this process does nothing else)
+    WINDOW = 64 * 1024
+    return slices(form, path)
 
 
 def decode(form: str, path: str) -> int:
@@ -139,6 +140,7 @@ FLOORS: dict[str, Callable[[str, str], int]] = {
     "read": read,
     "sha256": sha256,
     "slices": slices,
+    "small slices": small_slices,
     "decode": decode,
 }
 

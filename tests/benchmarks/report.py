@@ -29,7 +29,8 @@ HEAD = (
 FLOORS = {
     "read": "read the file",
     "sha256": "SHA-256 of it",
-    "slices": "slices + XXH3-128 of each",
+    "slices": "slices + XXH3-128 of each, in windows of 256 KB",
+    "small slices": "the same in windows of 64 KB",
     "decode": "decode it, keep nothing",
 }
 VIAS = {"file": "", "http": ", over HTTP", "daemon": ", inside the daemon"}
