@@ -7,6 +7,7 @@ It ends when its pipe closes, so none outlives the process that it works for, ho
 import gc
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -192,8 +193,14 @@ def calm_collector() -> None:
     gc.set_threshold(_GC_EVERY)
 
 
+def leave_interrupts() -> None:
+    """Have Ctrl-C, which a terminal sends to all processes at once, end the one that was started there: it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def help_out(pipe: Connection) -> None:
     """What a helper does: make items of slices until nobody asks any more."""
+    leave_interrupts()
     calm_collector()
     try:
         recipe: Recipe = pipe.recv()

@@ -19,7 +19,13 @@ import msgspec
 from feedd import ingest, intake
 from feedd.errors import FeedError, FormatError, StoreError, SyncStopped
 from feedd.model import Progress
-from feedd.spread import calm_collector, help_out, helpers_for, start_helpers
+from feedd.spread import (
+    calm_collector,
+    help_out,
+    helpers_for,
+    leave_interrupts,
+    start_helpers,
+)
 
 _ERRORS: dict[str, type[FeedError]] = {
     cls.__name__: cls for cls in (FeedError, FormatError, SyncStopped)
@@ -39,6 +45,7 @@ class Workers:
         self.most = most or os.cpu_count() or 1
         self._free = threading.BoundedSemaphore(self.most)
         self._running: set[Any] = set()
+        self._helping = 0
         self._lock = threading.Lock()
         self._stopping = False
 
@@ -58,9 +65,7 @@ class Workers:
             with self._lock:
                 if self._stopping or stop.is_set():
                     raise _stopped()
-                helpers = start_helpers(
-                    self._context, helpers_for(job.body.size_bytes), target=_helper
-                )
+                helpers = self._helpers(job.body.size_bytes)
                 process = self._context.Process(
                     target=_child,
                     args=(theirs, self._place, job, helpers),
@@ -68,6 +73,7 @@ class Workers:
                 )
                 process.start()
                 self._running.add(process)
+                self._helping += len(helpers)
             for pipe in (theirs, *helpers):
                 pipe.close()
             try:
@@ -86,6 +92,18 @@ class Workers:
                 process.join(5)
                 with self._lock:
                     self._running.discard(process)
+                    self._helping -= len(helpers)
+
+    def _helpers(self, size_bytes: int) -> list[Connection]:
+        """Helpers for the child that reads a body of that size: all children together have one for each processor.
+
+        A child does without where there are no more, or no more processes.
+        """
+        count = min(helpers_for(size_bytes), len(os.sched_getaffinity(0)) - self._helping)
+        try:
+            return start_helpers(self._context, count, target=_helper)
+        except OSError:
+            return []
 
     @property
     def busy(self) -> int:
@@ -150,6 +168,7 @@ def _helper(pipe: Connection) -> None:
 def _child(
     pipe: Connection, place: intake.Place, job: intake.Job, helpers: list[Connection]
 ) -> None:
+    leave_interrupts()
     os.nice(NICENESS)
     calm_collector()
     watcher = threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,11 +16,16 @@ import psutil
 import pytest
 from feeds import live, open_rejects, stream, take_in
 
+import feedd.workers
 from feedd import intake, spread
 from feedd.errors import FeedError, FormatError
+from feedd.ingest import Stop
 from feedd.making import Here, MadeItem
 from feedd.model import Slices
 from feedd.reading import Reading, compiled, document_of, layout_of
+from feedd.store.commit import Body
+from feedd.store.feeds import Lease
+from feedd.workers import Workers
 
 READING = Reading(schema="item")
 
@@ -133,6 +139,15 @@ def test_a_helper_that_dies_fails_the_sync_and_not_silently(crew: Any) -> None:
     assert caught.value.code == "crashed"
 
 
+def test_ctrl_c_is_for_who_asked_and_not_for_the_helpers(crew: Any) -> None:
+    one, pids = crew(recipe_of(READING, "json"))
+    one.start(slices_of(900))()  # a batch for each, so that both are there
+    for pid in pids:
+        os.kill(pid, signal.SIGINT)
+    assert one.start(slices_of(900))() == one._here.make(slices_of(900))
+    assert all(psutil.pid_exists(pid) for pid in pids)
+
+
 def test_what_a_helper_finds_wrong_with_the_whole_body_is_raised_here() -> None:
     def broken(slices: Slices) -> Any:
         raise FormatError("not_well_formed", f"record {slices.position}", hint="Look at it.")
@@ -167,3 +182,41 @@ def test_a_large_body_gets_a_helper_for_each_processor(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(processors)))
     assert spread.helpers_for(size) == helpers
+
+
+def test_all_children_together_have_a_helper_for_each_processor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+    workers = Workers(intake.Place(state_dir=str(tmp_path)))
+    for helping, more in ((0, 2), (1, 1), (2, 0)):
+        workers._helping = helping
+        pipes = workers._helpers(10**9)
+        assert len(pipes) == more
+        for pipe in pipes:
+            pipe.close()
+    workers._helping = 0
+    body = Body(digest=b"", size_bytes=10**9, config_digest=b"", fetch_digest=b"")
+    job = intake.Job(
+        lease=Lease(
+            feed_id=1, feed="shop", sync_id=1, epoch=1, holder="test", started_at=datetime.now(UTC)
+        ),
+        reading=READING,
+        path=str(tmp_path / "none"),
+        body=body,
+        accepted=None,
+        began_s=0.0,
+    )
+    with pytest.raises(FeedError, match="no body"):
+        workers.read_body(job, lambda _: None, Stop())
+    assert (workers._helping, workers.busy) == (0, 0)
+
+
+def test_where_no_process_is_left_a_child_does_without_helpers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def none_left(*_: Any, **__: Any) -> Any:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(feedd.workers, "start_helpers", none_left)
+    assert Workers(intake.Place(state_dir=str(tmp_path)))._helpers(10**9) == []
