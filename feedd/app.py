@@ -572,13 +572,18 @@ def is_current(settings: Settings) -> bool:
 def refuse_damaged(settings: Settings, *, trusted_ns: int | None = None) -> None:
     """Look at SQLite files before they are used; for the holder of the state directory's lock. Raises StoreError.
 
-    Those that nobody has written since `trusted_ns` are not looked at.
+    Those that nobody has written since `trusted_ns`, nor put there (a copy may bring an old date), are not looked at.
     """
     if settings.database is not None:
         return
     for path in (settings.state_dir / "catalog.db", settings.state_dir / "people.db"):
-        if trusted_ns is None or not path.exists() or path.stat().st_mtime_ns > trusted_ns:
+        if trusted_ns is None or not path.exists() or _touched_ns(path) > trusted_ns:
             refuse_damage(path)
+
+
+def _touched_ns(path: Path) -> int:
+    found = path.stat()
+    return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def place_of(settings: Settings) -> "intake.Place":

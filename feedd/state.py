@@ -34,8 +34,9 @@ class StateLock:
             raise StateInUse(str(state_dir), holder or "another feedd") from None
         found = os.fstat(self._fd)
         self.free_since_ns = None if found.st_size else found.st_mtime_ns
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"feedd {purpose} (process {os.getpid()})".encode(), 0)
+        name = f"feedd {purpose} (process {os.getpid()})".encode()
+        os.pwrite(self._fd, name, 0)  # first: who dies in between must not leave an empty file
+        os.ftruncate(self._fd, len(name))
 
     def release(self) -> None:
         """Let others have it, who see by the empty file that it was not death that let go."""

@@ -676,6 +676,14 @@ def test_a_database_is_trusted_until_somebody_else_has_written_it(tmp_path: Path
     os.utime(path, ns=(lock.free_since_ns + 1, lock.free_since_ns + 1))
     with pytest.raises(StoreError, match="damaged"):
         refuse_damaged(settings, trusted_ns=lock.free_since_ns)
+    later = max(path.stat().st_ctime_ns, lock.free_since_ns)
+    time.sleep(0.02)  # a tick of the clock that files are dated by
+    copy = tmp_path / "copy"
+    copy.write_bytes(path.read_bytes())
+    os.utime(copy, ns=(0, 0))
+    copy.replace(path)
+    with pytest.raises(StoreError, match="damaged"):
+        refuse_damaged(settings, trusted_ns=later)
     os.close(lock._fd)  # as death does
     lock = StateLock(tmp_path, "test")
     assert lock.free_since_ns is None
