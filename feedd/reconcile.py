@@ -1,8 +1,9 @@
 """Which of a feed's records are new, changed, repeated or gone: raw slices in, staged rows and counts out. Pure.
 
 An unchanged record is recognized by its fingerprint and never decoded. Of everything else a maker makes items, perhaps
-elsewhere, while further records are looked at; what it comes to is settled in the order of the body. The rules for ids that come more than once: the first record of a body that is an item
-wins; one that says the same is counted as a duplicate; one that says something else is a reject.
+elsewhere, while further records are looked at; what it comes to is settled in the order of the body. The rules for ids
+that come more than once: the first record of a body that is an item wins; one that says the same is counted as a
+duplicate; one that says something else is a reject.
 """
 
 from collections import deque
@@ -20,6 +21,7 @@ from feedd.model import ChangeKind, Counts, Problem, Slices
 from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
 
 FLUSH_ROWS = 4_000
+FLUSH_BYTES = 8 * 1024 * 1024  # of the records that they were made of, where these are large
 BATCH_RECORDS = 2_048  # what is looked up at once, in the fingerprints and in the store
 BATCH_BYTES = 2 * 1024 * 1024
 _ADDED = ChangeKind.ADDED
@@ -99,6 +101,7 @@ class Reconciler:
         # rows not yet handed to the stage, and what has been handed to it
         self._item_rows: list[ItemRow] = []
         self._reject_rows: list[RejectRow] = []
+        self._rows_bytes = 0
         self._winners: dict[str, bytes] = {}
         self._met = MaybeMet()
         # rejects
@@ -175,7 +178,9 @@ class Reconciler:
                 if more := [index for index in indexes if index not in made]:
                     made |= zip(more, self._maker.start(batch.some(more))(), strict=True)
                 indexes = self._settle(batch, indexes, made)
-            if len(self._item_rows) + len(self._reject_rows) >= FLUSH_ROWS:
+            self._rows_bytes += sum(map(len, map(batch.slices.raws.__getitem__, made)))
+            rows = len(self._item_rows) + len(self._reject_rows)
+            if rows >= FLUSH_ROWS or self._rows_bytes >= FLUSH_BYTES:
                 self._flush()
 
     def finish(self) -> Outcome:
@@ -361,6 +366,7 @@ class Reconciler:
         self._stage.add_items(self._item_rows)
         self._stage.add_rejects(self._reject_rows)
         self._item_rows, self._reject_rows, self._winners = [], [], {}
+        self._rows_bytes = 0
 
     def _new_reject(self) -> int:
         self._next_reject += 1

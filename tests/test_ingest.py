@@ -1,6 +1,6 @@
 """A body becomes a catalog and a stream of changes, on both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from feeds import READING, item, live, open_rejects, stream, take_in
 from feedd import intake
 from feedd.errors import FormatError, SyncStopped, UsageError
 from feedd.model import SyncStatus
+from feedd.reconcile import BATCH_BYTES, FLUSH_BYTES
+from feedd.staging import ItemRow
 from feedd.store.database import Database
 from feedd.store.feeds import (
     LEASE,
@@ -20,6 +22,7 @@ from feedd.store.feeds import (
     read_feed,
 )
 from feedd.store.read import read_items, read_sync
+from feedd.store.stage import DatabaseStage
 
 
 @pytest.fixture
@@ -39,6 +42,22 @@ def test_a_first_body_adds_its_items(catalog: Database, tmp_path: Path) -> None:
         "b": {"id": "b", "title": "Mug"},
     }
     assert stream(catalog) == [(1, "a", "added", {}), (2, "b", "added", {})]
+
+
+def test_large_items_do_not_wait_for_many_of_them(
+    catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, waited = DatabaseStage.add_items, list[int]()
+
+    def add_items(self: DatabaseStage, rows: Sequence[ItemRow]) -> None:
+        waited.append(sum(len(row.fields or "") for row in rows))
+        add(self, rows)
+
+    monkeypatch.setattr(DatabaseStage, "add_items", add_items)
+    take_in(catalog, tmp_path, [item(str(n), description="x" * 10**6) for n in range(15)])
+    assert len(live(catalog)) == 15
+    assert sum(waited) > 15 * 10**6
+    assert max(waited) < FLUSH_BYTES + BATCH_BYTES
 
 
 def test_changes_are_told_field_by_field(catalog: Database, tmp_path: Path) -> None:
