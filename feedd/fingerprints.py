@@ -275,12 +275,12 @@ def without_hashes(packed: Iterable[bytes]) -> list[bytes]:
 
 
 class MaybeMet:
-    """A set of texts that may say yes wrongly and never says no wrongly, in a fixed 16 MB (a Bloom filter of bytes).
+    """A set of texts that may say yes wrongly and never says no wrongly, in a fixed 8 MB (a Bloom filter of bytes).
 
-    With two bytes a text of 2**24, one question in 70 is answered wrongly at a million texts.
+    With two bytes a text of 2**23, one question in 20 is answered wrongly at a million texts.
     """
 
-    _BITS = 24
+    _BITS = 23
 
     def __init__(self) -> None:
         self._marks: npt.NDArray[np.bool_] | None = None

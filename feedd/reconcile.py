@@ -20,10 +20,10 @@ from feedd.making import Made, MadeItem, MadeReject, Maker, Promise, problems_of
 from feedd.model import ChangeKind, Counts, Problem, Slices
 from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
 
-FLUSH_ROWS = 4_000
-FLUSH_BYTES = 8 * 1024 * 1024  # of the records that they were made of, where these are large
-BATCH_RECORDS = 2_048  # what is looked up at once, in the fingerprints and in the store
-BATCH_BYTES = 2 * 1024 * 1024
+FLUSH_ROWS = 1_000
+FLUSH_BYTES = 4 * 1024 * 1024  # of the records that they were made of, where these are large
+BATCH_RECORDS = 1_024  # what is looked up at once, in the fingerprints and in the store
+BATCH_BYTES = 1 * 1024 * 1024
 _ADDED = ChangeKind.ADDED
 _encode = msgspec.json.encode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode

@@ -28,7 +28,7 @@ SPREAD_BYTES = 16 * 1024 * 1024  # of a smaller body the most is done before a h
 SPREAD_AFTER = 2_000  # records made here first: most syncs never have as many new ones
 BATCH_RECORDS = 512
 FEWEST = 16  # records worth the way to a helper
-BATCHES_AHEAD = 2
+BATCHES_AHEAD = 4
 MOST_HELPERS = 8
 _GC_EVERY = 100_000  # records hold no cycles, and looking for them often costs a tenth
 

@@ -19,7 +19,7 @@ class StoredItem(NamedTuple):
 class ItemRow(NamedTuple):
     """One item to store. `kind` is None when no change shows: only its fingerprint, text or warnings are new.
 
-    `fields` is None where the stored text stays; `ordinal` is the change's place within its sync. Added items come with
+    `fields` is JSON in UTF-8, None where the stored text stays; `ordinal` is the change's place within its sync. Added items come with
     keys that follow each other.
     """
 
@@ -27,7 +27,7 @@ class ItemRow(NamedTuple):
     item: int
     item_id: str
     kind: ChangeKind | None
-    fields: str | None
+    fields: bytes | None
     digest: bytes
     warnings: str | None
     warning_count: int

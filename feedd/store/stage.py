@@ -15,7 +15,7 @@ from feedd.fingerprints import Int64s, Known
 from feedd.model import ChangeKind
 from feedd.staging import ItemRow, RejectRow, StoredItem
 from feedd.store.ahead import Ahead, has_leftovers, sweep_some
-from feedd.store.database import Database, among, among_value, bulk_insert, hasty_transaction
+from feedd.store.database import UTF8, Database, among, among_value, bulk_insert, hasty_transaction
 from feedd.store.feeds import Lease, hold_lease
 from feedd.store.tables import KINDS, NUMBER_BITS
 
@@ -28,6 +28,7 @@ _TABLES = {
     "stage_closed": "reject BIGINT NOT NULL",
     "stage_fingerprints": "part INTEGER NOT NULL, packed {blob} NOT NULL",
 }
+_ITEM_TYPES = ("int8", "int8", "text", "int2", UTF8, "bytea", "text", "int4", "text")
 LOOKUP = 1_000  # ids a question
 
 
@@ -96,7 +97,7 @@ class DatabaseStage:
                 return
             rows = [row for row in rows if row.kind is not ChangeKind.ADDED]
         coded = [(*r[:3], 0 if r.kind is None else KINDS.index(r.kind), *r[4:]) for r in rows]
-        bulk_insert(self.connection, "stage_items", ItemRow._fields, coded)
+        bulk_insert(self.connection, "stage_items", ItemRow._fields, coded, _ITEM_TYPES)
 
     def add_rejects(self, rows: Sequence[RejectRow]) -> None:
         """Put rejects aside."""
