@@ -4,13 +4,16 @@ A helper gets the recipe first, then batches of slices, one after the other, and
 It ends when its pipe closes, so none outlives the process that it works for, however that ends.
 """
 
+import contextlib
 import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
@@ -30,6 +33,8 @@ BATCH_RECORDS = 512
 FEWEST = 16  # records worth the way to a helper
 BATCHES_AHEAD = 4
 MOST_HELPERS = 8
+SWITCH_S = 0.0005  # a thread that has a helper's answer, or question, is let in soon
+_END = b""
 _GC_EVERY = 100_000  # records hold no cycles, and looking for them often costs a tenth
 
 Hire = Callable[[], list[Connection]]
@@ -129,47 +134,86 @@ class Spread:
 
 
 class _Crew:
-    """Helpers that have the recipe. A thread each hands batches to one of them and waits for its answer."""
+    """Helpers that have the recipe. Each has work in its pipe while it works, so none waits for this process's attention."""
 
     def __init__(self, pipes: Sequence[Connection], recipe: Recipe) -> None:
-        self._pipes = pipes
-        self._free: SimpleQueue[Connection] = SimpleQueue()
-        for pipe in pipes:
-            pipe.send(recipe)
-            self._free.put(pipe)
-        self._threads = ThreadPoolExecutor(len(pipes), thread_name_prefix="spread")
+        self._interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
+        self._helpers = [_Helper(pipe, recipe) for pipe in pipes]
 
     def start(self, slices: Slices) -> Promise:
         """Hand the slices out, in batches."""
         position, raws = slices.position, [bytes(raw) for raw in slices.raws]
-        answers: list[Future[bytes]] = [
-            self._threads.submit(
-                self._ask,
-                _pack((position + at, raws[at : at + BATCH_RECORDS], slices.context)),
+        answers = [
+            min(self._helpers, key=_Helper.load).ask(
+                _pack((position + at, raws[at : at + BATCH_RECORDS], slices.context))
             )
             for at in range(0, len(raws), BATCH_RECORDS)
         ]
         return lambda: [made for answer in answers for made in _answered(answer.result())]
 
-    def _ask(self, question: bytes) -> bytes:
-        pipe = self._free.get()
+    def close(self) -> None:
+        """End the helpers, whatever they are at."""
+        for helper in self._helpers:
+            helper.close()
+        sys.setswitchinterval(self._interval_s)
+
+
+class _Helper:
+    """One helper: what it was asked, and a thread that takes its answers, which come in the order of the questions."""
+
+    def __init__(self, pipe: Connection, recipe: Recipe) -> None:
+        self._pipe = pipe
+        pipe.send(recipe)
+        self._open: deque[Future[bytes]] = deque()
+        self._is_gone = False
+        self._thread = threading.Thread(target=self._listen, name="spread", daemon=True)
+        self._thread.start()
+
+    def load(self) -> int:
+        """How many questions wait for an answer."""
+        return len(self._open)
+
+    def ask(self, question: bytes) -> "Future[bytes]":
+        """Its answer, in the future. Waits until the question is in its hands.
+
+        Raises:
+            FeedError: (`crashed`) it has died.
+        """
+        answer: Future[bytes] = Future()
+        self._open.append(answer)
         try:
-            pipe.send_bytes(question)
-            return pipe.recv_bytes()
-        except (EOFError, OSError) as error:
-            raise FeedError(
-                "crashed",
-                "a process that read this feed died",
-                hint="The catalog stands. If it happens again, the feed may be too large for the memory there is.",
-            ) from error
-        finally:
-            self._free.put(pipe)
+            if self._is_gone:
+                raise _crashed()
+            self._pipe.send_bytes(question)
+        except OSError as error:
+            raise _crashed() from error
+        return answer
 
     def close(self) -> None:
-        """Close the pipes, which ends the helpers."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for pipe in self._pipes:
-            pipe.close()
+        """End it; nobody waits for its answers any more."""
+        with contextlib.suppress(OSError):
+            self._pipe.send_bytes(_END)
+        self._thread.join()
+        self._pipe.close()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                content = self._pipe.recv_bytes()
+                self._open.popleft().set_result(content)
+        except (EOFError, OSError):
+            self._is_gone = True
+            while self._open:
+                self._open.popleft().set_exception(_crashed())
+
+
+def _crashed() -> FeedError:
+    return FeedError(
+        "crashed",
+        "a process that read this feed died",
+        hint="The catalog stands. If it happens again, the feed may be too large for the memory there is.",
+    )
 
 
 def _answered(content: bytes) -> list[Made]:
@@ -199,17 +243,31 @@ def leave_interrupts() -> None:
 
 
 def help_out(pipe: Connection) -> None:
-    """What a helper does: make items of slices until nobody asks any more."""
+    """What a helper does: make items of slices until it is ended, or who asks is gone."""
     leave_interrupts()
     calm_collector()
+    sys.setswitchinterval(SWITCH_S)
     try:
         recipe: Recipe = pipe.recv()
-        maker = recipe.maker(recipe.plan())
-        while True:
-            position, raws, context = _unpack_slices(pipe.recv_bytes())
-            pipe.send_bytes(_made(maker, Slices(position, raws, context)))
     except (EOFError, OSError):
         return
+    questions: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_take_questions, args=(pipe, questions), daemon=True).start()
+    maker = recipe.maker(recipe.plan())
+    while True:
+        position, raws, context = _unpack_slices(questions.get())
+        try:
+            pipe.send_bytes(_made(maker, Slices(position, raws, context)))
+        except OSError:
+            return
+
+
+def _take_questions(pipe: Connection, questions: "SimpleQueue[bytes]") -> None:
+    """Take questions as they come: were they left in the pipe, two could wait for each other to read."""
+    with contextlib.suppress(EOFError, OSError):
+        while (question := pipe.recv_bytes()) != _END:
+            questions.put(question)
+    os._exit(0)
 
 
 def _made(maker: Here, slices: Slices) -> bytes:
