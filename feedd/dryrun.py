@@ -56,7 +56,7 @@ def dry_run(
             job = ingest.job_of(feed, nobody, path, body, accepted, state, started)
             read(msgspec.structs.replace(job, report=str(report)), on_progress, stop)
             return
-        request = ingest.request_of(feed)
+        request = msgspec.structs.replace(ingest.request_of(feed), in_place=True)
         fetched = fetcher.fetch(
             request, spool_dir, on_progress=ingest.fetch_progress(on_progress), stop=stop
         )
@@ -66,7 +66,8 @@ def dry_run(
                 _end(report, _unchanged(feed, state, at, body.size_bytes, started), state)
             else:
                 job = ingest.job_of(feed, nobody, fetched.path, body, accepted, state, started)
-                read(msgspec.structs.replace(job, report=str(report)), on_progress, stop)
+                job = msgspec.structs.replace(job, report=str(report), identity=fetched.identity)
+                read(job, on_progress, stop)
         finally:
             if fetched.owned and fetched.path is not None:
                 fetched.path.unlink(missing_ok=True)

@@ -113,7 +113,7 @@ def sync_feed(
             else:
                 request = _conditional(request_of(feed), state, digest, now())
                 request = msgspec.structs.replace(
-                    request, known=_known(feed, state, bodies, digest)
+                    request, known=_known(feed, state, bodies, digest), in_place=True
                 )
                 told = _getting_ready(fetch_progress(on_progress), request.known)
                 fetched = fetcher.fetch(request, spool_dir, on_progress=told, stop=stop)
@@ -131,6 +131,7 @@ def sync_feed(
                         )
                     else:
                         job = job_of(feed, lease, fresh, body, accepted, state, started)
+                        job = msgspec.structs.replace(job, identity=fetched.identity)
                         read(job, on_progress, stop)
         except Exception as error:
             failure = _failure(error, stop)

@@ -19,6 +19,7 @@ from feedd.errors import FeedError, FormatError
 from feedd.fingerprints import Known
 from feedd.formats import FORMATS, Format, recognize
 from feedd.formats.json_pages import MOST_BYTES, MOST_RECORDS, more_pages, pages_toml
+from feedd.identity import Identity, file_changed, identity_of
 from feedd.making import Maker
 from feedd.model import (
     ONE_PAGE,
@@ -79,7 +80,8 @@ class Job(Struct, frozen=True, kw_only=True):
     """A fetched body to be read into the catalog under a lease.
 
     With a `report` it is read for a dry run: what it comes to is written to that file and not stored. With `recheck`,
-    the configuration that it was read with, only its open rejects are looked at.
+    the configuration that it was read with, only its open rejects are looked at. One with an `identity` is a file that is
+    somebody else's, and has to be the same one, in the same state, from its digest to the commit.
     """
 
     lease: Lease
@@ -91,6 +93,7 @@ class Job(Struct, frozen=True, kw_only=True):
     guess: Guess | None = None
     report: str | None = None
     recheck: bytes | None = None
+    identity: Identity | None = None
 
 
 def read_body(
@@ -102,6 +105,7 @@ def read_body(
 
     Raises:
         FormatError: the body is not a whole document with records; the catalog is as it was.
+        FetchError: (`file_changed`) it was written meanwhile; the catalog is as it was.
         SyncStopped: the lease was lost; the catalog is as it was.
     """
     origin = _origin(job)
@@ -129,11 +133,28 @@ def read_body(
         _read(job, reading, guess, form, stream, catalog, on_progress, hire_some)
 
 
-def _opened(job: Job) -> BinaryIO:
+@contextlib.contextmanager
+def _opened(job: Job) -> Iterator[BinaryIO]:
     try:
-        return Path(job.path).open("rb")
-    except FileNotFoundError as error:  # a stored one that a sync beside a dry run has replaced
+        stream = Path(job.path).open("rb")  # noqa: SIM115 so that only what opening it raises is caught
+    except FileNotFoundError as error:
+        if job.identity is not None:
+            raise file_changed(Path(job.path)) from error
+        # a stored one that a sync beside a dry run has replaced
         raise no_body(job.lease.feed) from error
+    with stream:
+        _refuse_changed(job, stream)
+        try:
+            yield stream
+        except FormatError:  # half of one version and half of another
+            _refuse_changed(job, stream)
+            raise
+
+
+def _refuse_changed(job: Job, stream: BinaryIO) -> None:
+    """Refuse a file that is not, or no longer, the one whose digest was taken."""
+    if job.identity is not None and identity_of(stream.fileno()) != job.identity:
+        raise file_changed(Path(job.path))
 
 
 def _origin(job: Job) -> Origin:
@@ -196,6 +217,7 @@ def _read(
             return
         known = stage.known()
         outcome, records = _reconciled(job, body, known, stage, on_progress, hire_some)
+        _refuse_changed(job, stream)
         on_progress(Progress(stage="store", records=records))
         removed, held = guard_removals(
             outcome.missing,
@@ -347,7 +369,7 @@ def no_body(feed: str) -> FeedError:
     return FeedError(
         "no_body",
         f"no body of feed {feed} is kept here to be read again",
-        hint=f"Fetch it: feedd resync {feed}. Bodies are kept unless keep_bodies or keep_body is false.",
+        hint=f"Fetch it: feedd resync {feed}. Bodies are kept unless keep_bodies or keep_body is false, or they are large local files.",
     )
 
 

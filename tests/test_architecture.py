@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("coerce", "formats", "fingerprints", "diff", "staging"),
     ("service",),
     ("settings", "logs", "state", "swap", "alerts"),
-    ("cron", "encodings", "resources", "redaction", "notify", "messages"),
+    ("cron", "encodings", "identity", "resources", "redaction", "notify", "messages"),
     ("errors",),
     ("model",),
 )

@@ -5,14 +5,16 @@ import hashlib
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from feedd.errors import FetchError
-from feedd.fetch import Fetched, Fetcher, FetchRequest, Known
+from feedd.fetch import Fetched, Fetcher, FetchRequest, Known, files
 from feedd.fetch.request import OnProgress
+from feedd.identity import identity_of
 
 BODY = b'[{"id":"1","title":"A thing"}]'
 
@@ -38,9 +40,12 @@ def fetch(
     max_bytes: int = 10_000,
     on_progress: OnProgress = lambda _done, _total: None,
     known: Known | None = None,
+    in_place: bool = False,
 ) -> Fetched:
     roots_as_text = tuple(str(each) for each in roots)
-    request = FetchRequest(url=url, file_roots=roots_as_text, max_bytes=max_bytes, known=known)
+    request = FetchRequest(
+        url=url, file_roots=roots_as_text, max_bytes=max_bytes, known=known, in_place=in_place
+    )
     return Fetcher(user_agent="feedd").fetch(request, spool_dir, on_progress=on_progress)
 
 
@@ -311,3 +316,57 @@ def test_no_descriptor_stays_open(root: Path, spool_dir: Path):
         with pytest.raises(FetchError):
             fetch(f"file://{root}/{name}", spool_dir, root)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.fixture
+def large(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that counts as large, and was written a while ago."""
+    monkeypatch.setattr(files, "IN_PLACE_BYTES", len(BODY))
+    path = root / "shop.json"
+    path.write_bytes(BODY)
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    return path
+
+
+def test_a_large_file_may_be_read_where_it_lies(root: Path, spool_dir: Path, large: Path) -> None:
+    fetched = fetch(large.as_uri(), spool_dir, root, in_place=True)
+    assert (fetched.path, fetched.owned) == (large, False)
+    assert fetched.digest == hashlib.sha256(BODY).digest()
+    assert list(spool_dir.iterdir()) == []
+    with large.open("rb") as stream:
+        assert fetched.identity == identity_of(stream.fileno())
+    assert fetch(large.as_uri(), spool_dir, root).owned
+
+
+@pytest.mark.parametrize("why", ["small", "just written", "packed"])
+def test_what_cannot_be_trusted_to_stay_is_copied(
+    root: Path, spool_dir: Path, large: Path, why: str
+) -> None:
+    if why == "small":
+        large.write_bytes(BODY[:-1])
+    if why == "packed":
+        large.write_bytes(gzip.compress(BODY + b" " * 1000))
+    if why != "just written":
+        os.utime(large, (time.time() - 60, time.time() - 60))
+    else:
+        os.utime(large)
+    fetched = fetch(large.as_uri(), spool_dir, root, in_place=True)
+    assert fetched.owned
+    assert fetched.path is not None
+    assert fetched.path.parent == spool_dir
+
+
+@pytest.mark.parametrize("how", ["written", "replaced", "written back"])
+def test_a_file_that_changes_has_another_identity(large: Path, how: str) -> None:
+    with large.open("rb") as stream:
+        before, times = identity_of(stream.fileno()), large.stat()
+        if how == "replaced":
+            other = large.with_name("other.json")
+            other.write_bytes(BODY)
+            other.replace(large)
+            with large.open("rb") as again:
+                assert identity_of(again.fileno()) != before
+            return
+        large.write_bytes(BODY if how == "written back" else BODY + b" ")
+        os.utime(large, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert identity_of(stream.fileno()) != before

@@ -1,21 +1,26 @@
 """A body becomes a catalog and a stream of changes, on both databases."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from feeds import READING, item, live, open_rejects, stream, take_in
 
 from feedd import intake
-from feedd.errors import FormatError, SyncStopped, UsageError
+from feedd.errors import FetchError, FormatError, SyncStopped, UsageError
+from feedd.identity import identity_of
 from feedd.model import SyncStatus
 from feedd.reconcile import BATCH_BYTES, FLUSH_BYTES
 from feedd.staging import ItemRow
+from feedd.store.commit import Body
 from feedd.store.database import Database
 from feedd.store.feeds import (
     LEASE,
+    Origin,
     begin_sync,
     break_leases,
     forget_fingerprints,
@@ -347,3 +352,35 @@ def test_a_salvaged_id_is_one_that_was_written(catalog: Database, tmp_path: Path
         b"<all><p><id>A&T</id><title>x</title></p><p><id>AT</id><title>x</title></p></all>",
     )
     assert open_rejects(catalog) == [(1, None, "not_well_formed")]
+
+
+@pytest.mark.parametrize("how", ["before it is read", "while it is read", "gone"])
+def test_a_file_that_changes_after_its_digest_leaves_the_catalog_alone(
+    catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    take_in(catalog, tmp_path, [item("1")])
+    path = tmp_path / "shop.body"
+    path.write_bytes(json.dumps([item("2")]).encode())
+    with path.open("rb") as stream:
+        identity = identity_of(stream.fileno())
+    if how == "before it is read":
+        path.write_bytes(b'[{"id": "3", "title": "Mug"}]')
+    elif how == "gone":
+        path.unlink()
+    else:
+        slices = intake._Opened.slices
+
+        def written_meanwhile(body: Any) -> Any:
+            yield from slices(body)
+            path.write_bytes(b'[{"id": "4"')
+
+        monkeypatch.setattr(intake._Opened, "slices", written_meanwhile)
+    lease = begin_sync(catalog, "shop", trigger="resync", holder="test", now=datetime.now(UTC))
+    body = Body(digest=b"x", size_bytes=1, config_digest=b"", fetch_digest=b"", origin=Origin())
+    job = intake.Job(
+        lease=lease, reading=READING, path=str(path), body=body, accepted=None, began_s=0, identity=identity
+    )  # fmt: skip
+    with pytest.raises(FetchError) as raised:
+        intake.read_body(job, catalog, lambda _: None)
+    assert raised.value.code == "file_changed"
+    assert live(catalog).keys() == {"1"}

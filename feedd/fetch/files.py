@@ -3,18 +3,26 @@
 import errno
 import hashlib
 import os
+import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from feedd.errors import FetchError
 from feedd.fetch.clock import Deadline
 from feedd.fetch.request import Fetched, FetchRequest, Known, OnProgress
 from feedd.fetch.spool import too_large
 from feedd.fetch.unpack import OnBytes, spool_unpacked
+from feedd.identity import file_changed, identity_of
 
 _CHUNK = 256 * 1024  # stays in the processor's cache between reading, hashing and writing
+IN_PLACE_BYTES = 64 * 1024 * 1024  # a copy of a smaller file costs nothing that is worth a rule
+SETTLED_S = 2.0  # longer than the clock of any file system takes to tick
+_PLAIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{\[]")  # no archive begins like that
 _SAMPLES = 64
 _SAMPLE_BYTES = 64 * 1024
 
@@ -24,7 +32,8 @@ def fetch_file(
 ) -> Fetched:
     """A copy of the file in `folder`: what was checked is what is read later, whatever becomes of the file.
 
-    One that is the `known` body is read and hashed where it lies; it is not copied.
+    One that is the `known` body is hashed where it lies and not copied. Nor is a large one that may be read `in_place`: who
+    reads it sees by its identity whether it is still what was hashed.
 
     Raises:
         FetchError: (`file_refused`, `file_missing`, `file_changed`, `too_large`, `disk_full`, …)
@@ -41,10 +50,15 @@ def fetch_file(
             deadline.check()
             on_progress(done, size if as_it_came else None)
 
-        if request.known is not None and _may_be(request.known, descriptor, size):
+        in_place = request.in_place and _is_settled(descriptor)
+        if in_place or (request.known is not None and _may_be(request.known, descriptor, size)):
+            identity = identity_of(descriptor)
             digest = _digest(_unchanged(descriptor, path), on_bytes)
-            if digest == request.known.digest:
-                return Fetched(status=200, digest=digest, size=size, final_url=request.url)
+            found = Fetched(status=200, digest=digest, size=size, final_url=request.url)
+            if request.known is not None and digest == request.known.digest:
+                return found
+            if in_place:
+                return msgspec.structs.replace(found, path=path, identity=identity)
             os.lseek(descriptor, 0, os.SEEK_SET)
         body, name = spool_unpacked(
             _unchanged(descriptor, path),
@@ -86,6 +100,14 @@ def _may_be(known: Known, descriptor: int, size: int) -> bool:
         return True
 
 
+def _is_settled(descriptor: int) -> bool:
+    """Whether a file is large, plain, and not being written: its times would tell of a change that comes now."""
+    state = os.fstat(descriptor)
+    if state.st_size < IN_PLACE_BYTES or time.time() - state.st_mtime < SETTLED_S:
+        return False
+    return _PLAIN.match(os.pread(descriptor, _SAMPLE_BYTES, 0)) is not None
+
+
 def _digest(pieces: Iterator[bytes], on_bytes: OnBytes) -> bytes:
     digest = hashlib.sha256()
     done = 0
@@ -109,11 +131,7 @@ def _unchanged(descriptor: int, path: Path) -> Iterator[bytes]:
         yield chunk
     after = os.fstat(descriptor)
     if (size, before.st_mtime_ns) != (before.st_size, after.st_mtime_ns):
-        raise FetchError(
-            "file_changed",
-            f"{path} was written while it was read",
-            hint="Write the feed to another name and rename it into place.",
-        )
+        raise file_changed(path)
 
 
 def _read(descriptor: int, path: Path) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from feedd.identity import Identity
 from feedd.model import Layout, Pages
 
 GIB = 2**30
@@ -27,7 +28,8 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     `total_s` is the end of it all, retries included. `max_bytes` counts decoded bytes. `auth` is (user, password) or
     a bearer token. Without `etag` and `last_modified` the body is asked for in any case. `member` is the name, or a
     pattern of the name, of the feed in a zip of several files. With `pages` the feed is all pages of a JSON source, whose
-    records `layout` finds; the body is then an array of the records. A file that holds the `known` body is not copied.
+    records `layout` finds; the body is then an array of the records. A file that holds the `known` body is not copied, nor is
+    a large one if it may be read `in_place`.
     """
 
     url: str
@@ -46,6 +48,7 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
     pages: Pages | None = None
     layout: Layout = Layout(items=("",))
     known: Known | None = None
+    in_place: bool = False
 
     @property
     def conditional(self) -> bool:
@@ -58,13 +61,14 @@ class Fetched(Struct, frozen=True, kw_only=True):
     Neither has a `path`.
 
     `digest` is the SHA-256 of the decoded and unpacked body, `size` its bytes, `name` the one it had in its archive. If
-    `owned`, the caller deletes `path`. `max_age_s` is for how much longer the server calls its answer fresh. `link` is the
+    `owned`, the caller deletes `path`; a file that is read where it lies has an `identity` instead. `max_age_s` is for how much longer the server calls its answer fresh. `link` is the
     Link header and `pages` the number of pages that the server counts, where it sent them.
     """
 
     status: int
     path: Path | None = None
     owned: bool = False
+    identity: Identity | None = None
     digest: bytes | None = None
     size: int = 0
     etag: str | None = None
