@@ -211,7 +211,9 @@ def _read(
     )
     plan = plan.within(recipe.found, base=recipe.base)
     body = _Opened(form, stream, charset, layout, plan, recipe, digest)
-    with open_stage(catalog, job.lease, snapshot=job.report is not None) as stage:
+    swept = partial(on_progress, Progress(stage="read", total_bytes=job.body.size_bytes))
+    snapshot = job.report is not None
+    with open_stage(catalog, job.lease, snapshot=snapshot, on_swept=swept) as stage:
         if job.report is not None and job.recheck is not None:
             _recheck(Path(job.report), job.recheck, body, stage)
             return

@@ -29,6 +29,7 @@ from feedd.store.read import count_collisions, read_items, read_syncs, read_warn
 from feedd.store.refill import refill
 from feedd.store.retention import retain
 from feedd.store.snapshot import snapshot
+from feedd.store.stage import open_stage
 
 OLD = [item("old"), item("both", link="x")]
 NEW = [
@@ -182,6 +183,23 @@ def test_a_sync_that_died_changes_nothing_and_the_next_one_is_as_if_it_had_not_b
         each["id"] for each in [*NEW[:4], item("late")] if first or each["id"] != "both"
     ]]  # fmt: skip
     assert rows(catalog) == (len(added), len(stream(catalog)))
+
+
+def test_a_sync_can_be_stopped_while_it_sweeps(
+    catalog: Database, tmp_path: Path, when: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped() -> None:
+        raise SyncStopped("stopped", "feedd was stopped")
+
+    monkeypatch.setattr(ahead, "SWEPT", 4)
+    left_behind(catalog, tmp_path, when)
+    now = datetime.now(UTC)
+    lease = begin_sync(catalog, "shop", trigger="resync", holder="test", now=now)
+    with pytest.raises(SyncStopped), open_stage(catalog, lease, on_swept=stopped):
+        pass
+    assert rows(catalog) == (11, 11)
+    take_in(catalog, tmp_path, NEW)
+    assert rows(catalog) == (21, 21)
 
 
 def test_a_dry_run_beside_what_was_left_writes_nothing(

@@ -1,9 +1,10 @@
 """Drops what is stored of a feed, and has the change stream say so.
 
 What an interrupted sync has written ahead is swept. Then comes one transaction, like a sync whose body lacks
-everything: the live items are removed and their changes numbered, rejects, fingerprints and validators go. From then on the feed is as one that was never synced. Then, under the same lease and in
-small transactions, the contents of items and what nothing refers to any more; an item that kept changes speak of
-stays as an empty removed one, until retention has dropped those changes.
+everything: the live items are removed and their changes numbered, rejects, fingerprints and validators go. From then on
+the feed is as one that was never synced. Then, under the same lease and in small transactions, the contents of items and
+what nothing refers to any more; an item that kept changes speak of stays as an empty removed one, until retention has
+dropped those changes.
 """
 
 import time

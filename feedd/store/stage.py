@@ -6,7 +6,7 @@ not among them, except in a dry run: they are written once (`feedd.store.ahead`)
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -154,12 +154,17 @@ class DatabaseStage:
 
 @contextlib.contextmanager
 def open_stage(
-    database: Database, lease: Lease, *, snapshot: bool = False
+    database: Database,
+    lease: Lease,
+    *,
+    snapshot: bool = False,
+    on_swept: Callable[[], None] = lambda: None,
 ) -> Iterator[DatabaseStage]:
     """A stage on a connection of its own, which is closed at the end, not pooled: its tables die with it.
 
     With `snapshot` all that is read is the catalog of one moment, and nothing of it can be written. Without, what an
-    earlier sync of the feed has written ahead and not committed is swept first.
+    earlier sync of the feed has written ahead and not committed is swept first, which may take half a minute: `on_swept`
+    is called after each part of it, and ends it by raising.
 
     Raises:
         SyncStopped: the lease was lost.
@@ -171,15 +176,16 @@ def open_stage(
             connection.exec_driver_sql(f"BEGIN{isolation}")
             yield DatabaseStage(connection, lease.feed_id)
             return
-        _sweep(connection, lease)
+        _sweep(connection, lease, on_swept)
         yield DatabaseStage(connection, lease.feed_id, lease)
 
 
-def _sweep(connection: Connection, lease: Lease) -> None:
+def _sweep(connection: Connection, lease: Lease, on_swept: Callable[[], None]) -> None:
     more = has_leftovers(connection, lease.feed_id)
     while more:
         began = time.monotonic()
         with hasty_transaction(connection):
             hold_lease(connection, lease)
             more = sweep_some(connection, lease.feed_id)
+        on_swept()
         time.sleep(time.monotonic() - began)  # others write meanwhile
