@@ -5,7 +5,8 @@
 Prints Markdown tables with medians, ratios and whether each bar is passed, and writes `results.json` (all runs),
 `results.md` to the output folder. `report.py` puts them into docs/performance.md. `--help` tells the rest.
 
-Rivals, PostgreSQL and HTTP are measured at 100,000 items and at the largest size, floors and feedd on SQLite at every size.
+Rivals and HTTP are measured at 100,000 items and at the largest size, PostgreSQL at 100,000, floors and feedd on SQLite at
+every size.
 
 The data is made from a seed and kept in a cache folder. The rivals get an environment of their own there, made with pip
 by the first run, unless `--rivals` names a Python that has them, or is `none`.
@@ -123,7 +124,7 @@ class Bench:
         if "floors" in self.asked.parts:
             self.keep([floor(name, new, self.asked.runs) for name in FLOORS])
         is_compared = items in (COMPARED_ITEMS, max(self.asked.items))
-        for databases in self.databases if is_compared else self.databases[:1]:
+        for databases in self.databases if items == COMPARED_ITEMS else self.databases[:1]:
             if "feedd" in self.asked.parts:
                 self.keep(self.ours(old, new, databases, server=None))
             if "http" in self.asked.parts and databases.name == "SQLite" and is_compared:
