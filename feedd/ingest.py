@@ -21,6 +21,7 @@ from msgspec import Struct
 from feedd.bodies import Bodies
 from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, SyncStopped
 from feedd.fetch import Fetched, Fetcher, FetchRequest, Known
+from feedd.fetch.files import IN_PLACE_BYTES
 from feedd.model import ErrorInfo, Pages, Progress, SyncRecord, SyncStatus
 from feedd.reading import Reading, digest_of, layout_of, plan_of
 from feedd.store.commit import Body, record_failed, record_unchanged
@@ -185,7 +186,9 @@ def _known(feed: Feed, state: FeedState, bodies: Bodies, digest: bytes) -> Known
     if body is None or origin is None or origin.charset or state.config_digest != digest:
         return None
     path = bodies.find(feed.name, body)
-    if path is None and feed.keep_body:
+    is_file = feed.request.url.partition(":")[0].lower() == "file"
+    is_never_kept = is_file and origin.size_bytes >= IN_PLACE_BYTES
+    if path is None and feed.keep_body and not is_never_kept:
         return None
     return Known(body, origin.size_bytes, path)
 

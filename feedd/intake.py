@@ -4,6 +4,7 @@ The half of a sync that is CPU work; a daemon runs it in a child process. A dry 
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -136,12 +137,13 @@ def read_body(
 @contextlib.contextmanager
 def _opened(job: Job) -> Iterator[BinaryIO]:
     try:
-        stream = Path(job.path).open("rb")  # noqa: SIM115 so that only what opening it raises is caught
-    except FileNotFoundError as error:
+        stream = open(job.path, "rb", opener=_opened_at_once)  # noqa: SIM115 it is closed below
+    except OSError as error:
         if job.identity is not None:
             raise file_changed(Path(job.path)) from error
-        # a stored one that a sync beside a dry run has replaced
-        raise no_body(job.lease.feed) from error
+        if isinstance(error, FileNotFoundError):  # a sync beside a dry run has replaced it
+            raise no_body(job.lease.feed) from error
+        raise
     with stream:
         _refuse_changed(job, stream)
         try:
@@ -149,6 +151,11 @@ def _opened(job: Job) -> Iterator[BinaryIO]:
         except FormatError:  # half of one version and half of another
             _refuse_changed(job, stream)
             raise
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    """A descriptor of what is there; a pipe that somebody has put there is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _refuse_changed(job: Job, stream: BinaryIO) -> None:

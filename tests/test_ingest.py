@@ -1,6 +1,7 @@
 """A body becomes a catalog and a stream of changes, on both databases."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,12 @@ import pytest
 from feeds import READING, item, live, open_rejects, stream, take_in
 
 from feedd import intake
+from feedd.bodies import Bodies
 from feedd.errors import FetchError, FormatError, SyncStopped, UsageError
+from feedd.fetch import FetchRequest
+from feedd.fetch.files import IN_PLACE_BYTES
 from feedd.identity import identity_of
+from feedd.ingest import Feed, _known
 from feedd.model import SyncStatus
 from feedd.reconcile import BATCH_BYTES, FLUSH_BYTES
 from feedd.staging import ItemRow
@@ -20,6 +25,7 @@ from feedd.store.commit import Body
 from feedd.store.database import Database
 from feedd.store.feeds import (
     LEASE,
+    FeedState,
     Origin,
     begin_sync,
     break_leases,
@@ -354,7 +360,9 @@ def test_a_salvaged_id_is_one_that_was_written(catalog: Database, tmp_path: Path
     assert open_rejects(catalog) == [(1, None, "not_well_formed")]
 
 
-@pytest.mark.parametrize("how", ["before it is read", "while it is read", "gone"])
+@pytest.mark.parametrize(
+    "how", ["before it is read", "while it is read", "gone", "a pipe", "a folder"]
+)
 def test_a_file_that_changes_after_its_digest_leaves_the_catalog_alone(
     catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -367,6 +375,12 @@ def test_a_file_that_changes_after_its_digest_leaves_the_catalog_alone(
         path.write_bytes(b'[{"id": "3", "title": "Mug"}]')
     elif how == "gone":
         path.unlink()
+    elif how == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif how == "a folder":
+        path.unlink()
+        path.mkdir()
     else:
         slices = intake._Opened.slices
 
@@ -384,3 +398,21 @@ def test_a_file_that_changes_after_its_digest_leaves_the_catalog_alone(
         intake.read_body(job, catalog, lambda _: None)
     assert raised.value.code == "file_changed"
     assert live(catalog).keys() == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("url", "size", "known"),
+    [
+        ("file:///feeds/shop.json", IN_PLACE_BYTES, True),
+        ("FILE:///feeds/shop.json", IN_PLACE_BYTES, True),
+        ("file:///feeds/shop.json", IN_PLACE_BYTES - 1, False),
+        ("https://shop.example/shop.json", IN_PLACE_BYTES, False),
+    ],
+)
+def test_a_body_that_is_not_kept_is_known_where_it_would_not_be_kept_anyway(
+    tmp_path: Path, url: str, size: int, known: bool
+) -> None:
+    feed = Feed(name="shop", request=FetchRequest(url=url), reading=READING)
+    origin = Origin(size_bytes=size)
+    state = FeedState(name="shop", body_digest=b"body", config_digest=b"read", read_from=origin)
+    assert (_known(feed, state, Bodies(tmp_path), b"read") is not None) is known
