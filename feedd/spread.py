@@ -139,7 +139,13 @@ class _Crew:
     def __init__(self, pipes: Sequence[Connection], recipe: Recipe) -> None:
         self._interval_s = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_S)
-        self._helpers = [_Helper(pipe, recipe) for pipe in pipes]
+        self._helpers: list[_Helper] = []
+        try:
+            for pipe in pipes:
+                self._helpers.append(_Helper(pipe, recipe))
+        except OSError:  # one has died already
+            self.close()
+            raise
 
     def start(self, slices: Slices) -> Promise:
         """Hand the slices out, in batches."""

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -156,6 +157,17 @@ def test_what_a_helper_finds_wrong_with_the_whole_body_is_raised_here() -> None:
     with pytest.raises(FormatError, match="record 1") as caught:
         spread._answered(spread._made(here, slices_of(20)))
     assert caught.value.hint == "Look at it."
+
+
+def test_where_one_helper_cannot_be_asked_the_others_go() -> None:
+    before, interval_s = helpers(), sys.getswitchinterval()
+    pipes = spread.hire(2)
+    pids = [pid for pid in helpers() if pid not in before]
+    pipes[1].close()
+    with pytest.raises(OSError, match="closed"):
+        spread._Crew(pipes, recipe_of(READING, "json"))
+    wait_until_gone(pids)
+    assert sys.getswitchinterval() == interval_s
 
 
 def test_where_no_helper_can_be_had_all_is_made_here() -> None:
