@@ -107,9 +107,12 @@ class Known:
         self._next_in_run: dict[int, int] = {}
 
     @cached_property
-    def _by_owner(self) -> npt.NDArray[np.int32]:
-        """The slots in the order of their owners; a sync that changes nothing never asks."""
-        return np.argsort(self.owner).astype(np.int32)
+    def _by_owner(self) -> npt.NDArray[np.intp]:
+        """The slots in the order of their owners; a sync that changes nothing never asks.
+
+        In the type that `searchsorted` wants: of a smaller one it would make a copy at each look.
+        """
+        return np.argsort(self.owner)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -194,13 +197,13 @@ class Known:
         slots = self.slots_of(np.array([owner], dtype=np.int64))
         return int(slots[0]) if len(slots) else -1
 
-    def slots_of(self, owners: Int64s) -> npt.NDArray[np.int32]:
+    def slots_of(self, owners: Int64s) -> npt.NDArray[np.intp]:
         """The slots of those of some items and rejects that have one."""
         if not len(self) or not len(owners):
-            return np.empty(0, dtype=np.int32)
+            return np.empty(0, dtype=np.intp)
         places = np.searchsorted(self.owner, owners, sorter=self._by_owner)
         slots = self._by_owner[np.minimum(places, len(self) - 1)]
-        found: npt.NDArray[np.int32] = slots[self.owner[slots] == owners]
+        found: npt.NDArray[np.intp] = slots[self.owner[slots] == owners]
         return found
 
     def places_of(self, owners: Iterable[int]) -> dict[int, int]:

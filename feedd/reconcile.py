@@ -24,6 +24,9 @@ FLUSH_ROWS = 1_000
 FLUSH_BYTES = 4 * 1024 * 1024  # of the records that they were made of, where these are large
 BATCH_RECORDS = 1_024  # what is looked up at once, in the fingerprints and in the store
 BATCH_BYTES = 1 * 1024 * 1024
+BATCH_TIMES = (
+    8  # so many times as much where nearly all of it is known, and nothing has to be made of it
+)
 _ADDED = ChangeKind.ADDED
 _encode = msgspec.json.encode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
@@ -90,6 +93,7 @@ class Reconciler:
         # slices that are not looked at yet, and batches that are not settled yet, in order
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+        self._times = 1
         self._prints: list[bytes] = []  # the fingerprints of those
         self._batches: deque[_Batch] = deque()
         self._stored_any = stored_any
@@ -132,7 +136,10 @@ class Reconciler:
             self._prints.append(fingerprint_all(raws, self._seed))
             self._waiting_bytes += sum(map(len, raws))
             self.records += len(raws)
-            if len(self._waiting) >= BATCH_RECORDS or self._waiting_bytes >= BATCH_BYTES:
+            if (
+                len(self._waiting) >= BATCH_RECORDS * self._times
+                or self._waiting_bytes >= BATCH_BYTES * self._times
+            ):
                 self._look()
 
     def _look(self) -> None:
@@ -144,10 +151,12 @@ class Reconciler:
         self._waiting, self._waiting_bytes, self._prints = [], 0, []
         slots = self._known.match(prints)
         batch = _Batch(slices, prints, slots, np.flatnonzero(slots < 0).tolist(), None)
+        few = len(batch.unknown) * BATCH_TIMES < len(slots)
+        self._times = min(self._times * 2, BATCH_TIMES) if few else 1
         if batch.unknown:
             batch = batch._replace(promise=self._started(batch))
         self._batches.append(batch)
-        self._settle_all(but=self._maker.ahead)
+        self._settle_all(but=min(self._maker.ahead, 1) if few else self._maker.ahead)
 
     def _started(self, batch: _Batch) -> Promise:
         try:

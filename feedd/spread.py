@@ -29,6 +29,9 @@ from feedd.normalize import Plan, compile_plan, parse_source
 
 SPREAD_BYTES = 16 * 1024 * 1024  # of a smaller body the most is done before a helper is there
 SPREAD_AFTER = 2_000  # records made here first: most syncs never have as many new ones
+SPREAD_SHARE = (
+    10  # one in so many must be new: else finding them takes longer than making items of them
+)
 BATCH_RECORDS = 512
 FEWEST = 16  # records worth the way to a helper
 BATCHES_AHEAD = 4
@@ -109,7 +112,8 @@ class Spread:
         if self._crew is not None and len(slices.raws) >= FEWEST:
             return self._crew.start(slices)
         self._made_here += len(slices.raws)
-        if self._hiring is None and self._made_here >= SPREAD_AFTER:
+        are_many = self._made_here * SPREAD_SHARE >= slices.position
+        if self._hiring is None and self._made_here >= SPREAD_AFTER and are_many:
             self._hiring = threading.Thread(target=self._set_up, name="hire", daemon=True)
             self._hiring.start()
         return self._here.start(slices)
