@@ -41,7 +41,7 @@ from feedd.model import (
 from feedd.redaction import redact_url
 from feedd.schedule import next_due
 from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
-from feedd.store import history, keys, read, retention
+from feedd.store import changes, history, keys, read, retention
 from feedd.store.damage import refuse_damage
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import (
@@ -412,7 +412,7 @@ class App:
         Raises:
             TooOld: changes after `since` are no longer kept.
         """
-        return read.read_changes(
+        return changes.read_changes(
             self.catalog,
             since=since,
             limit=limit,

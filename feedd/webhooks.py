@@ -28,7 +28,7 @@ from feedd.messages import (
 from feedd.model import Change, Delivery, SyncStatus, Trial, WebhookView
 from feedd.redaction import escaped, redact_text, redact_url
 from feedd.settings import Secret, Settings, WebhookSettings
-from feedd.store import deliveries, outcomes, read, webhooks
+from feedd.store import changes, deliveries, outcomes, read, webhooks
 from feedd.store.database import Database
 from feedd.store.deliveries import CHANGES, SYNCS, Waiting
 from feedd.store.outcomes import stream_range
@@ -282,7 +282,7 @@ class Webhooks:
         first = seq = endpoint.seq or 0
         wanted: list[Change] = []
         while seq < last_seq and len(wanted) < MOST_CHANGES and seq - first < MOST_LOOKED_AT:
-            page = read.read_changes(self._catalog, since=seq, limit=MOST_CHANGES)
+            page = changes.read_changes(self._catalog, since=seq, limit=MOST_CHANGES)
             wanted += [change for change in page if _is_told(webhook, change)]
             seq = page[-1].seq or last_seq if page else last_seq
         messages: list[tuple[str, Message]] = []

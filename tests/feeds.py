@@ -10,10 +10,11 @@ from typing import Any
 from feedd import intake
 from feedd.model import SyncRecord
 from feedd.reading import Reading
+from feedd.store.changes import read_changes
 from feedd.store.commit import Body
 from feedd.store.database import Database
 from feedd.store.feeds import Origin, begin_sync, read_feed, read_held
-from feedd.store.read import read_changes, read_items, read_rejects, read_sync
+from feedd.store.read import read_items, read_rejects, read_sync
 
 READING = Reading(schema="item")
 

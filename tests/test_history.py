@@ -16,10 +16,11 @@ from test_retention import DAY_S, age, kept, swept
 from feedd import intake
 from feedd.diff import apply, diff, undo
 from feedd.errors import TooOld, UsageError
+from feedd.store.changes import read_changes
 from feedd.store.database import Database
 from feedd.store.feeds import read_stream
 from feedd.store.history import Absence, read_history, read_versions
-from feedd.store.read import read_changes, read_items
+from feedd.store.read import read_items
 
 VALUES = st.recursive(
     st.integers(-2, 2) | st.booleans() | st.sampled_from(["", "a", 1.5]),

@@ -21,10 +21,10 @@ from feedd.formats import FORMATS
 from feedd.making import Here, Promise
 from feedd.model import Slices
 from feedd.reading import Reading
+from feedd.store.changes import read_changes
 from feedd.store.database import Database, open_database
 from feedd.store.feeds import forget_fingerprints, read_feed
 from feedd.store.migrate import migrate
-from feedd.store.read import read_changes
 
 # few ids and few values, so that repeats, swaps, comebacks and conflicts are common
 RECORDS = st.one_of(

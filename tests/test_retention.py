@@ -25,10 +25,10 @@ from feedd import intake
 from feedd.errors import TooOld
 from feedd.model import Deleted, Retention
 from feedd.store import retention
+from feedd.store.changes import read_changes
 from feedd.store.database import Database
 from feedd.store.feeds import begin_sync, break_leases, read_stream
 from feedd.store.read import (
-    read_changes,
     read_closed_rejects,
     read_items,
     read_rejects,

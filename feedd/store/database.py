@@ -39,6 +39,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA cache_size=-8192",
     f"PRAGMA busy_timeout={SQLITE_BUSY_MS}",
 )
+_BY_KEY = ("SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off")
 
 
 class Database:
@@ -75,9 +76,11 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A connection whose reads all see the same moment."""
+    def snapshot(self, *, by_key: bool = False) -> Iterator[Connection]:
+        """A connection whose reads all see the same moment; `by_key` has them find rows by their keys (`find_by_key`)."""
         begin = "BEGIN" if self.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        if by_key and not self.sqlite:  # in one message
+            begin = "; ".join([begin, *_BY_KEY, "SET LOCAL enable_seqscan = off"])
         with self.connect() as connection, transaction(connection, begin):
             yield connection
 
@@ -137,7 +140,8 @@ def _postgres(name: str, url: str) -> Engine:
             pool_size=8,
             max_overflow=16,
             connect_args={
-                "options": f"-csearch_path={name} -csynchronous_commit=on",
+                # no statement here is worth compiling, least of all one whose cost is guessed wrong
+                "options": f"-csearch_path={name} -csynchronous_commit=on -cjit=off",
                 "application_name": f"feedd {name}",
                 "connect_timeout": 10,
                 "keepalives_idle": 30,
@@ -235,8 +239,8 @@ def find_by_key(connection: Connection) -> None:
     PostgreSQL knows little of a temporary table, and would rather read a million items than look up 15,000.
     """
     if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql("SET LOCAL enable_hashjoin = off")
-        connection.exec_driver_sql("SET LOCAL enable_mergejoin = off")
+        for setting in _BY_KEY:
+            connection.exec_driver_sql(setting)
 
 
 def among(connection: Connection, column: str, parameter: str = "values") -> str:

@@ -14,9 +14,9 @@ from feedd.diff import undo
 from feedd.errors import TooOld, UsageError
 from feedd.model import Change, ChangeKind, ItemVersion
 from feedd.store.ahead import committed
+from feedd.store.changes import change_of, change_rows, start_of
 from feedd.store.database import Database
 from feedd.store.feeds import stream_of
-from feedd.store.read import change_of, change_rows, start_of
 from feedd.store.tables import CHANGES, FEEDS, ITEMS, SYNCS
 
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode

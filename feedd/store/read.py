@@ -6,39 +6,31 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     Select,
     and_,
-    cast,
     func,
-    literal,
     or_,
     select,
 )
 
-from feedd.errors import NotFound, TooOld
+from feedd.errors import NotFound
 from feedd.model import (
     CatalogItem,
-    Change,
-    ChangeKind,
     Counts,
     ErrorInfo,
     OpenReject,
     Problem,
-    StreamState,
     SyncRecord,
     SyncStatus,
 )
 from feedd.store.ahead import committed, first_free
 from feedd.store.database import Database
-from feedd.store.feeds import stream_of
 from feedd.store.tables import (
     CHANGES,
     CLOSED_REJECTS,
     FEEDS,
     ITEMS,
-    KINDS,
     NUMBER_BITS,
     REJECTS,
     SYNCS,
@@ -129,151 +121,6 @@ def count_collisions(database: Database, feed: str, before: Sequence[str]) -> in
     )
     with database.connect() as connection:
         return int(connection.execute(query).scalar_one())
-
-
-def read_changes(
-    database: Database,
-    *,
-    since: int = 0,
-    limit: int = 100,
-    feeds: Sequence[str] | None = None,
-    kinds: Sequence[ChangeKind] | None = None,
-    items: Sequence[str] | None = None,
-    fields: Sequence[str] | None = None,
-    sync: int | None = None,
-    descending: bool = False,
-    before: int | None = None,
-) -> list[Change]:
-    """Changes with a number above `since` (and below `before`), in the order of the stream.
-
-    0 is the beginning, whatever number that has. `fields` leaves the changes that touch one of these fields.
-
-    Raises:
-        TooOld: changes after `since` are no longer kept.
-    """
-    with database.snapshot() as connection:
-        stream = stream_of(connection)
-        since = start_of(stream, since)
-        query = _changes_between(since, before)
-        query = _that_are(query, database, feeds, kinds, items, fields, sync)
-        order = [SYNCS.c.first_seq, CHANGES.c.ordinal]
-        query = query.order_by(*[column.desc() if descending else column for column in order])
-        rows: Sequence[Any] = ()
-        if all(each is None for each in (feeds, sync, kinds, items, fields)):
-            # the numbers that are kept have no gaps, so where a page ends is known; without that, all changes of a
-            # large sync are sorted
-            top = stream.last_seq + 1 if before is None else before
-            page = query.where(_page_of(since, top, limit, descending))
-            rows = connection.execute(page).all()
-        if len(rows) < limit:
-            rows = connection.execute(query.limit(limit)).all()
-    return [change_of(row) for row in rows]
-
-
-def start_of(stream: StreamState, since: int) -> int:
-    """The number that reading begins after; 0 asks for all there is.
-
-    Raises:
-        TooOld: changes between that number and the oldest one have been deleted.
-    """
-    if since == 0:
-        return stream.oldest_seq - 1
-    if since < stream.oldest_seq - 1:
-        raise TooOld(f"changes after {since}", stream.oldest_seq)
-    return since
-
-
-def change_of(row: Any) -> Change:
-    """A row of `change_rows` as a change."""
-    return Change(
-        seq=row.seq,
-        feed=row.feed,
-        item=row.item_id,
-        kind=ChangeKind(KINDS[row.kind]),
-        fields=_decode_changes(row.fields),
-        sync=row.sync,
-        at=row.at,
-    )
-
-
-def _that_are(
-    query: Select[Any],
-    database: Database,
-    feeds: Sequence[str] | None,
-    kinds: Sequence[ChangeKind] | None,
-    items: Sequence[str] | None,
-    fields: Sequence[str] | None,
-    sync: int | None,
-) -> Select[Any]:
-    """The query with what the changes are to be; None asks nothing."""
-    if feeds is not None:
-        query = query.where(FEEDS.c.name.in_(feeds))
-    if sync is not None:
-        query = query.where(SYNCS.c.id == sync)
-    if kinds is not None:
-        query = query.where(CHANGES.c.kind.in_([KINDS.index(kind) for kind in kinds]))
-    if items is not None:
-        query = query.where(ITEMS.c.item_id.in_(items))
-    if fields is not None:
-        query = query.where(_touches(fields, sqlite=database.sqlite))
-    return query
-
-
-def _touches(fields: Sequence[str], *, sqlite: bool) -> ColumnElement[bool]:
-    """The condition that a change has one of these fields."""
-    if sqlite:
-        each = func.json_each(CHANGES.c.fields).table_valued("key")
-    else:  # `json`, not `jsonb`, which refuses some texts and numbers that items may hold
-        readable = func.replace(
-            CHANGES.c.fields, r"\u0000", r"\u0001"
-        )  # no text of its own has NUL
-        names = func.json_object_keys(cast(readable, JSON))
-        each = names.table_valued("key").render_derived()
-    return select(literal(1)).select_from(each).where(each.c.key.in_(fields)).exists()
-
-
-def change_rows() -> Select[Any]:
-    """The rows of all changes, as `change_of` takes them."""
-    return (
-        select(
-            _SEQ.label("seq"),
-            FEEDS.c.name.label("feed"),
-            ITEMS.c.item_id,
-            CHANGES.c.kind,
-            CHANGES.c.fields,
-            SYNCS.c.id.label("sync"),
-            SYNCS.c.finished_at.label("at"),
-        )
-        .select_from(SYNCS.join(CHANGES, CHANGES.c.sync_id == SYNCS.c.id))
-        .join(FEEDS, FEEDS.c.id == SYNCS.c.feed_id)
-        .join(ITEMS, ITEMS.c.id == CHANGES.c.item)
-    )
-
-
-def _changes_between(since: int, before: int | None) -> Select[Any]:
-    """The rows of all changes in a part of the stream; the search begins at the sync that the part begins in."""
-    newest = select(func.max(SYNCS.c.first_seq))
-    first = newest.where(SYNCS.c.first_seq <= since + 1).scalar_subquery()
-    query = (
-        change_rows()
-        .where(SYNCS.c.first_seq >= func.coalesce(first, 0))
-        .where(CHANGES.c.ordinal > since - SYNCS.c.first_seq)
-    )
-    if before is None:
-        return query
-    return query.where(SYNCS.c.first_seq < before, CHANGES.c.ordinal < before - SYNCS.c.first_seq)
-
-
-def _page_of(since: int, top: int, limit: int, descending: bool) -> ColumnElement[bool]:
-    """The condition that leaves one page of the whole stream: what follows `since`, or what lies below `top`."""
-    if not descending:
-        last = since + limit
-        return and_(SYNCS.c.first_seq <= last, CHANGES.c.ordinal <= last - SYNCS.c.first_seq)
-    first = select(func.max(SYNCS.c.first_seq)).where(SYNCS.c.first_seq <= top - limit)
-    return and_(
-        SYNCS.c.first_seq >= func.coalesce(first.scalar_subquery(), 0),
-        CHANGES.c.ordinal >= top - limit - SYNCS.c.first_seq,
-    )
 
 
 def read_syncs(
