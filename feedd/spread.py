@@ -41,6 +41,8 @@ _END = b""
 _GC_EVERY = 100_000  # records hold no cycles, and looking for them often costs a tenth
 
 Hire = Callable[[], list[Connection]]
+_given: list[Connection] = []  # pipes to helpers of this process; those that were let go are closed
+_giving = threading.Lock()
 _pack = msgspec.msgpack.encode
 _unpack_made = msgspec.msgpack.Decoder(list[Made]).decode
 _unpack_slices = msgspec.msgpack.Decoder(tuple[int, list[bytes], bytes]).decode
@@ -131,6 +133,9 @@ class Spread:
             pipes = self._hire()
             if pipes and not self._closed:
                 self._crew = _Crew(pipes, self._recipe)
+                return
+            for pipe in pipes:
+                pipe.close()
         except (
             OSError
         ):  # no more processes, or no memory for them: what can be made here is made here
@@ -149,6 +154,8 @@ class _Crew:
                 self._helpers.append(_Helper(pipe, recipe))
         except OSError:  # one has died already
             self.close()
+            for pipe in pipes:
+                pipe.close()
             raise
 
     def start(self, slices: Slices) -> Promise:
@@ -292,10 +299,18 @@ def _made(maker: Here, slices: Slices) -> bytes:
 
 
 def hire(count: int) -> list[Connection]:
-    """Start helpers of this process; gives the pipes to them."""
+    """Start helpers of this process; gives the pipes to them.
+
+    They may be fewer, or none: all that it has at once are no more than there are processors, however many bodies it reads.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["feedd.spread"])
-    return start_helpers(context, count)
+    with _giving:
+        _given[:] = [pipe for pipe in _given if not pipe.closed]
+        most = max(2, len(os.sched_getaffinity(0)))
+        pipes = start_helpers(context, min(count, most - len(_given)))
+        _given.extend(pipes)
+    return pipes
 
 
 def start_helpers(

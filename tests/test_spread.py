@@ -159,6 +159,34 @@ def test_what_a_helper_finds_wrong_with_the_whole_body_is_raised_here() -> None:
     assert caught.value.hint == "Look at it."
 
 
+def test_a_process_has_no_more_helpers_than_processors_whatever_it_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2})
+    crews = [spread.hire(2) for _ in range(3)]
+    assert [len(pipes) for pipes in crews] == [2, 1, 0]
+    crews[0][0].close()
+    crews.append(spread.hire(2))
+    assert len(crews[3]) == 1
+    for pipe in itertools.chain.from_iterable(crews):
+        pipe.close()
+
+
+def test_helpers_that_come_too_late_go_at_once() -> None:
+    recipe = recipe_of(READING, "json")
+    pipes: list[Connection] = []
+
+    def late() -> list[Connection]:
+        pipes.extend(spread.hire(2))
+        one._closed = True
+        return pipes
+
+    one = spread.Spread(recipe.maker(recipe.plan()), recipe, late)
+    one._set_up()
+    assert len(pipes) == 2
+    assert all(pipe.closed for pipe in pipes)
+
+
 def test_where_one_helper_cannot_be_asked_the_others_go() -> None:
     before, interval_s = helpers(), sys.getswitchinterval()
     pipes = spread.hire(2)
