@@ -1,9 +1,11 @@
 """What the figures were measured on and with."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 LOAD = "load average at the start"
@@ -20,8 +22,14 @@ def machine() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
-        **{name: importlib.metadata.version(name) for name in packages},
+        **dict(_versions(packages)),
     }
+
+
+def _versions(packages: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            yield name, importlib.metadata.version(name)
 
 
 def _cpu() -> str:
