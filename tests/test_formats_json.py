@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from feedd.errors import FormatError
-from feedd.formats import FORMATS, json_document, json_elements, json_windows
+from feedd.formats import FORMATS, json_document, json_elements, json_records, json_windows
 from feedd.formats.json_syntax import syntax_error, value_end
 from feedd.formats.json_windows import Border
 from feedd.model import Layout, Problem
@@ -331,3 +331,21 @@ def records_or_error(body: bytes, layout: Layout) -> list[object]:
         return decode(body, layout)
     except FormatError as error:
         return [error.code]
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        (b'{"id": "a", "title": "Mu', {"id": "a"}),
+        (b'{"id": "a", "tags": ["x", "y"], "title" "Mug"}', {"id": "a", "tags": ["x", "y"]}),
+        (b'{"of": {"id": "b", "n": [1, 2]}, "id": "a", "x": {"y": 1', {"of": {"id": "b", "n": ["1", "2"]}, "id": "a"}),
+        (b'{"a": "}, {", "id": "a\\"b", oops}', {"a": "}, {", "id": 'a"b'}),
+        (b'{"id": "a\xff", "title": "Mug"}', {"id": "a\ufffd", "title": "Mug"}),
+        (b'{"id": "a', None),
+        (b'{"id": "a" "title": "Mug"}', None),
+        (b'[1, 2', None),
+        (b'"id", "a', None),
+    ],
+)  # fmt: skip
+def test_a_broken_record_is_read_up_to_where_it_breaks_off(raw: bytes, read: Any) -> None:
+    assert json_records.salvage(raw, b"", Layout()) == read

@@ -23,6 +23,9 @@ _NO_NUMBER = re.compile(rb"[:\[,]\s*+(" + NO_NUMBER + rb")\b")
 _COUNTED = re.compile(STRING + rb"|([\[{,])", re.DOTALL)
 
 
+_MEMBERS = re.compile(STRING.decode() + r"|([\[\]{},])", re.DOTALL)
+
+
 class _Twice(Exception):
     """A member name that an object holds twice."""
 
@@ -38,12 +41,37 @@ def decode(slices: Slices, layout: Layout) -> list[dict[str, Any] | Problem]:
 
 
 def salvage(raw: bytes, _context: bytes, _layout: Layout) -> dict[str, Any] | None:
-    """What can be read of a record that cannot be used as it is: enough to tell which product it is."""
+    """What can be read of a record that cannot be used as it is, up to where it breaks off: enough to tell which product it is."""
+    text = raw.decode("utf-8", "replace")
     try:
-        value = json.loads(raw.decode("utf-8", "replace"), parse_float=str, parse_int=str)
+        value = _lenient(text)
+    except json.JSONDecodeError as error:
+        whole = _last_member(text, error.pos)
+        if not whole:
+            return None
+        try:
+            value = _lenient(text[:whole] + "}")
+        except (ValueError, RecursionError):
+            return None
     except (ValueError, RecursionError):
         return None
     return value if type(value) is dict else None
+
+
+def _lenient(text: str) -> Any:
+    return json.loads(text, parse_float=str, parse_int=str)
+
+
+def _last_member(text: str, stop: int) -> int:
+    """Where the last comma before `stop` is that stands between members of the record itself, 0 if there is none."""
+    depth = last = 0
+    for found in _MEMBERS.finditer(text, 0, stop):
+        mark = found[1]
+        if mark == ",":
+            last = found.start() if depth == 1 else last
+        elif mark is not None:
+            depth += 1 if mark in "{[" else -1
+    return last
 
 
 def _all_usual(raws: Sequence[bytes], layout: Layout) -> list[dict[str, Any] | Problem] | None:

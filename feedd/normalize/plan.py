@@ -38,7 +38,7 @@ from feedd.normalize.shapes import Shape, shapes_of
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
-NORMALIZER_VERSION = 5
+NORMALIZER_VERSION = 6
 
 _IDENTITY = ("id", "title")
 _VALUES = frozenset({str, int, float, bool, list, dict})
