@@ -1,4 +1,7 @@
-"""Who may call: the unix socket's file mode says who may use it; over TCP a private key does."""
+"""Who may call: the unix socket's file mode says who may use it; over TCP a private key does.
+
+What waits for nothing is async: FastAPI would have a thread do it, which costs more than all that it does.
+"""
 
 from typing import Annotated
 
@@ -17,19 +20,19 @@ def is_local(request: Request) -> bool:
     return server is not None and server[1] is None
 
 
-def the_app(request: Request) -> App:
+async def the_app(request: Request) -> App:
     """The App behind this API."""
     app: App = request.app.state.feedd
     return app
 
 
-def the_dispatcher(request: Request) -> Dispatcher:
+async def the_dispatcher(request: Request) -> Dispatcher:
     """The dispatcher behind this API."""
     dispatcher: Dispatcher = request.app.state.dispatcher
     return dispatcher
 
 
-def the_tail(request: Request) -> Tail:
+async def the_tail(request: Request) -> Tail:
     """The end of the change stream, for those who follow it."""
     tail: Tail = request.app.state.tail
     return tail
@@ -70,7 +73,7 @@ def authorize(request: Request, app: TheApp) -> None:
         raise UsageError(f"this key has no {scope} scope", code="forbidden")
 
 
-def local_only(request: Request) -> None:
+async def local_only(request: Request) -> None:
     """Let only the unix socket pass."""
     if not is_local(request):
         raise UsageError(

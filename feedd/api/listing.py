@@ -39,12 +39,7 @@ class Listing:
     """What was asked of a list."""
 
     def __init__(
-        self,
-        request: Request,
-        filter_: Annotated[str | None, Query(alias="filter")] = None,
-        sort: Annotated[str | None, Query()] = None,
-        size: Annotated[int, Query(alias="page[size]", ge=1, le=MAX_PAGE)] = 100,
-        cursor: Annotated[str | None, Query(alias="page[cursor]", max_length=2000)] = None,
+        self, request: Request, filter_: str | None, sort: str | None, size: int, cursor: str | None
     ) -> None:
         self._request = request
         self._filter = filter_
@@ -135,7 +130,17 @@ class Listing:
         return self._request.url.path + (f"?{urlencode(query)}" if query else "")
 
 
-List = Annotated[Listing, Depends()]
+async def _listing(
+    request: Request,
+    filter_: Annotated[str | None, Query(alias="filter")] = None,
+    sort: Annotated[str | None, Query()] = None,
+    size: Annotated[int, Query(alias="page[size]", ge=1, le=MAX_PAGE)] = 100,
+    cursor: Annotated[str | None, Query(alias="page[cursor]", max_length=2000)] = None,
+) -> Listing:
+    return Listing(request, filter_, sort, size, cursor)
+
+
+List = Annotated[Listing, Depends(_listing)]
 
 
 def values_of(conditions: Sequence[Condition], field: str) -> list[Any] | None:
