@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
@@ -20,11 +21,14 @@ from typing import Any
 
 import pytest
 from daemons import Running, running, shop, wait_for, write_config
+from rich.console import Console
 from servers import FeedServer, feed_server
 
 from feedd.cli.commands import COMMANDS
 from feedd.cli.exits import EXIT_CODES, exit_code
+from feedd.cli.progress import Bars
 from feedd.errors import ConfigError, FeeddError, FormatError, NotFound, StateInUse
+from feedd.model import Progress
 
 DOCS = Path(__file__).parent.parent / "docs" / "cli.md"
 RESYNC = [
@@ -602,7 +606,25 @@ def test_a_long_resync_shows_its_progress(server: FeedServer, tmp_path: Path) ->
     terminal = Terminal(shell.command("resync", "shop"))
     assert terminal.end() == 0
     assert b"records" in terminal.shown
-    assert b"+40,000 added" in terminal.shown
+    bar, result = terminal.shown.split(b"+40,000 added")[0].rsplit(b"\x1b[2K", 1)
+    assert b"records" in bar
+    assert result.startswith(b"\x1b[")  # green, on a line that was erased
+    assert re.sub(rb"\x1b\[[0-9;]*m", b"", result).split()[:2] == [b"shop", b"applied"]
+
+
+def test_the_clock_of_a_sync_goes_on_through_its_stages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen, now_s = io.StringIO(), 100.0
+    made = Console(file=screen, force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr("feedd.cli.progress.console", lambda *, stderr: made)
+    monkeypatch.setattr("feedd.cli.progress.is_plain", lambda *, stderr: False)
+    with Bars(lambda: now_s) as bars:
+        bars.show("shop", Progress(stage="fetch", done_bytes=0, total_bytes=9))
+        for stage, later_s in (("fetch", 101.0), ("read", 163.0)):
+            now_s = later_s
+            bars.show("shop", Progress(stage=stage, done_bytes=9, total_bytes=9))
+    assert "0:01:03" in screen.getvalue()
 
 
 def test_resync_beside_a_running_one_waits_for_its_turn(server: FeedServer, tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def _follow(running: dict[str, Resync], *, as_json: bool) -> bool:
                 except UsageError as error:
                     if error.code != "no_body":
                         raise
+                    bars.remove(name)
                     say(f"feedd: {plain(str(error))}", stderr=True)
                     del running[name]
                     failed = True
