@@ -61,8 +61,9 @@ class Bars:
         self._bars.start()
         took = str(timedelta(seconds=int(now - begun)))
         if feed not in self._tasks:
-            fields = {"feed": feed, "stage": "waiting", "size": "", "took": took}
-            self._tasks[feed] = self._bars.add_task("", **fields)
+            self._tasks[feed] = self._bars.add_task(
+                "", feed=feed, stage="waiting", size="", took=took
+            )
         task = self._tasks[feed]
         self._bars.update(task, took=took)
         if progress is not None:
