@@ -14,6 +14,7 @@
 A bad record is not here: it is a value, `model.Reject`. Anything else that is raised is a bug.
 """
 
+import errno
 from typing import NamedTuple
 
 from feedd.model import ErrorInfo
@@ -132,6 +133,7 @@ class FormatError(FeedError):
     """The body is not a whole document of a known format, or holds no records where they were looked for."""
 
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # of an OSError
 STOPPED = "stopped"  # the code of what feedd itself has ended, whichever stage noticed
 CANCELLED = "cancelled"  # the code of what a person has ended
 

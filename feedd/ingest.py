@@ -19,7 +19,15 @@ import msgspec
 from msgspec import Struct
 
 from feedd.bodies import Bodies
-from feedd.errors import CANCELLED, STOPPED, FeedError, FetchError, SyncStopped
+from feedd.errors import (
+    CANCELLED,
+    DISK_FULL,
+    STOPPED,
+    FeedError,
+    FetchError,
+    StoreError,
+    SyncStopped,
+)
 from feedd.fetch import Fetched, Fetcher, FetchRequest, Known
 from feedd.fetch.files import IN_PLACE_BYTES
 from feedd.model import ErrorInfo, Pages, Progress, SyncRecord, SyncStatus
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 
 READER = "feedd.intake"
 FULL_FETCH_EVERY = timedelta(hours=24)
+INTERNAL = "internal"
 
 
 class Feed(Struct, frozen=True, kw_only=True):
@@ -153,7 +162,7 @@ def sync_feed(
                 ):
                     raise
                 # else it was committed, and what failed came after that
-            if not isinstance(error, FeedError):
+            if failure.code == INTERNAL:
                 raise
     return read_sync(catalog, lease.sync_id)
 
@@ -332,11 +341,20 @@ def _still(error: ErrorInfo | None) -> ErrorInfo | None:
 
 
 def _failure(error: Exception, stop: Stop) -> FeedError:
-    """What is recorded of a sync that an error has ended."""
+    """What is recorded of a sync that an error has ended; `INTERNAL` is the code of a bug's."""
     if isinstance(error, FeedError):
         return stop.why if error.code == STOPPED else error
+    if isinstance(error, StoreError):  # says what to do
+        return FeedError("store", str(error))
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        where = "the disk that feedd writes to" if error.filename is None else error.filename
+        return FeedError(
+            "disk_full",
+            f"{where} cannot be written: {error.strerror}",
+            hint="Make room on that disk; the catalog stands.",
+        )
     return FeedError(
-        "internal",
+        INTERNAL,
         f"feedd could not finish this sync ({type(error).__name__})",
         hint="The catalog stands. The log has the details.",
     )

@@ -63,6 +63,7 @@ CODES = frozenset(
         "schema",
         "skeleton_too_large",
         "stopped",
+        "store",
         "timeout",
         "tls",
         "too_deep",

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import sqlite3
@@ -468,8 +469,45 @@ def test_a_reader_that_has_gone_is_no_failure(shell: Shell, server: FeedServer) 
 def test_output_that_cannot_be_written_is_told(shell: Shell) -> None:
     command = subprocess.list2cmdline(shell.command("changes", "--json"))
     done = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "feedd: cannot write: No space left on device\n")
+    told = "feedd: cannot write the output: No space left on device. Make room on its disk, and try again.\n"
+    assert (done.returncode, done.stderr) == (1, told)
     assert subprocess.run(f"{command} >&-", shell=True, capture_output=True).returncode == 0
+
+
+def test_what_cannot_be_stored_fails_its_feed_alone(server: FeedServer, tmp_path: Path) -> None:
+    feeds = {"large": shop(server, "/large.json"), "small": shop(server)}
+    server.bodies["/large.json"] = body(*({"id": str(n)} for n in range(12_000)))
+    shell = Shell(write_config(tmp_path, feeds))
+    shell("resync", "small")
+
+    def full_disk() -> None:
+        most = 1_000_000  # more than the body, less than its items
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    def resync(*options: str) -> str:
+        done = subprocess.run(
+            shell.command("resync", "--all", *options),
+            capture_output=True,
+            text=True,
+            env=shell.env,
+            preexec_fn=full_disk,
+        )
+        assert (done.returncode, done.stderr) == (1, "")
+        return done.stdout
+
+    outcomes = {each["feed"]: each for each in map(json.loads, resync("--json").splitlines())}
+    assert {name: each["status"] for name, each in outcomes.items()} == {
+        "large": "failed",
+        "small": "unchanged",
+    }
+    assert "the catalog database: " in outcomes["large"]["error"]
+    told = resync()
+    assert "small unchanged" in told
+    assert "large failed" in told
+    assert "the catalog database: " in told
+    (large, small) = shell.lines("feeds")
+    assert (large["items"], small["items"]) == (0, 2)
+    assert large["error"] == outcomes["large"]["error"]
 
 
 def test_what_a_feed_says_is_shown_as_it_is(shell: Shell, server: FeedServer) -> None:

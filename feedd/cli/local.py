@@ -67,7 +67,9 @@ def open_local(settings: Settings, *, to_sync: bool) -> "Local":
         if to_sync:
             app.recover()
             return Local(app, lock)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(settings.state_dir)  # so that a full disk is told by where it is
         if lock is not None:
             lock.release()
         raise

@@ -14,8 +14,8 @@ from feedd import __version__
 from feedd.cli.commands import CONTEXT, LazyGroup, fill
 from feedd.cli.exits import exit_code
 from feedd.cli.options import Options
-from feedd.cli.show import plain_lines, say
-from feedd.errors import FeeddError
+from feedd.cli.show import plain, plain_lines, say
+from feedd.errors import DISK_FULL, FeeddError
 
 
 def main() -> None:
@@ -37,9 +37,11 @@ def main() -> None:
         say("feedd: an argument is not UTF-8 text", stderr=True)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+        if error.errno not in (*DISK_FULL, errno.EIO):
             raise
-        say("feedd: cannot write:", error.strerror or "", stderr=True)
+        where = "the output" if error.filename is None else str(error.filename)
+        advice = "" if error.errno == errno.EIO else ". Make room on its disk, and try again."
+        say(f"feedd: cannot write {plain(where)}: {error.strerror}{advice}", stderr=True)
         sys.exit(1)
 
 

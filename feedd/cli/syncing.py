@@ -1,5 +1,6 @@
 """The command that does: resync."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -10,8 +11,8 @@ from feedd.cli.options import AsJson, options_of
 from feedd.cli.progress import Bars
 from feedd.cli.show import emit, plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text, resync_object
-from feedd.errors import FeedError, UsageError
-from feedd.model import Counts, SyncRecord, SyncStatus
+from feedd.errors import FeedError, StoreError, UsageError
+from feedd.model import Counts, ErrorInfo, SyncRecord, SyncStatus
 
 POLL_EVERY_S = 0.05
 MOST_POLL_EVERY_S = 0.5
@@ -145,10 +146,25 @@ def _follow(running: dict[str, Resync], *, as_json: bool) -> bool:
 
 
 def _polled(name: str, resync: Resync) -> SyncRecord | None:
+    """The record of a resync that has ended; of one that failed so that none could be written, what it would say."""
     try:
         return resync.poll()
-    except FeedError as error:
-        raise FeedError(error.code, f"{name}: {error.message}", hint=error.hint) from error
+    except (FeedError, StoreError) as error:
+        now = datetime.now(UTC)
+        return SyncRecord(
+            id=0,  # of which nothing is known but its error
+            feed=name,
+            trigger="resync",
+            status=SyncStatus.FAILED,
+            started_at=now,
+            finished_at=now,
+            duration_s=None,
+            size_bytes=None,
+            counts=None,
+            error=error.info
+            if isinstance(error, FeedError)
+            else ErrorInfo(code="store", message=str(error)),
+        )
 
 
 def _show(record: SyncRecord, *, as_json: bool) -> None:
@@ -163,7 +179,7 @@ def _show(record: SyncRecord, *, as_json: bool) -> None:
             text(str(record.status)),
             f" {took}  {plain(error_text(record.error))}",
         )
-        if "catalog stands" not in str(error_text(record.error)):
+        if record.id and "catalog stands" not in str(error_text(record.error)):
             say("  The catalog stands as it was.")
         return
     say(text(record.feed), text(str(record.status)), f" {took}  {counts_text(counts)}")
