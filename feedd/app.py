@@ -22,6 +22,7 @@ from feedd import __version__, state
 from feedd.bodies import Bodies
 from feedd.errors import FeedError, NotFound, UsageError
 from feedd.model import (
+    INTERRUPTED,
     ONE_PAGE,
     ApiKey,
     CatalogItem,
@@ -144,9 +145,14 @@ class App:
             raise NotFound(f"there is no feed {name!r}", hint=f"Configured feeds: {names}.")
         return feed
 
-    def feeds(self) -> list[FeedView]:
-        """Every configured feed, in the order of the configuration."""
+    def feeds(self, *, all_ended: bool = False) -> list[FeedView]:
+        """Every configured feed, in the order of the configuration.
+
+        Where `all_ended`, nothing runs on this state directory, so that a lease of its own tells of a sync that was killed.
+        """
         states = read_feeds(self.catalog)
+        if all_ended:
+            states = {name: self._ended(state) for name, state in states.items()}
         now = datetime.now(UTC)
         return [self._view(feed, states, now) for feed in list(self.settings.feeds.values())]
 
@@ -522,16 +528,21 @@ class App:
             {name: state.read_digest for name, state in states.items() if name in kept}
         )
 
+    def _ended(self, stored: FeedState) -> FeedState:
+        return replace(stored, lease_until=None) if stored.lease_holder == self.holder else stored
+
     def _view(self, feed: FeedSettings, states: dict[str, FeedState], now: datetime) -> FeedView:
         stored = states.get(feed.name, FeedState(name=feed.name))
+        running = stored.lease_until is not None and stored.lease_until > now
+        interrupted = stored.lease_holder is not None and not running
         return FeedView(
             name=feed.name,
             url=_shown_url(feed.url),
             catalog=feed.catalog,
             schema=feed.schema or (stored.guess.schema if stored.guess else None),
             enabled=feed.enabled,
-            running=stored.lease_until is not None and stored.lease_until > now,
-            status=stored.status or "new",
+            running=running,
+            status=INTERRUPTED if interrupted else stored.status or "new",
             items=stored.items,
             rejected=stored.rejected,
             warnings=stored.warnings,

@@ -292,8 +292,12 @@ class OpenReject(Struct, frozen=True, kw_only=True):
     passes: bool | None = None
 
 
+INTERRUPTED = "interrupted"  # of a feed whose last sync was killed
+
+
 class FeedView(Struct, frozen=True, kw_only=True):
-    """A configured feed with its stored state. `url` is redacted; `status` is `new` before the first sync.
+    """A configured feed with its stored state. `url` is redacted; `status` is `new` before the first sync, and
+    `interrupted` where the process of the last one is gone and nothing has told its end.
 
     `collisions` counts live items whose id a feed before this one in the same catalog has too: lookups take that one;
     None where counting them would take too long. `schema` is the guessed one where none is configured.

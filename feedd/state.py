@@ -4,11 +4,13 @@ import contextlib
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from feedd.errors import StateInUse, UsageError
 
+ASKING_S = 0.05
 MAX_SOCKET_BYTES = 107  # sun_path has 108, one of them for the end
 
 
@@ -27,7 +29,7 @@ class StateLock:
         path = state_dir / "lock"
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._fd)
         except BlockingIOError:
             holder = os.pread(self._fd, 200, 0).decode(errors="replace").strip()
             os.close(self._fd)
@@ -42,6 +44,29 @@ class StateLock:
         """Let others have it, who see by the empty file that it was not death that let go."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(ASKING_S)  # it may be held by `is_free`
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_free(state_dir: Path) -> bool:
+    """Whether no process holds a state directory at this moment: what was running in it is gone."""
+    try:
+        descriptor = os.open(state_dir / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False  # nobody ever has, or it cannot be known
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def prepare(state_dir: Path) -> None:

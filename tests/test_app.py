@@ -14,6 +14,7 @@ from feedd.checks import address_problem, schema_problem
 from feedd.errors import NotFound
 from feedd.ingest import Stop
 from feedd.settings import FeedSettings, Secret, Settings
+from feedd.state import StateLock, is_free
 
 
 def app_of(place: intake.Place, tmp_path: Path, **catalogs: str) -> App:
@@ -249,3 +250,12 @@ def test_relative_links_build_on_the_address_of_the_feed_and_follow_it(
     assert found.fields["link"] == "p/mug"
     assert [warning.rule for warning in found.warnings] == ["relative_link"]
     app.close()
+
+
+def test_whether_a_state_directory_is_held_can_be_asked(tmp_path: Path) -> None:
+    assert not is_free(tmp_path)  # nobody ever held it
+    lock = StateLock(tmp_path, "run")
+    assert not is_free(tmp_path)
+    lock.release()
+    assert is_free(tmp_path)
+    StateLock(tmp_path, "run").release()

@@ -28,6 +28,7 @@ from servers import FeedServer, feed_server
 from feedd.cli.commands import COMMANDS
 from feedd.cli.exits import EXIT_CODES, exit_code
 from feedd.cli.progress import Bars
+from feedd.cli.show import size
 from feedd.errors import ConfigError, FeeddError, FormatError, NotFound, StateInUse
 from feedd.model import Progress
 
@@ -508,6 +509,48 @@ def test_what_cannot_be_stored_fails_its_feed_alone(server: FeedServer, tmp_path
     (large, small) = shell.lines("feeds")
     assert (large["items"], small["items"]) == (0, 2)
     assert large["error"] == outcomes["large"]["error"]
+
+
+def test_a_sync_that_was_killed_is_told_as_interrupted(server: FeedServer, tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    server.delay.clear()
+    killed = subprocess.Popen(shell.command("resync", "shop"), env=shell.env)
+    wait_for(lambda: server.requests)
+    (running_one,) = shell("feeds").splitlines()[1:]
+    assert "running" in running_one
+    killed.kill()
+    killed.wait(30)
+    server.delay.set()
+    assert [feed["status"] for feed in shell.lines("feeds")] == ["interrupted"]
+    assert "was killed and nothing of it was stored" in shell("feeds")
+    shell("resync", "shop")
+    assert [feed["status"] for feed in shell.lines("feeds")] == ["applied"]
+
+
+def test_a_lease_that_has_run_out_is_no_running_sync(server: FeedServer, tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
+    shell("resync", "shop")
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "catalog.db")) as database:
+        database.execute("UPDATE feeds SET lease_holder = 'elsewhere', lease_until = last_sync_at")
+        database.commit()
+    assert [feed["status"] for feed in shell.lines("feeds")] == ["interrupted"]
+
+
+def test_a_table_in_a_pipe_is_not_padded(shell: Shell, server: FeedServer) -> None:
+    server.bodies["/shop.json"] = body({"id": "a", "description": "long " * 80}, {"id": "b"})
+    shell("resync", "shop")
+    for words in (["item", "a"], ["feeds"], ["changes"]):
+        lines = shell(*words).splitlines()
+        assert lines == [line.rstrip() for line in lines]
+    assert "title        Mug" in shell("item", "a")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(0, "0.0 kB"), (999_900, "999.9 kB"), (1_000_000, "1.0 MB"), (139_195_800, "139.2 MB")],
+)
+def test_sizes_are_told_as_the_progress_bar_does(number: int, shown: str) -> None:
+    assert size(number) == shown
 
 
 def test_what_a_feed_says_is_shown_as_it_is(shell: Shell, server: FeedServer) -> None:

@@ -145,7 +145,9 @@ class Local:
             self._lock.release()
 
     def feeds(self) -> list[FeedView]:
-        return self._app.feeds()
+        looks = self._lock is None
+        all_ended = looks and state.is_free(self._app.settings.state_dir)
+        return self._app.feeds(all_ended=all_ended)
 
     def resync(self, feed: str, *, accept_removals: bool, replay: bool) -> Resync:
         try:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from feedd.cli.show import console, counted, plain, say, table, text
+from feedd.cli.show import console, counted, plain, say, size, table, text
 from feedd.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def report_object(url: str, report: "Report", stanza: "Stanza") -> dict[str, Any
 def show_report(url: str, report: "Report", stanza: "Stanza | None") -> None:
     """A probe, for people."""
     kind = f" of {plain(report.content_type)}" if report.content_type else ""
-    say(
-        f"{plain(redact_url(url))}: {report.size_bytes / 1000:,.1f} kB{kind}, {report.duration_s:.1f} s"
-    )
+    say(f"{plain(redact_url(url))}: {size(report.size_bytes)}{kind}, {report.duration_s:.1f} s")
     say()
     _show_guess(report)
     _show_items(report)

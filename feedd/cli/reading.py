@@ -39,7 +39,16 @@ def feeds(context: typer.Context, *, as_json: AsJson = False) -> None:
         say('No feeds are configured. Write [feeds.NAME] and url = "https://…" into feedd.toml.')
         return
     table(
-        ("feed", "status", ">items", ">rejected", ">warnings", "last sync", "last applied", "next"),
+        (
+            "feed",
+            "status",
+            ">items",
+            ">rejected",
+            ">warnings",
+            "last begun",
+            "last applied",
+            "next",
+        ),
         [
             (
                 feed.name,

@@ -98,7 +98,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         )
     for row in rows:
         made.add_row(*[text(cell) for cell in row])
-    console().print(made)
+    if not is_plain():
+        console().print(made)
+        return
+    with console().capture() as captured:
+        console().print(made)
+    padded = captured.get().removesuffix("\n").split("\n")
+    say("\n".join(line.rstrip(" ") for line in padded))  # not padded to the longest value
 
 
 def text(value: Any, style: str | None = None) -> "str | Text":
@@ -151,6 +157,11 @@ def until(moment: datetime | None, now: datetime | None = None) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun, in the plural where that is due."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """A number of bytes, in MB from one on."""
+    return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:,.1f} kB"
 
 
 def _length(seconds: float) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from feedd.cli.show import plain
 from feedd.model import (
+    INTERRUPTED,
     CatalogItem,
     Change,
     Counts,
@@ -152,6 +153,8 @@ def counts_text(counts: Counts) -> str:
 def feed_notes(feed: FeedView) -> list[str]:
     """What somebody should know of a feed beyond its row, and what to type."""
     notes = []
+    if feed.status == INTERRUPTED:
+        notes.append("Its last sync was killed and nothing of it was stored; the next begins anew.")
     if feed.error is not None:
         times = f" ({feed.failures} times in a row)" if feed.failures > 1 else ""
         notes.append(f"{error_text(feed.error)}{times}")
