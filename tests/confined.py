@@ -22,7 +22,7 @@ UNKNOWN_FAMILY = (
 NOT_PERMITTED = 0x00050000 | 1
 # refused as by systemd, and done without: OpenBLAS (in numpy) asks for near memory and takes what it gets; SQLite gives its
 # files away when it runs as root, which the service does not
-HINTS = ("mbind", "fchown")
+HINTS = ("mbind", "fchown", "setpriority")
 EQUAL, MASKED, GREATER = 4, 7, 6
 WRITE, EXECUTE = 2, 4
 BY_RULE = ("mmap", "mprotect", "pkey_mprotect", "socket")

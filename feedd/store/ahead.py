@@ -33,6 +33,7 @@ _COLUMNS = {
     "created_at": "timestamptz",
     "changed_at": "timestamptz",
 }
+_SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"  # as SQLAlchemy writes it
 _ADDED = KINDS.index("added")
 _ADD_CHANGES_SQLITE = f"""
 INSERT INTO changes (sync_id, ordinal, item, kind, fields)
@@ -63,8 +64,8 @@ def first_free(feed_id: int, next_item: int) -> int:
 class Ahead:
     """The added items of one sync. They are written as soon as there are enough; the rest is left to the commit.
 
-    `first` is the key of the first one; the following ones have the following keys. They say that they were
-    made when the sync began: when it will end is not known yet.
+    `first` is the key of the first one; the following ones have the following keys. Those that are written ahead say that they
+    were made when the sync began: when it will end is not known yet.
     """
 
     def __init__(self, connection: Connection, lease: Lease, first: int) -> None:
@@ -76,10 +77,6 @@ class Ahead:
         self._digests: dict[str, bytes] = {}
         self._bytes = 0
         self._transactions = 0
-        at = lease.started_at.astimezone(UTC)
-        self._at: datetime | str = at
-        if connection.dialect.name == "sqlite":
-            self._at = at.strftime("%Y-%m-%d %H:%M:%S.%f")
 
     def add(self, rows: Sequence[ItemRow]) -> None:
         """Take added items, in the order of their keys.
@@ -87,11 +84,11 @@ class Ahead:
         Raises:
             SyncStopped: the lease was lost.
         """
-        feed, at = self._lease.feed_id, self._at
+        feed = self._lease.feed_id
         for start in range(0, len(rows), ROWS):
             some = rows[start : start + ROWS]
             self._rows += [
-                (key, feed, item_id, fields, digest, warnings, count, at, at)
+                (key, feed, item_id, fields, digest, warnings, count)
                 for _, key, item_id, _, fields, digest, warnings, count, _ in some
             ]
             self._ordinals += [row.ordinal for row in some]
@@ -115,15 +112,17 @@ class Ahead:
                 found[row.item_id] = bytes(row.digest)
         return found
 
-    def insert(self) -> None:
-        """Write what is not written yet, inside the caller's transaction."""
+    def insert(self, at: datetime) -> None:
+        """Write what is not written yet, inside the caller's transaction, as made at that time."""
         if not self._rows:
             return
         keys = range(self._next, self._next + len(self._rows))
         if self._rows[0][0] != keys[0] or self._rows[-1][0] != keys[-1]:
             raise ValueError("keys of added items have a gap")
         sqlite = self._connection.dialect.name == "sqlite"
-        bulk_insert(self._connection, "items", list(_COLUMNS), self._rows, list(_COLUMNS.values()))
+        made = at.astimezone(UTC).strftime(_SQLITE_TIME) if sqlite else at.astimezone(UTC)
+        rows = [(*row, made, made) for row in self._rows]
+        bulk_insert(self._connection, "items", list(_COLUMNS), rows, list(_COLUMNS.values()))
         self._connection.execute(
             text(_ADD_CHANGES_SQLITE if sqlite else _ADD_CHANGES_POSTGRES),
             {
@@ -139,7 +138,7 @@ class Ahead:
         connection = self._connection
         with hasty_transaction(connection):
             hold_lease(connection, self._lease)
-            self.insert()
+            self.insert(self._lease.started_at)
         self._transactions += 1
         if self._transactions % CHECKPOINT_EVERY == 0 and connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()

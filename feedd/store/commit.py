@@ -137,7 +137,7 @@ def commit_sync(
         hold_lease(connection, lease)
         find_by_key(connection)
         if stage.ahead is not None:
-            stage.ahead.insert()
+            stage.ahead.insert(now)
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta
         for statement in (_DROP_FINGERPRINTS, _ADD_FINGERPRINTS):
             connection.execute(text(statement), {"feed": lease.feed_id})
