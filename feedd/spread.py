@@ -34,7 +34,7 @@ SPREAD_SHARE = (
 )
 BATCH_RECORDS = 512
 FEWEST = 16  # records worth the way to a helper
-BATCHES_AHEAD = 4
+BATCHES_AHEAD = 8
 MOST_HELPERS = 8
 SWITCH_S = 0.0005  # a thread that has a helper's answer, or question, is let in soon
 _END = b""
