@@ -227,8 +227,8 @@ from feedd import intake
 from feedd.store import ahead
 ahead.ROWS = 5
 insert, calls = ahead.Ahead.insert, []
-def dies(self):
-    insert(self)
+def dies(self, at):
+    insert(self, at)
     calls.append(1)
     if len(calls) == {at}:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -343,8 +343,8 @@ def test_nobody_takes_a_lease_while_items_are_written_under_it(
 
     thread = threading.Thread(target=take_over)
 
-    def slowly(self: Any) -> None:
-        insert(self)
+    def slowly(self: Any, at: datetime) -> None:
+        insert(self, at)
         if not thread.ident:
             thread.start()
             thread.join(0.2)
