@@ -52,7 +52,7 @@ def server() -> Iterator[FeedServer]:
     "code",
     [
         "import os; os.chown('/tmp', 0, 0)",
-        "import os; os.setpriority(os.PRIO_PROCESS, 0, 5)",
+        "import os; os.sched_setaffinity(0, {0})",
         "import os; os.sched_setaffinity(0, {0})",
         "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)",
     ],
