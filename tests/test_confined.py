@@ -53,7 +53,6 @@ def server() -> Iterator[FeedServer]:
     [
         "import os; os.chown('/tmp', 0, 0)",
         "import os; os.sched_setaffinity(0, {0})",
-        "import os; os.sched_setaffinity(0, {0})",
         "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)",
     ],
 )
