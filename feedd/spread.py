@@ -29,9 +29,8 @@ from feedd.normalize import Plan, compile_plan, parse_source
 
 SPREAD_BYTES = 16 * 1024 * 1024  # of a smaller body the most is done before a helper is there
 SPREAD_AFTER = 2_000  # records made here first: most syncs never have as many new ones
-SPREAD_SHARE = (
-    10  # one in so many must be new: else finding them takes longer than making items of them
-)
+# one in so many must be new, or finding them takes longer than making items of them
+SPREAD_SHARE = 10
 BATCH_RECORDS = 512
 FEWEST = 16  # records worth the way to a helper
 BATCHES_AHEAD = 8
@@ -136,10 +135,8 @@ class Spread:
                 return
             for pipe in pipes:
                 pipe.close()
-        except (
-            OSError
-        ):  # no more processes, or no memory for them: what can be made here is made here
-            return
+        except OSError:
+            return  # no more processes, or no memory for them: what can be made here is made here
 
 
 class _Crew:

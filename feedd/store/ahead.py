@@ -18,9 +18,13 @@ from feedd.store.database import UTF8, among, among_value, bulk_insert, hasty_tr
 from feedd.store.feeds import Lease, hold_lease
 from feedd.store.tables import FEEDS, ITEMS, KINDS, NUMBER_BITS
 
-ROWS = 4_000  # a transaction: some 20 ms of the write lock; larger ones are not quicker a row
+ROWS = (
+    4_000  # a transaction: some 50 ms of the write lock, and as long as helpers have work in hand
+)
 BYTES = 16 * 1024 * 1024  # of their texts, where items are large
-CHECKPOINT_EVERY = 8  # transactions: the write-ahead log stays at some tens of MB
+CHECKPOINT_EVERY = (
+    4  # transactions: the write-ahead log stays at a hundred MB or so at a million items
+)
 SWEPT = 2_000  # rows a transaction
 _COLUMNS = {
     "id": "int8",
