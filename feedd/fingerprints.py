@@ -88,7 +88,7 @@ class Fresh:
 class Known:
     """The fingerprints of one feed, one for each live item and each open reject, and which were met in this sync.
 
-    Sorted arrays instead of a dict: 32 bytes an entry where a dict takes 180. `slot` is an index into them;
+    Sorted arrays instead of a dict: 40 bytes an entry where a dict takes 180. `slot` is an index into them;
     `claimed[slot]` the position of the record that claimed it in this sync, 0 while none has, negated when that record
     was decoded (so that the stored version is no longer the item's).
     """

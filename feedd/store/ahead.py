@@ -22,9 +22,8 @@ ROWS = (
     4_000  # a transaction: some 50 ms of the write lock, and as long as helpers have work in hand
 )
 BYTES = 16 * 1024 * 1024  # of their texts, where items are large
-CHECKPOINT_EVERY = (
-    4  # transactions: the write-ahead log stays at a hundred MB or so at a million items
-)
+# transactions: the write-ahead log stays at a hundred MB or so for a million items
+CHECKPOINT_EVERY = 4
 SWEPT = 2_000  # rows a transaction
 _COLUMNS = {
     "id": "int8",
