@@ -18,9 +18,8 @@ from feedd.store.database import UTF8, among, among_value, bulk_insert, hasty_tr
 from feedd.store.feeds import Lease, hold_lease
 from feedd.store.tables import FEEDS, ITEMS, KINDS, NUMBER_BITS
 
-ROWS = (
-    4_000  # a transaction: some 50 ms of the write lock, and as long as helpers have work in hand
-)
+# some 50 ms of the write lock a transaction; larger ones leave helpers without work
+ROWS = 4_000
 BYTES = 16 * 1024 * 1024  # of their texts, where items are large
 # transactions: the write-ahead log stays at a hundred MB or so for a million items
 CHECKPOINT_EVERY = 4
