@@ -56,7 +56,8 @@ def dry_run(
             job = ingest.job_of(feed, nobody, path, body, accepted, state, started)
             read(msgspec.structs.replace(job, report=str(report)), on_progress, stop)
             return
-        request = msgspec.structs.replace(ingest.request_of(feed), in_place=True)
+        known = ingest.known_body(feed, state, bodies, digest)
+        request = msgspec.structs.replace(ingest.request_of(feed), known=known, in_place=True)
         fetched = fetcher.fetch(
             request, spool_dir, on_progress=ingest.fetch_progress(on_progress), stop=stop
         )

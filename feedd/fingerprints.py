@@ -21,6 +21,7 @@ _PART_ENTRIES = 65_536
 _PARTS = 256  # by the most significant byte of the fingerprint's first half
 _STARTS = np.array([part << 56 for part in range(_PARTS)], dtype=np.uint64)
 _TRIES = 16
+_SPARSE = 4  # so many numbers for each that is there, and a table is larger than an order
 _NOTED_AT_ONCE = 4_096
 _KEPT = np.iinfo(np.int32).min
 HASH_BYTES = 16
@@ -107,12 +108,9 @@ class Known:
         self._next_in_run: dict[int, int] = {}
 
     @cached_property
-    def _by_owner(self) -> npt.NDArray[np.intp]:
-        """The slots in the order of their owners; a sync that changes nothing never asks.
-
-        In the type that `searchsorted` wants: of a smaller one it would make a copy at each look.
-        """
-        return np.argsort(self.owner)
+    def _by_owner(self) -> "tuple[_Places, _Places]":
+        """The slots of items and of rejects by their keys; a sync that changes nothing never asks."""
+        return _Places(self.owner, 1), _Places(self.owner, -1)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -199,12 +197,8 @@ class Known:
 
     def slots_of(self, owners: Int64s) -> npt.NDArray[np.intp]:
         """The slots of those of some items and rejects that have one."""
-        if not len(self) or not len(owners):
-            return np.empty(0, dtype=np.intp)
-        places = np.searchsorted(self.owner, owners, sorter=self._by_owner)
-        slots = self._by_owner[np.minimum(places, len(self) - 1)]
-        found: npt.NDArray[np.intp] = slots[self.owner[slots] == owners]
-        return found
+        items, rejects = self._by_owner
+        return np.concatenate([items.of(owners), rejects.of(owners)])
 
     def places_of(self, owners: Iterable[int]) -> dict[int, int]:
         """Owner -> slot, of those of some items and rejects that have one."""
@@ -254,6 +248,49 @@ class Known:
         old["high"], old["low"], old["owner"] = self._high[kept], self._low[kept], self.owner[kept]
         entries[len(kept) :] = fresh
         return entries[np.argsort(entries["high"], kind="stable")] if len(fresh) else entries
+
+
+class _Places:
+    """Where the items (`sign` 1) or the rejects (-1) stand in an array of owners.
+
+    Their numbers lie close together, so a table of four bytes for each number tells it; where most of the numbers are
+    gone by now, the order of the owners does.
+    """
+
+    def __init__(self, owners: Int64s, sign: int) -> None:
+        self._owners, self._sign = owners, sign
+        bounds = [
+            (int(keys.min()), int(keys.max()), len(keys)) for _, keys in self._parts() if len(keys)
+        ]
+        self._first = min((first for first, _, _ in bounds), default=0)
+        span = max((last for _, last, _ in bounds), default=-1) + 1 - self._first
+        self._order = np.empty(0, dtype=np.intp)
+        self._table = np.empty(0, dtype=np.int32)
+        if span > _SPARSE * sum(count for _, _, count in bounds):
+            self._order = np.argsort(owners)
+            return
+        self._table = np.full(span, -1, dtype=np.int32)
+        for slots, keys in self._parts():
+            self._table[keys - self._first] = slots
+
+    def _parts(self) -> Iterator[tuple[npt.NDArray[np.intp], Int64s]]:
+        """The slots and keys, some at a time: whole arrays of them would be most of what a sync takes."""
+        for start in range(0, len(self._owners), _PART_ENTRIES):
+            keys = self._owners[start : start + _PART_ENTRIES] * self._sign
+            found = np.flatnonzero(keys > 0)
+            yield found + start, keys[found]
+
+    def of(self, owners: Int64s) -> npt.NDArray[np.intp]:
+        """The places of those of some owners that are there."""
+        owners = owners[owners * self._sign > 0]
+        if len(self._order):
+            places = np.searchsorted(self._owners, owners, sorter=self._order)
+            slots = self._order[np.minimum(places, len(self._order) - 1)]
+            there: npt.NDArray[np.intp] = slots[self._owners[slots] == owners]
+            return there
+        keys = owners * self._sign - self._first
+        found = self._table[keys[(keys >= 0) & (keys < len(self._table))]]
+        return found[found >= 0].astype(np.intp)
 
 
 def _joined(parts: list[Any], dtype: Any) -> Any:

@@ -123,7 +123,7 @@ def sync_feed(
             else:
                 request = _conditional(request_of(feed), state, digest, now())
                 request = msgspec.structs.replace(
-                    request, known=_known(feed, state, bodies, digest), in_place=True
+                    request, known=known_body(feed, state, bodies, digest), in_place=True
                 )
                 told = _getting_ready(fetch_progress(on_progress), request.known)
                 fetched = fetcher.fetch(request, spool_dir, on_progress=told, stop=stop)
@@ -189,7 +189,7 @@ def _conditional(
     return msgspec.structs.replace(request, etag=state.etag, last_modified=state.last_modified)
 
 
-def _known(feed: Feed, state: FeedState, bodies: Bodies, digest: bytes) -> Known | None:
+def known_body(feed: Feed, state: FeedState, bodies: Bodies, digest: bytes) -> Known | None:
     """The stored body, where coming by it again as a file would change nothing; None where it has to be read or kept."""
     body, origin = state.body_digest, state.read_from
     if body is None or origin is None or origin.charset or state.config_digest != digest:

@@ -20,7 +20,7 @@ from feedd.errors import FeedError, FormatError
 from feedd.fingerprints import Known
 from feedd.formats import FORMATS, Format, recognize
 from feedd.formats.json_pages import MOST_BYTES, MOST_RECORDS, more_pages, pages_toml
-from feedd.identity import Identity, file_changed, identity_of
+from feedd.identity import Identity, digest_beside, file_changed, identity_of
 from feedd.making import Maker
 from feedd.model import (
     ONE_PAGE,
@@ -111,7 +111,7 @@ def read_body(
     """
     origin = _origin(job)
     job = msgspec.structs.replace(job, reading=as_one_body(job.reading))
-    with _opened(job) as stream:
+    with _opened(job) as stream, _digest(job, stream) as digest:
         form = job.reading.format or recognize(
             stream.read(HEAD_BYTES),
             content_type=origin.content_type,
@@ -122,7 +122,7 @@ def read_body(
         reading = settled(job.reading, guess)
         try:
             if reading is not None:
-                _read(job, reading, guess, form, stream, catalog, on_progress, hire_some)
+                _read(job, reading, guess, form, stream, digest, catalog, on_progress, hire_some)
                 return
         except FormatError as error:
             if error.code != "no_items_found" or reading == job.reading:
@@ -131,7 +131,14 @@ def read_body(
         stream.seek(0)
         guess = guess_of(job.reading, stream, form, origin.charset)
         reading = filled(job.reading, guess)
-        _read(job, reading, guess, form, stream, catalog, on_progress, hire_some)
+        _read(job, reading, guess, form, stream, digest, catalog, on_progress, hire_some)
+
+
+def _digest(job: Job, stream: BinaryIO) -> contextlib.AbstractContextManager[Callable[[], bytes]]:
+    """What gives the body's digest: it is known, or it is taken while the body is read."""
+    if job.body.digest or job.report is not None:
+        return contextlib.nullcontext(lambda: job.body.digest)
+    return digest_beside(stream.fileno())
 
 
 @contextlib.contextmanager
@@ -194,6 +201,7 @@ def _read(
     guess: Guess | None,
     name: str,
     stream: BinaryIO,
+    body_digest: Callable[[], bytes],
     catalog: Database,
     on_progress: OnProgress,
     hire_some: Hire | None,
@@ -226,6 +234,7 @@ def _read(
             return
         known = stage.known()
         outcome, records = _reconciled(job, body, known, stage, on_progress, hire_some)
+        taken = body_digest()
         _refuse_changed(job, stream)
         on_progress(Progress(stage="store", records=records))
         removed, held = guard_removals(
@@ -249,7 +258,10 @@ def _read(
             held=held,
             known=known,
             body=msgspec.structs.replace(
-                job.body, config_digest=digest, guess=guess if records else None
+                job.body,
+                digest=taken,
+                config_digest=digest,
+                guess=guess if records else None,
             ),
             error=error,
             now=datetime.now(UTC),

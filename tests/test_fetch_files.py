@@ -331,11 +331,24 @@ def large(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_large_file_may_be_read_where_it_lies(root: Path, spool_dir: Path, large: Path) -> None:
     fetched = fetch(large.as_uri(), spool_dir, root, in_place=True)
     assert (fetched.path, fetched.owned) == (large, False)
-    assert fetched.digest == hashlib.sha256(BODY).digest()
+    assert fetched.digest is None  # who reads it takes it
     assert list(spool_dir.iterdir()) == []
     with large.open("rb") as stream:
         assert fetched.identity == identity_of(stream.fileno())
     assert fetch(large.as_uri(), spool_dir, root).owned
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_large_file_is_hashed_first_where_it_may_be_the_known_one(
+    root: Path, spool_dir: Path, large: Path, more: int
+) -> None:
+    digest = hashlib.sha256(BODY).digest()
+    other = Known(hashlib.sha256(b"other").digest(), len(BODY) + more, None)
+    fetched = fetch(large.as_uri(), spool_dir, root, in_place=True, known=other)
+    assert (fetched.path, fetched.digest) == (large, None if more else digest)
+    known = Known(digest, len(BODY), None)
+    fetched = fetch(large.as_uri(), spool_dir, root, in_place=True, known=known)
+    assert (fetched.path, fetched.digest) == (None, digest)
 
 
 @pytest.mark.parametrize("why", ["small", "just written", "packed"])

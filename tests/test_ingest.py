@@ -1,5 +1,6 @@
 """A body becomes a catalog and a stream of changes, on both databases."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from feedd.errors import FetchError, FormatError, SyncStopped, UsageError
 from feedd.fetch import FetchRequest
 from feedd.fetch.files import IN_PLACE_BYTES
 from feedd.identity import identity_of
-from feedd.ingest import Feed, _known
+from feedd.ingest import Feed, known_body
 from feedd.model import SyncStatus
 from feedd.reconcile import BATCH_BYTES, FLUSH_BYTES
 from feedd.staging import ItemRow
@@ -400,6 +401,20 @@ def test_a_file_that_changes_after_its_digest_leaves_the_catalog_alone(
     assert live(catalog).keys() == {"1"}
 
 
+def test_a_body_without_a_digest_gets_one_while_it_is_read(
+    catalog: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "shop.body"
+    path.write_bytes(json.dumps([item(str(n), "x" * 100_000) for n in range(50)]).encode())
+    lease = begin_sync(catalog, "shop", trigger="resync", holder="test", now=datetime.now(UTC))
+    body = Body(digest=b"", size_bytes=1, config_digest=b"", fetch_digest=b"", origin=Origin())
+    job = intake.Job(
+        lease=lease, reading=READING, path=str(path), body=body, accepted=None, began_s=0
+    )
+    intake.read_body(job, catalog, lambda _: None)
+    assert read_feed(catalog, "shop").body_digest == hashlib.sha256(path.read_bytes()).digest()
+
+
 @pytest.mark.parametrize(
     ("url", "size", "known"),
     [
@@ -415,4 +430,4 @@ def test_a_body_that_is_not_kept_is_known_where_it_would_not_be_kept_anyway(
     feed = Feed(name="shop", request=FetchRequest(url=url), reading=READING)
     origin = Origin(size_bytes=size)
     state = FeedState(name="shop", body_digest=b"body", config_digest=b"read", read_from=origin)
-    assert (_known(feed, state, Bodies(tmp_path), b"read") is not None) is known
+    assert (known_body(feed, state, Bodies(tmp_path), b"read") is not None) is known

@@ -1,5 +1,6 @@
 """The program: its options, and one place where errors become messages and exit codes."""
 
+import atexit
 import errno
 import gc
 import os
@@ -20,9 +21,10 @@ from feedd.errors import DISK_FULL, FeeddError
 
 def main() -> None:
     """Run the program with the arguments of the process, and end it."""
-    gc.set_threshold(
-        200_000, 20, 20
-    )  # imports make much and free nothing: a twentieth of a command
+    # imports make much and free nothing: a twentieth of a command
+    gc.set_threshold(200_000, 20, 20)
+    atexit.register(gc.freeze)  # nor is it worth a tenth of a second to look through what ends
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads that wait
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 closed by `>&-`
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 for as long as we live
     for stream in (sys.stdout, sys.stderr):

@@ -33,7 +33,8 @@ def fetch_file(
     """A copy of the file in `folder`: what was checked is what is read later, whatever becomes of the file.
 
     One that is the `known` body is hashed where it lies and not copied. Nor is a large one that may be read `in_place`: who
-    reads it sees by its identity whether it is still what was hashed.
+    reads it sees by its identity whether it is still what was hashed. One whose size says that it is not the known body
+    has no digest yet: who reads it takes that meanwhile.
 
     Raises:
         FetchError: (`file_refused`, `file_missing`, `file_changed`, `too_large`, `disk_full`, …)
@@ -51,8 +52,12 @@ def fetch_file(
             on_progress(done, size if as_it_came else None)
 
         in_place = request.in_place and _is_settled(descriptor)
+        identity = identity_of(descriptor)
+        if in_place and (request.known is None or request.known.size != size):
+            return Fetched(
+                status=200, size=size, final_url=request.url, path=path, identity=identity
+            )
         if in_place or (request.known is not None and _may_be(request.known, descriptor, size)):
-            identity = identity_of(descriptor)
             digest = _digest(_unchanged(descriptor, path), on_bytes)
             found = Fetched(status=200, digest=digest, size=size, final_url=request.url)
             if request.known is not None and digest == request.known.digest:

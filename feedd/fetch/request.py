@@ -61,9 +61,9 @@ class Fetched(Struct, frozen=True, kw_only=True):
     Neither has a `path`.
 
     `digest` is the SHA-256 of the decoded and unpacked body, `size` its bytes, `name` the one it had in its archive. If
-    `owned`, the caller deletes `path`; a file that is read where it lies has an `identity` instead. `max_age_s` is for how
-    much longer the server calls its answer fresh. `link` is the Link header and `pages` the number of pages that the server
-    counts, where it sent them.
+    `owned`, the caller deletes `path`; a file that is read where it lies has an `identity` instead, and no `digest` yet where
+    its size says that it is not the `known` one. `max_age_s` is for how much longer the server calls its answer fresh. `link`
+    is the Link header and `pages` the number of pages that the server counts, where it sent them.
     """
 
     status: int

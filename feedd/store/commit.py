@@ -76,6 +76,7 @@ _MOVES = [
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """What a body is recognized by next time, and what the server said about it.
 
+    The `digest` may be empty until the commit: of a file that is read where it lies, it is taken meanwhile.
     `origin` is None for one that did not come, because it has not changed. A `replayed` one was not asked for: the
     feed's turn, its failures to come and what the server wants stay as they are.
     """
