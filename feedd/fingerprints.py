@@ -24,6 +24,10 @@ _TRIES = 16
 _SPARSE = 4  # so many numbers for each that is there, and a table is larger than an order
 _NOTED_AT_ONCE = 4_096
 _KEPT = np.iinfo(np.int32).min
+# what changes is noted beside what is stored, up to a share of it and a number of notes; then all is stored anew
+_LATER_SHARE = 8
+_LATER_NOTES = 32
+_GONE = np.uint64(0xFFFF_FFFF_FFFF_FFFF)  # no fingerprint begins and ends like that, by any chance
 HASH_BYTES = 16
 
 
@@ -53,11 +57,16 @@ class Fresh:
         self._parts = [bytearray() for _ in range(_PARTS)]
         self._prints: list[bytes] = []
         self._owners: list[int] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
 
     def add(self, fingerprint: bytes, owner: int) -> None:
         """Note the fingerprint of an item (its key) or of a reject (its key negated), each at most once."""
         self._prints.append(fingerprint)
         self._owners.append(owner)
+        self._count += 1
         if len(self._owners) >= _NOTED_AT_ONCE:
             self._sort_in()
 
@@ -94,7 +103,8 @@ class Known:
     was decoded (so that the stored version is no longer the item's).
     """
 
-    def __init__(self, packed: Iterable[bytes] = ()) -> None:
+    def __init__(self, packed: Iterable[bytes] = (), later: Iterable[bytes] = ()) -> None:
+        """`packed` are the parts that a sync has stored, `later` what each of the syncs since has noted, in order."""
         high, low, owner = [], [], []
         for part in packed:
             entries = np.frombuffer(part, dtype=_ENTRY)
@@ -104,8 +114,30 @@ class Known:
         self._high = _joined(high, np.uint64)
         self._low = _joined(low, np.uint64)
         self.owner: Int64s = _joined(owner, np.int64)
+        notes = list(later)
+        self.notes = len(notes)
+        self._noted = 0
+        if notes:
+            self._amend(np.frombuffer(b"".join(notes), dtype=_ENTRY))
         self.claimed = np.zeros(len(self.owner), dtype=np.int32)
         self._next_in_run: dict[int, int] = {}
+
+    def _amend(self, entries: npt.NDArray[np.void]) -> None:
+        """Put entries in, each in place of what its owner had; the last one of an owner counts."""
+        self._noted = len(entries)
+        _, last = np.unique(entries["owner"][::-1], return_index=True)
+        entries = entries[::-1][last]
+        owners = entries["owner"].copy()
+        stays = np.ones(len(self), dtype=np.bool_)
+        for sign in (1, -1):
+            stays[_Places(self.owner, sign).of(owners)] = False
+        entries = entries[(entries["high"] != _GONE) | (entries["low"] != _GONE)]
+        entries = entries[np.argsort(entries["high"], kind="stable")]
+        high = self._high[stays]
+        places = np.searchsorted(high, entries["high"], side="right")
+        self._high = np.insert(high, places, entries["high"])
+        self._low = np.insert(self._low[stays], places, entries["low"])
+        self.owner = np.insert(self.owner[stays], places, entries["owner"])
 
     @cached_property
     def _by_owner(self) -> "tuple[_Places, _Places]":
@@ -220,6 +252,21 @@ class Known:
         slots = np.flatnonzero((self.owner < 0) & (self.claimed > 0))
         return {-int(self.owner[s]): int(self.claimed[s]) for s in slots}
 
+    def note(self, dropped: Int64s, changed: Fresh) -> bytes | None:
+        """What the next sync has to know beside what is stored already: of `dropped` owners that they are gone, and `changed`.
+
+        None where it is time to store all of it anew (`packed`).
+        """
+        count = len(dropped) + len(changed)
+        if count and (
+            self.notes >= _LATER_NOTES or (self._noted + count) * _LATER_SHARE > len(self)
+        ):
+            return None
+        gone = np.empty(len(dropped), dtype=_ENTRY)
+        gone["high"] = gone["low"] = _GONE
+        gone["owner"] = dropped
+        return gone.tobytes() + b"".join(changed.entries(part).tobytes() for part in range(_PARTS))
+
     def packed(self, dropped: Int64s, changed: Fresh) -> Iterator[bytes]:
         """The arrays of the next sync, in parts: without the owners `dropped`, with `changed` in place of what they had."""
         stays = np.ones(len(self), dtype=np.bool_)
@@ -305,12 +352,11 @@ def _bits_for(count: int) -> int:
     return min(max(count.bit_length(), 1), 30)
 
 
-def without_hashes(packed: Iterable[bytes]) -> list[bytes]:
+def without_hashes(packed: Iterable[bytes], later: Iterable[bytes] = ()) -> list[bytes]:
     """The same owners with fingerprints that match nothing, so that the next sync decodes every record."""
-    entries = np.frombuffer(b"".join(packed), dtype=_ENTRY).copy()
-    entries["high"] = 0
-    entries["low"] = 0
-    entries = np.sort(entries, order="owner")
+    owners = Known(packed, later).owner
+    entries = np.zeros(len(owners), dtype=_ENTRY)
+    entries["owner"] = np.sort(owners)
     return [entries.tobytes()]
 
 

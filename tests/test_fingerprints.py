@@ -18,11 +18,15 @@ from feedd.fingerprints import (
 NONE = np.array([], dtype=np.int64)
 
 
-def packed(entries: dict[int, bytes]) -> list[bytes]:
+def fresh_of(entries: dict[int, bytes]) -> Fresh:
     fresh = Fresh()
     for owner, fingerprint in entries.items():
         fresh.add(fingerprint, owner)
-    return list(Known().packed(NONE, fresh))
+    return fresh
+
+
+def packed(entries: dict[int, bytes]) -> list[bytes]:
+    return list(Known().packed(NONE, fresh_of(entries)))
 
 
 def test_a_seed_tells_its_parts_apart() -> None:
@@ -81,6 +85,54 @@ def test_an_owner_has_one_fingerprint() -> None:
     assert sorted(again.owner.tolist()) == [-3, 1]
     assert again.match(b"a" * 16)[0] == -1
     assert again.owner[again.match(b"d" * 16)[0]] == 1
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sets(OWNERS), st.dictionaries(OWNERS, st.binary(min_size=16, max_size=16), max_size=8)
+    ),
+    max_size=5,
+)
+
+
+@given(st.dictionaries(OWNERS, st.binary(min_size=16, max_size=16), min_size=1), STEPS)
+def test_notes_say_what_all_of_it_stored_anew_would_say(
+    entries: dict[int, bytes], steps: list[tuple[set[int], dict[int, bytes]]]
+) -> None:
+    stored, notes = packed(entries), list[bytes]()
+    for dropped, changed in steps:
+        known = Known(stored, notes)
+        gone = dropped & entries.keys() - changed.keys()
+        entries = {o: f for o, f in (entries | changed).items() if o not in gone}
+        note = known.note(np.array(sorted(gone), dtype=np.int64), fresh_of(changed))
+        if note is None:
+            stored = list(known.packed(np.array(sorted(gone), dtype=np.int64), fresh_of(changed)))
+            notes = []
+        elif note:
+            notes.append(note)
+    known, anew = Known(stored, notes), Known(packed(entries))
+    assert sorted(known.owner.tolist()) == sorted(entries)
+    prints = b"".join(entries.values())
+    assert known.match(prints).tolist() == anew.match(prints).tolist()
+    for owner, fingerprint in entries.items():
+        slot = known.slot_of(owner)
+        assert fingerprint in prints
+        assert known.match(fingerprint)[0] <= slot
+
+
+@pytest.mark.parametrize("entries", [1_000, 100_000])
+def test_notes_do_not_grow_for_ever(entries: int) -> None:
+    stored, notes = (
+        packed({n: fingerprint_all([str(n).encode()], 0) for n in range(1, entries)}),
+        [],
+    )
+    for n in range(200):
+        note = Known(stored, notes).note(NONE, fresh_of({n + 1: bytes(16)}))
+        if note is None:
+            break
+        notes.append(note)
+    assert 20 < len(notes) < 100
+    assert without_hashes(stored, notes) == without_hashes(stored)
 
 
 def test_missing_items_are_those_nobody_claimed_or_kept() -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, text, update
 from feedd.errors import CANCELLED, STOPPED, FeedError
 from feedd.model import Counts, ErrorInfo, Guess, SyncStatus
 from feedd.store.database import Database, find_by_key, transaction
-from feedd.store.feeds import Lease, Origin, close_lease, hold_lease
+from feedd.store.feeds import FIRST_NOTE, Lease, Origin, close_lease, hold_lease
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, STREAM, SYNCS, Utc
 
 if TYPE_CHECKING:  # a sync that changes nothing takes no numpy
@@ -58,6 +58,9 @@ _DROP_FINGERPRINTS = "DELETE FROM fingerprints WHERE feed_id = :feed"
 _ADD_FINGERPRINTS = """
 INSERT INTO fingerprints (feed_id, part, packed) SELECT :feed, part, packed FROM stage_fingerprints ORDER BY part
 """
+_NOTE_FINGERPRINTS = (
+    "INSERT INTO fingerprints (feed_id, part, packed) VALUES (:feed, :part, :packed)"
+)
 _MOVES = [
     text(statement).bindparams(*([bindparam("now", type_=Utc)] if ":now" in statement else []))
     for statement in (
@@ -132,7 +135,9 @@ def commit_sync(
     stage.add_removed(removed, outcome.next_ordinal)
     stage.add_closed(outcome.closed_rejects)
     gone = np.concatenate([removed, -np.array(outcome.closed_rejects, dtype=np.int64)])
-    stage.add_fingerprints(known.packed(gone, outcome.fresh))
+    note = known.note(gone, outcome.fresh)
+    if note is None:
+        stage.add_fingerprints(known.packed(gone, outcome.fresh))
     status = SyncStatus.HELD if len(held) else SyncStatus.APPLIED
     with transaction(connection):
         hold_lease(connection, lease)
@@ -140,8 +145,7 @@ def commit_sync(
         if stage.ahead is not None:
             stage.ahead.insert(now)
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta
-        for statement in (_DROP_FINGERPRINTS, _ADD_FINGERPRINTS):
-            connection.execute(text(statement), {"feed": lease.feed_id})
+        _keep_fingerprints(connection, lease, known, note)
         live = outcome.live_before + counts.added + counts.restored - counts.removed
         numbers = (1 << NUMBER_BITS) - 1
         close_lease(
@@ -186,6 +190,18 @@ def _move_rows(connection: Connection, lease: Lease, now: datetime) -> int:
         used = {name: values[name] for name in statement.compile().params}
         connection.execute(statement, used)
     return -int(connection.execute(text(REMOVED_WARNINGS)).scalar_one())
+
+
+def _keep_fingerprints(
+    connection: Connection, lease: Lease, known: "Known", note: bytes | None
+) -> None:
+    """Store all fingerprints anew, from the stage, or what is to be noted beside them."""
+    if note is None:
+        for statement in (_DROP_FINGERPRINTS, _ADD_FINGERPRINTS):
+            connection.execute(text(statement), {"feed": lease.feed_id})
+    elif note:
+        values = {"feed": lease.feed_id, "part": FIRST_NOTE + known.notes, "packed": note}
+        connection.execute(text(_NOTE_FINGERPRINTS), values)
 
 
 def _number_changes(connection: Connection, lease: Lease, ending: Ending, changes: int) -> None:

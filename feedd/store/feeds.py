@@ -1,6 +1,6 @@
 """The state of feeds, and the lease under which one worker at a time syncs a feed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from feedd.store.database import Database, bulk_insert
 from feedd.store.tables import FEEDS, STREAM, SYNCS
 
 LEASE = timedelta(seconds=60)
+FIRST_NOTE = 1 << 30  # the first `part` of fingerprints that amends those before it
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +235,19 @@ def break_leases(database: Database, holder: str, now: datetime) -> list[str]:
     return names
 
 
+def stored_fingerprints(
+    connection: Connection, feed_id: int
+) -> tuple[Iterator[bytes], Iterator[bytes]]:
+    """The parts that a sync of a feed has stored, and what each of the syncs since has noted."""
+
+    def packed(first: int, last: int) -> Iterator[bytes]:
+        query = "SELECT packed FROM fingerprints WHERE feed_id = :feed AND part BETWEEN :first AND :last ORDER BY part"
+        values = {"feed": feed_id, "first": first, "last": last}
+        yield from connection.execute(text(query), values).scalars()
+
+    return packed(0, FIRST_NOTE - 1), packed(FIRST_NOTE, 2 * FIRST_NOTE - 1)
+
+
 def forget_fingerprints(database: Database, feed: str) -> None:
     """Have the next sync of a feed fetch and decode everything, whatever it has seen before."""
     from feedd.fingerprints import without_hashes
@@ -243,10 +257,7 @@ def forget_fingerprints(database: Database, feed: str) -> None:
         if feed_id is None:
             return
         values = {"feed": feed_id}
-        packed = connection.execute(
-            text("SELECT packed FROM fingerprints WHERE feed_id = :feed ORDER BY part"), values
-        ).scalars()
-        parts = without_hashes(packed)
+        parts = without_hashes(*stored_fingerprints(connection, feed_id))
         connection.execute(text("DELETE FROM fingerprints WHERE feed_id = :feed"), values)
         rows = [(feed_id, part, entries) for part, entries in enumerate(parts)]
         bulk_insert(connection, "fingerprints", ("feed_id", "part", "packed"), rows)

@@ -16,7 +16,7 @@ from feedd.model import ChangeKind
 from feedd.staging import ItemRow, RejectRow, StoredItem
 from feedd.store.ahead import Ahead, has_leftovers, sweep_some
 from feedd.store.database import UTF8, Database, among, among_value, bulk_insert, hasty_transaction
-from feedd.store.feeds import Lease, hold_lease
+from feedd.store.feeds import Lease, hold_lease, stored_fingerprints
 from feedd.store.tables import KINDS, NUMBER_BITS
 
 _TABLES = {
@@ -66,12 +66,7 @@ class DatabaseStage:
 
     def known(self) -> Known:
         """The fingerprints of the last sync."""
-        return Known(
-            self.connection.execute(
-                text("SELECT packed FROM fingerprints WHERE feed_id = :feed ORDER BY part"),
-                {"feed": self.feed_id},
-            ).scalars()
-        )
+        return Known(*stored_fingerprints(self.connection, self.feed_id))
 
     def open_rejects(self) -> Iterator[tuple[int, str | None, int, bytes, bool]]:
         """Key, item id, position, fingerprint and whether it is a duplicate, of every open reject."""

@@ -193,7 +193,7 @@ CLOSED_REJECTS = Table(
     Index("ix_closed_rejects_feed", "feed_id", "closed_at"),
 )
 
-# part of a feed's packed fingerprints (`feedd.fingerprints.Known`)
+# part of a feed's packed fingerprints (`feedd.fingerprints.Known`); from `FIRST_NOTE` on, what a sync has changed of them
 FINGERPRINTS = Table(
     "fingerprints",
     catalog_metadata,
