@@ -292,7 +292,7 @@ def _reconciled(
 ) -> tuple[Outcome, int]:
     """What all records of the body come to, and how many they are."""
     next_item, next_reject = stage.numbering()
-    report = _read_progress(on_progress, job.body.size_bytes)
+    report = _read_progress(on_progress, body.stream, job.body.size_bytes)
     with _maker(job, body, hire_some) as maker:
         reconciler = Reconciler(
             known=known,
@@ -305,7 +305,7 @@ def _reconciled(
         )
         for slices in body.slices():
             reconciler.take(slices)
-            report(body.stream.tell(), reconciler.records)
+            report(reconciler.records)
         return reconciler.finish(), reconciler.records
 
 
@@ -394,16 +394,21 @@ def no_body(feed: str) -> FeedError:
     )
 
 
-def _read_progress(on_progress: OnProgress, total_bytes: int) -> Callable[[int, int], None]:
+def _read_progress(
+    on_progress: OnProgress, stream: BinaryIO, total_bytes: int
+) -> Callable[[int], None]:
     last = 0.0
 
-    def report(done_bytes: int, records: int) -> None:
+    def report(records: int) -> None:
         nonlocal last
         if time.monotonic() - last >= PROGRESS_EVERY_S:
             last = time.monotonic()
             on_progress(
                 Progress(
-                    stage="read", done_bytes=done_bytes, total_bytes=total_bytes, records=records
+                    stage="read",
+                    done_bytes=stream.tell(),
+                    total_bytes=total_bytes,
+                    records=records,
                 )
             )
 
