@@ -14,16 +14,16 @@ from functools import cached_property, partial
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from feedd import __version__, state
+from feedd import state
 from feedd.bodies import Bodies
+from feedd.configured import USER_AGENT, due_of, reading_of, request_of, shown_url
+from feedd.databases import open_databases
 from feedd.errors import FeedError, NotFound, UsageError
 from feedd.model import (
     INTERRUPTED,
-    ONE_PAGE,
     ApiKey,
     CatalogItem,
     Change,
@@ -39,12 +39,9 @@ from feedd.model import (
     SyncRecord,
     SyncStatus,
 )
-from feedd.redaction import redact_url
-from feedd.schedule import next_due
-from feedd.settings import Basic, Bearer, FeedSettings, Secret, Settings
+from feedd.settings import FeedSettings, Settings
 from feedd.store import changes, history, keys, read, retention
-from feedd.store.damage import refuse_damage
-from feedd.store.database import Database, open_database
+from feedd.store.database import Database
 from feedd.store.feeds import (
     FeedState,
     break_leases,
@@ -54,18 +51,16 @@ from feedd.store.feeds import (
     stream_position,
 )
 from feedd.store.forget import find_orphans, forget_feed, is_stored
-from feedd.store.migrate import is_migrated, migrate
+from feedd.store.migrate import migrate
 
 if TYPE_CHECKING:
     from feedd import ingest, intake
-    from feedd.fetch import Fetcher, FetchRequest
-    from feedd.reading import Reading
+    from feedd.fetch import Fetcher
     from feedd.watching import Watching
     from feedd.webhooks import Webhooks
 
 MOST_LOOKUPS = 1_000_000  # to count collisions: about a second
 DRY_RUN_PREFIX = "dry-"  # of directories in the spool
-USER_AGENT = f"feedd/{__version__}"
 
 
 class App:
@@ -73,7 +68,7 @@ class App:
 
     def __init__(self, settings: Settings, *, read_body: "ingest.ReadBody | None" = None) -> None:
         self.settings = settings
-        self.catalog, self.people = _open_databases(settings)
+        self.catalog, self.people = open_databases(settings)
         self.spool_dir = settings.state_dir / "spool"
         self.spool_dir.mkdir(mode=0o700, exist_ok=True)
         os.environ["SQLITE_TMPDIR"] = str(
@@ -163,7 +158,7 @@ class App:
     def due(self, name: str, now: datetime) -> datetime | None:
         """When a feed is to be synced next; None when it is paused."""
         stored = read_feeds(self.catalog, [name]).get(name, FeedState(name=name))
-        return _due(self.feed_settings(name), stored, now)
+        return due_of(self.feed_settings(name), stored, now)
 
     def held(self, name: str) -> bytes:
         """The removals of a feed that are held now: what a person who accepts them has been shown."""
@@ -537,7 +532,7 @@ class App:
         interrupted = stored.lease_holder is not None and not running
         return FeedView(
             name=feed.name,
-            url=_shown_url(feed.url),
+            url=shown_url(feed.url),
             catalog=feed.catalog,
             schema=feed.schema or (stored.guess.schema if stored.guess else None),
             enabled=feed.enabled,
@@ -551,7 +546,7 @@ class App:
             failures=stored.failures,
             last_sync=stored.last_sync_at,
             last_applied=stored.last_applied_at,
-            next_due=_due(feed, stored, now),
+            next_due=due_of(feed, stored, now),
             error=stored.error,
             guess=stored.guess,
         )
@@ -570,94 +565,6 @@ def build(settings: Settings, *, read_body: "ingest.ReadBody | None" = None) -> 
     return App(settings, read_body=read_body)
 
 
-def is_current(settings: Settings) -> bool:
-    """Whether the databases of those settings need no upgrade. Raises StoreError."""
-    databases = _open_databases(settings)
-    try:
-        return all(map(is_migrated, databases))
-    finally:
-        for database in databases:
-            database.close()
-
-
-def refuse_damaged(settings: Settings, *, trusted_ns: int | None = None) -> None:
-    """Look at SQLite files before they are used; for the holder of the state directory's lock. Raises StoreError.
-
-    Those that nobody has written since `trusted_ns`, nor put there (a copy may bring an old date), are not looked at.
-    """
-    if settings.database is not None:
-        return
-    for path in (settings.state_dir / "catalog.db", settings.state_dir / "people.db"):
-        if trusted_ns is None or not path.exists() or _touched_ns(path) > trusted_ns:
-            refuse_damage(path)
-
-
-def _touched_ns(path: Path) -> int:
-    found = path.stat()
-    return max(found.st_mtime_ns, found.st_ctime_ns)
-
-
-def place_of(settings: Settings) -> "intake.Place":
-    """Where the databases of those settings are, for another process."""
-    from feedd import intake
-
-    return intake.Place(state_dir=str(settings.state_dir), url=_database_url(settings))
-
-
-def request_of(feed: FeedSettings, settings: Settings) -> "FetchRequest":
-    """How a feed is fetched, out of its configuration."""
-    from feedd.fetch import FetchRequest
-
-    auth: tuple[str, str] | str | None = None
-    if isinstance(feed.auth, Basic):
-        auth = (feed.auth.username, feed.auth.password.reveal())
-    elif isinstance(feed.auth, Bearer):
-        auth = feed.auth.token.reveal()
-    return FetchRequest(
-        url=_revealed(feed.url),
-        headers=tuple((name, _revealed(value)) for name, value in feed.headers),
-        auth=auth,
-        timeout_s=feed.timeout_s,
-        max_bytes=feed.max_bytes,
-        member=feed.member,
-        pages=feed.pages if feed.pages is None or feed.pages.by != ONE_PAGE else None,
-        allow_private=feed.allow_private,
-        file_roots=tuple(str(root) for root in settings.file_roots),
-    )
-
-
-def reading_of(feed: FeedSettings) -> "Reading":
-    """How a feed's bodies are read, out of its configuration."""
-    from feedd.reading import Reading
-
-    return Reading(
-        schema=feed.schema,
-        base_dir=str(feed.base_dir),
-        items=feed.items,
-        fields=dict(feed.fields),
-        currency=feed.currency,
-        format=feed.format,
-        doctype=feed.doctype,
-        max_removed=feed.max_removed,
-        base=None if isinstance(feed.url, Secret) else base_of(feed.url),
-        encoding=feed.encoding,
-        pages=None if feed.pages is None else feed.pages.by,
-    )
-
-
-def _open_databases(settings: Settings) -> tuple[Database, Database]:
-    """The catalog and the people database."""
-    folder, url = settings.state_dir, _database_url(settings)
-    return (
-        open_database("catalog", state_dir=folder, url=url),
-        open_database("people", state_dir=folder, url=url),
-    )
-
-
-def _database_url(settings: Settings) -> str | None:
-    return settings.database.reveal() if settings.database else None
-
-
 def _read_here(
     catalog: Database, job: "intake.Job", on_progress: "intake.OnProgress", stop: "ingest.Stop"
 ) -> None:
@@ -669,40 +576,3 @@ def _read_here(
         on_progress(progress)
 
     intake.read_body(job, catalog, progressed)
-
-
-def _due(feed: FeedSettings, stored: FeedState, now: datetime) -> datetime | None:
-    if not feed.enabled:
-        return None
-    return next_due(
-        every_s=feed.every_s,
-        cron=feed.cron,
-        timezone=feed.timezone,
-        jitter_s=feed.jitter_s,
-        feed_name=feed.name,
-        last_started=stored.last_sync_at,
-        max_age_until=stored.max_age_until,
-        retry_at=stored.retry_at,
-        now=now,
-        failures=stored.failures,
-    )
-
-
-def base_of(url: str) -> str | None:
-    """What relative links in a body from that address build on: the address alone, without what gives access to it.
-
-    Not where a redirect leads, which is often a storage that the shop's pages are not on, and another one each time.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        return None
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _shown_url(url: str | Secret) -> str:
-    """A feed's address as it may be shown: where one that is a secret is kept, without its query otherwise."""
-    return f"({url.reference})" if isinstance(url, Secret) else redact_url(url)
-
-
-def _revealed(value: str | Secret) -> str:
-    return value if isinstance(value, str) else value.reveal()

@@ -21,7 +21,8 @@ import msgspec
 
 import feedd.fetch.http  # noqa: F401 not with the first feed that is due
 from feedd import logs, state, swap
-from feedd.app import App, is_current, place_of, refuse_damaged
+from feedd.app import App
+from feedd.databases import is_current, place_of, refuse_damaged
 from feedd.dispatch import Dispatcher, Ticket
 from feedd.errors import (
     ConfigError,

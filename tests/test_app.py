@@ -9,8 +9,9 @@ from feeds import item, take_in
 from servers import FeedServer, feed_server
 
 from feedd import intake
-from feedd.app import App, is_current
+from feedd.app import App
 from feedd.checks import address_problem, schema_problem
+from feedd.databases import is_current
 from feedd.errors import NotFound
 from feedd.ingest import Stop
 from feedd.settings import FeedSettings, Secret, Settings

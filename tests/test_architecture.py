@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("replays",),
     ("dispatch", "tail", "outbox"),
     ("app", "workers", "checks", "archive", "restore", "probe"),
-    ("watching", "dryrun"),
+    ("watching", "dryrun", "databases", "configured"),
     ("webhooks",),
     ("ingest",),
     ("intake",),

@@ -31,8 +31,8 @@ from sqlalchemy import select
 from test_cli import Shell, body
 
 from feedd import archive, intake, restore, swap
-from feedd.app import refuse_damaged
 from feedd.archive import BackupError
+from feedd.databases import refuse_damaged
 from feedd.errors import StateInUse, StoreError
 from feedd.settings import Settings
 from feedd.state import StateLock
@@ -558,7 +558,7 @@ AS_ANOTHER = """
 import os, sys
 from pathlib import Path
 from feedd import restore
-from feedd.app import refuse_damaged
+from feedd.databases import refuse_damaged
 from feedd.archive import BackupError
 os.setuid(65534)
 try:

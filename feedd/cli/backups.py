@@ -90,7 +90,7 @@ def restore(
     """Put a backup in the place of the databases that are there; these are kept aside. No daemon may run."""
     from feedd import restore as restoring
     from feedd import state, swap
-    from feedd.app import place_of
+    from feedd.databases import place_of
 
     settings = options_of(context).settings(with_secrets=True)
     file = file.absolute()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from feedd import state, swap
-from feedd.app import App, is_current, refuse_damaged
+from feedd.app import App
 from feedd.cli.backend import Followed, Resync
 from feedd.cli.options import Wanted
+from feedd.databases import is_current, refuse_damaged
 from feedd.errors import NotFound, Unavailable, UsageError
 from feedd.model import (
     ApiKey,

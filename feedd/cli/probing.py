@@ -56,7 +56,7 @@ def probe(
     """Look at a feed before registering it: what it is, what it would become, the configuration to paste."""
     from msgspec.structs import replace
 
-    from feedd.app import base_of
+    from feedd.configured import base_of
     from feedd.probe import Wish
 
     options = options_of(context)
@@ -111,7 +111,7 @@ def _configured(name: str, options: Options) -> "tuple[Any, Settings] | None":
 def _as_configured(feed: Any, settings: "Settings", wish: "Wish") -> "tuple[FetchRequest, Wish]":
     from msgspec.structs import replace
 
-    from feedd.app import request_of
+    from feedd.configured import request_of
 
     wish = replace(
         wish,
@@ -128,7 +128,7 @@ def _as_configured(feed: Any, settings: "Settings", wish: "Wish") -> "tuple[Fetc
 
 
 def _probed(request: "FetchRequest", wish: "Wish") -> "Report":
-    from feedd.app import USER_AGENT
+    from feedd.configured import USER_AGENT
     from feedd.fetch import Fetcher
     from feedd.probe import probe as probe_feed
     from feedd.schema import SchemaError
