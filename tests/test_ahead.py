@@ -1,6 +1,5 @@
 """Added items that are written ahead: not there until their sync commits, whatever ends it before."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import _new_postgres
+from conftest import Elsewhere
 from feeds import item, live, open_rejects, stream, take_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -251,8 +250,7 @@ def test_kill_9_while_items_are_written_ahead_and_in_the_commit(
         url=place.url,
         folder=str(tmp_path),
     )
-    child = subprocess.run([sys.executable, "-c", script], env=os.environ, check=False)
-    assert child.returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
     assert rows(catalog)[0] == 2 + 5 * (at - 1)
     assert seen(catalog) == before
     assert break_leases(catalog, "test", datetime.now(UTC)) == ["shop"]
@@ -413,7 +411,7 @@ def test_a_backup_in_the_middle_holds_what_was_committed(
     catalog: Database,
     tmp_path: Path,
     when: Any,
-    request: pytest.FixtureRequest,
+    elsewhere: Elsewhere,
 ) -> None:
     take_in(catalog, tmp_path, OLD)
     before = seen(catalog)
@@ -427,17 +425,12 @@ def test_a_backup_in_the_middle_holds_what_was_committed(
     when(3, back_up)
     take_in(catalog, tmp_path, NEW)
     people.close()
-    state = tmp_path / "again"
-    state.mkdir()
-    url = None
-    if place.url is not None:
-        url = _new_postgres(request.getfixturevalue("postgres_template"))
-        scratch = open_database("catalog", state_dir=state, url=url)
-        with scratch.connect() as connection:
+    again = elsewhere("sqlite" if place.url is None else "postgresql")
+    restored = again.open_catalog()
+    if again.url is not None:
+        with restored.connect() as connection:
             connection.exec_driver_sql("DROP SCHEMA catalog CASCADE")
             connection.exec_driver_sql("CREATE SCHEMA catalog")
-        scratch.close()
-    restored = open_database("catalog", state_dir=state, url=url)
     with restored.transaction() as connection:
         chosen = [part for part in parts if part.database == "catalog"]
         refill(restored, connection, "head", chosen, datetime.now(UTC))

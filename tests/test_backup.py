@@ -14,7 +14,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,9 +23,10 @@ from typing import Any
 import msgspec
 import pytest
 import zstandard
-from conftest import _new_postgres
+from conftest import Elsewhere
 from daemons import running, shop, wait_for, write_config
 from feeds import item, live, stream, take_in
+from forked import Script, forker
 from servers import FeedServer, feed_server
 from sqlalchemy import select
 from test_cli import Shell, body
@@ -40,28 +41,12 @@ from feedd.store.damage import refuse_damage
 from feedd.store.database import open_database
 from feedd.store.feeds import begin_sync, stream_position
 from feedd.store.keys import create_key, find_private_key
-from feedd.store.migrate import HEADS, METADATA, migrate
+from feedd.store.migrate import HEADS, METADATA
 from feedd.store.read import read_syncs
 from feedd.store.refill import refill
 from feedd.store.snapshot import Part, snapshot
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-Elsewhere = Callable[[str], intake.Place]
-
-
-@pytest.fixture
-def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Elsewhere:
-    """Another place of a kind."""
-
-    def make(kind: str) -> intake.Place:
-        folder = tmp_path / f"other-{kind}"
-        folder.mkdir()
-        url = None
-        if kind == "postgresql":
-            url = _new_postgres(request.getfixturevalue("postgres_template"))
-        return intake.Place(state_dir=str(folder), url=url)
-
-    return make
 
 
 def fill(place: intake.Place, folder: Path) -> str:
@@ -257,14 +242,10 @@ def test_a_backup_of_an_older_feedd_is_brought_up_to_date(
 
 
 @pytest.fixture
-def backup(tmp_path: Path) -> Path:
+def backup(sqlite_template: Path, tmp_path: Path) -> Path:
     """A backup of a few hundred KB."""
     place = intake.Place(state_dir=str(tmp_path / "made"))
-    (tmp_path / "made").mkdir()
-    for name in ("catalog", "people"):
-        database = open_database(name, state_dir=tmp_path / "made", url=None)
-        migrate(database)
-        database.close()
+    shutil.copytree(sqlite_template, place.state_dir)
     catalog = place.open_catalog()
     noise = random.Random(1)
     take_in(
@@ -422,9 +403,9 @@ print("done", flush=True)
 """
 
 
-def start(place: intake.Place, path: Path, number: int) -> subprocess.Popen[str]:
+def start(place: intake.Place, path: Path, number: int) -> Script:
     script = CHILD.format(number=number, state=place.state_dir, url=place.url, path=str(path))
-    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    return forker().script(script)
 
 
 def test_kill_9_in_a_restore_leaves_the_old_or_the_new(tmp_path: Path, backup: Path) -> None:
@@ -440,7 +421,7 @@ def test_kill_9_in_a_restore_leaves_the_old_or_the_new(tmp_path: Path, backup: P
         shutil.rmtree(state, ignore_errors=True)
         shutil.copytree(saved, state)
         child = start(intake.Place(state_dir=str(state)), backup, number)
-        told, _ = child.communicate(timeout=60)
+        told = child.communicate()
         swap.finish(state)
         assert sorted(p.name for p in state.glob("restore*")) == []
         catalog = open_database("catalog", state_dir=state, url=None)
@@ -469,12 +450,11 @@ def test_kill_9_in_a_restore_into_postgresql(
     catalog.close()
     for pause_s in (0.05, 0.2, 0.4, None):
         child = start(other, backup, 0)
-        assert child.stdout is not None
         assert child.stdout.readline() == "begun\n"
         if pause_s is not None:
             time.sleep(pause_s)
             child.kill()
-        done = "done" in child.communicate(timeout=60)[0]
+        done = "done" in child.communicate()
         wait_for(lambda: gone(other))
         catalog = other.open_catalog()
         assert len(live(catalog)) in ((1, 2_000) if not done else (2_000,))

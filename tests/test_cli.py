@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from daemons import Running, running, shop, wait_for, write_config
+from forked import forker
 from rich.console import Console
 from servers import FeedServer, feed_server
 
@@ -53,9 +54,7 @@ class Shell:
         return [sys.executable, "-m", "feedd", "--config", str(self.config), *words]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words), capture_output=True, text=True, timeout=60, env=self.env
-        )
+        return forker().run(["--config", str(self.config), *words], self.env)
 
     def __call__(self, *words: str) -> str:
         """The output of a command that succeeds."""
@@ -444,11 +443,12 @@ def test_any_script_is_shown_whatever_the_locale(server: FeedServer, tmp_path: P
     server.bodies["/shop.json"] = body({"id": "כד", "title": "كوب"})
     shell("resync", "shop")
     shell.env |= {"PYTHONIOENCODING": "latin-1", "LC_ALL": "C"}
-    assert "\\u0643" in shell("item", "כד")
-    done = subprocess.run(
-        shell.command("item", "כד", "--json"), capture_output=True, env=shell.env, check=True
+    shown, told = (
+        subprocess.check_output(shell.command("item", "כד", *more), env=shell.env)
+        for more in ([], ["--json"])
     )
-    assert json.loads(done.stdout)["item"]["title"] == "كوب"
+    assert b"\\u0643" in shown
+    assert json.loads(told)["item"]["title"] == "كوب"
 
 
 def test_a_reader_that_has_gone_is_no_failure(shell: Shell, server: FeedServer) -> None:
@@ -611,20 +611,13 @@ def test_every_error_has_an_exit_code() -> None:
 
 def test_help_names_every_command_and_the_documentation_describes_it() -> None:
     program = Shell(Path("/nowhere"))
-    told = subprocess.run(
-        [sys.executable, "-m", "feedd", "--help"], capture_output=True, text=True, env=program.env
-    ).stdout
+    told = program("--help")
     documented = DOCS.read_text()
     commands = re.findall(r"^│ ([a-z][a-z-]*) ", told, re.MULTILINE)
     assert {command.name.partition(" ")[0] for command in COMMANDS} == set(commands)
     for command in (*commands, *(command.name for command in COMMANDS)):
         assert f"feedd {command}" in documented
-        options = subprocess.run(
-            [sys.executable, "-m", "feedd", *command.split(), "--help"],
-            capture_output=True,
-            text=True,
-            env=program.env,
-        ).stdout
+        options = program(*command.split(), "--help")
         for option in re.findall(r"^│ \*? *(--[a-z-]+)", options, re.MULTILINE):
             assert option in documented, f"docs/cli.md does not name {option} of {command}"
 

@@ -1,15 +1,13 @@
 """kill -9 in the middle of a sync: the catalog is exactly the old one or the new one, and the next sync goes on."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from feeds import item, live, stream, take_in
+from forked import Script, forker
 
 from feedd import intake
 from feedd.store.database import Database
@@ -21,6 +19,7 @@ CHILD = """
 import json, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
+from forked import Script, forker
 from feeds import take_in
 from feedd import ingest, intake
 place = intake.Place(state_dir={state!r}, url={url!r})
@@ -40,7 +39,7 @@ def version(number: int) -> list[Any]:
     ]
 
 
-def start(place: intake.Place, folder: Path, body: Path) -> subprocess.Popen[str]:
+def start(place: intake.Place, folder: Path, body: Path) -> Script:
     script = CHILD.format(
         tests=str(Path(__file__).parent),
         state=place.state_dir,
@@ -48,27 +47,9 @@ def start(place: intake.Place, folder: Path, body: Path) -> subprocess.Popen[str
         folder=str(folder),
         body=str(body),
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"SQLITE_TMPDIR": str(folder)},
-    )
-    assert child.stdout is not None
+    child = forker().script(script, SQLITE_TMPDIR=str(folder))
     assert child.stdout.readline() == "ready\n"
     return child
-
-
-def go(child: subprocess.Popen[str]) -> None:
-    assert child.stdin is not None
-    child.stdin.write("\n")
-    child.stdin.flush()
-
-
-def end(child: subprocess.Popen[str]) -> str:
-    rest, _ = child.communicate()
-    return rest
 
 
 def expected(number: int) -> dict[str, Any]:
@@ -95,8 +76,7 @@ def test_kill_9_leaves_the_old_catalog_or_the_new_one(place: intake.Place, tmp_p
 
     child = start(place, tmp_path, body)
     began = time.monotonic()
-    go(child)
-    assert end(child) == "done\n"
+    assert child.communicate("\n") == "done\n"
     whole_s = time.monotonic() - began
 
     current, interrupted = 1, 0
@@ -104,10 +84,10 @@ def test_kill_9_leaves_the_old_catalog_or_the_new_one(place: intake.Place, tmp_p
         body.write_text(json.dumps(version(current + 1)))
         changes = len(stream_all(catalog))
         child = start(place, tmp_path, body)
-        go(child)
+        child.stdin.write("\n")
         time.sleep(whole_s * (kill + 0.5) / KILLS)
         child.kill()
-        finished = "done" in end(child)
+        finished = "done" in child.communicate()
         items = live(catalog)
         if items == expected(current + 1):
             current += 1

@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import forker
 
 from feedd.settings import load
 
@@ -46,13 +45,7 @@ def test_the_readme_has_one_line_for_each_of_its_two_jobs() -> None:
 
 
 def test_every_command_that_is_written_exists() -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "feedd", "--help"],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"NO_COLOR": "1"},
-        check=True,
-    ).stdout
+    told = forker().run(["--help"], os.environ | {"NO_COLOR": "1"}).stdout
     commands = set(re.findall(r"^│ ([a-z-]+) ", told, re.MULTILINE))
     for page in PAGES:
         for command in re.findall(

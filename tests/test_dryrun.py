@@ -10,8 +10,9 @@ import pytest
 from feeds import open_rejects, stream
 from hypothesis import given
 from hypothesis import strategies as st
+from shops import ITEM, Shop
 from test_ingest_laws import BODIES, FEW, body_of, fresh
-from test_replay import ITEM, READINGS, Shop, products
+from test_replay import READINGS, products
 
 from feedd import ingest, intake
 from feedd.dryrun import dry_run

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import forker
 from servers import FeedServer, feed_server
 
 from feedd.cli.probe_report import fitting
@@ -44,10 +44,7 @@ class Folder:
         }
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "feedd", *words],
-            capture_output=True, text=True, timeout=60, env=self.env, cwd=self.path,
-        )  # fmt: skip
+        return forker().run(words, self.env, self.path)
 
     def report(self, *words: str, code: int = 0) -> dict[str, Any]:
         done = self.run("probe", *words, "--json")

@@ -1,9 +1,6 @@
 """A stored body is read again under another configuration: what comes of it is what a fetch of it would give."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,19 +10,16 @@ from typing import Any
 
 import pytest
 from feeds import item, live, open_rejects, stream
+from forked import forker
 from hypothesis import given
 from hypothesis import strategies as st
+from shops import ITEM, Shop
 from test_ingest_laws import BODIES, FEW, body_of, fresh
 
-from feedd import ingest, intake
-from feedd.bodies import Bodies
-from feedd.fetch import Fetcher, FetchRequest
-from feedd.model import SyncRecord
+from feedd import intake
 from feedd.reading import Reading
-from feedd.store.database import Database
-from feedd.store.feeds import break_leases, read_feed, read_held
+from feedd.store.feeds import break_leases, read_feed
 
-ITEM = Reading(schema="item")
 READINGS = (
     ITEM,
     Reading(schema="item", currency="EUR"),
@@ -33,57 +27,6 @@ READINGS = (
     Reading(schema="item", fields={"id": "title"}),
     Reading(schema="item", fields={"brand": "title"}),
 )
-
-
-class Shop:
-    """One feed, fetched from a file, on one catalog."""
-
-    def __init__(self, catalog: Database, folder: Path) -> None:
-        self.catalog = catalog
-        self.folder = folder
-        (folder / "spool").mkdir(parents=True)
-        self.bodies = Bodies(folder / "bodies")
-
-    def sync(
-        self,
-        body: bytes | None = None,
-        *,
-        reading: Reading = ITEM,
-        replay: bool = False,
-        accept: bool = False,
-        keep: bool = True,
-    ) -> SyncRecord:
-        path = self.folder / "shop.json"
-        if body is not None:
-            path.write_bytes(body)
-        request = FetchRequest(url=path.as_uri(), file_roots=(str(self.folder),))
-        return ingest.sync_feed(
-            ingest.Feed(name="shop", request=request, reading=reading, keep_body=keep),
-            catalog=self.catalog,
-            fetcher=Fetcher(user_agent="test"),
-            spool_dir=self.folder / "spool",
-            bodies=self.bodies,
-            read=lambda job, report, _stop: intake.read_body(job, self.catalog, report),
-            trigger="replay" if replay else "resync",
-            holder="test",
-            replay=replay,
-            accepted=read_held(self.catalog, "shop") if accept else None,
-        )
-
-    def replay(self, reading: Reading = ITEM, **options: Any) -> SyncRecord:
-        """Read the stored body again, with the feed itself out of reach."""
-        (self.folder / "shop.json").unlink(missing_ok=True)
-        return self.sync(reading=reading, replay=True, **options)
-
-    def kept(self) -> list[bytes]:
-        return [path.read_bytes() for path in self.folder.glob("bodies/*/*")]
-
-    def state(self) -> tuple[Any, ...]:
-        state = read_feed(self.catalog, "shop")
-        return (
-            state.status, state.error, state.items, state.rejected, state.warnings, state.held_removals,
-            state.config_digest, state.read_digest, state.read_config,
-        )  # fmt: skip
 
 
 @pytest.fixture
@@ -272,7 +215,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from feedd import ingest, intake
 from feedd.reading import Reading
-from test_replay import Shop
+from shops import Shop
 place = intake.Place(state_dir={state!r}, url={url!r})
 shop = Shop.__new__(Shop)
 shop.catalog, shop.folder = place.open_catalog(), Path({folder!r})
@@ -300,19 +243,10 @@ def test_kill_9_during_a_replay_leaves_the_old_reading_or_the_new_one(
     for kill in range(6):
         shop.sync(body)  # as it was at first
         changes = len(stream(shop.catalog))
-        child = subprocess.Popen(
-            [sys.executable, "-c", script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"SQLITE_TMPDIR": str(tmp_path)},
-        )
-        assert child.stdout is not None
-        assert child.stdin is not None
+        child = forker().script(script, SQLITE_TMPDIR=str(tmp_path))
         assert child.stdout.readline() == "ready\n"
         began = time.monotonic()
         child.stdin.write("\n")
-        child.stdin.flush()
         if kill:
             time.sleep(whole_s * kill / 6)
             child.kill()

@@ -5,11 +5,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from forked import forker
 
 from feedd import service
 from feedd.cli.installing import BOOTED, this_program
@@ -29,12 +29,7 @@ def unit(**values: str) -> str:
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "feedd", *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | environ,
-    )
+    return forker().run(arguments, os.environ | environ)
 
 
 def test_every_line_of_the_unit_has_its_reason_above_it() -> None:

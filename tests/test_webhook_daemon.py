@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from daemons import Running, running, shop, wait_for, write_config
 from receivers import Receiver, hook, new_secret, receiver
 from servers import FeedServer, feed_server
 from standardwebhooks import Webhook
+from test_cli import Shell
 
 from feedd.messages import event_message, signed_headers
 
@@ -192,13 +191,13 @@ def test_after_a_restore_the_new_history_is_said(
     backup = str(tmp_path / "backup")
     with running(path) as daemon:
         wait_for(lambda: sink.seqs() == [1, 2, 3])
-        command = [sys.executable, "-m", "feedd", "--config", str(path)]
-        subprocess.run([*command, "backup", backup], check=True)
+        shell = Shell(path)
+        shell("backup", backup)
         server.bodies["/shop.json"] = body(3, price=1)
         daemon.resync()
         wait_for(lambda: sink.seqs() == [1, 2, 3, 4, 5, 6])
         daemon.stop()
-        subprocess.run([*command, "restore", "--yes", backup], check=True)
+        shell("restore", "--yes", backup)
         daemon.start()
         wait_for(lambda: sink.told("stream.restarted"))
         server.bodies["/shop.json"] = body(3, price=2)
