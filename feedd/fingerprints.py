@@ -361,28 +361,28 @@ def without_hashes(packed: Iterable[bytes], later: Iterable[bytes] = ()) -> list
 
 
 class MaybeMet:
-    """A set of texts that may say yes wrongly and never says no wrongly, in a fixed 8 MB (a Bloom filter of bytes).
+    """A set of texts that may say yes wrongly and never says no wrongly, in a fixed 8 MB (a Bloom filter).
 
-    With two bytes a text of 2**23, one question in 20 is answered wrongly at a million texts.
+    With four bits a text of 2**26, one question in 80,000 is answered wrongly at a million texts, one in 25 at ten million.
     """
 
-    _BITS = 23
+    _BITS = 26
+    _EACH = 4
 
     def __init__(self) -> None:
-        self._marks: npt.NDArray[np.bool_] | None = None
+        self._marks: npt.NDArray[np.uint8] | None = None
 
     def meet(self, texts: Sequence[str]) -> list[str]:
         """Those of the texts that may have been met before; from now on, all of them have."""
         if not texts:
             return []
         if self._marks is None:
-            self._marks = np.zeros(2**self._BITS, dtype=np.bool_)
-        hashes = np.array(
-            [xxhash.xxh3_64_intdigest(text.encode()) for text in texts], dtype=np.uint64
-        )
-        mask = np.uint64(2**self._BITS - 1)
-        first, second = hashes & mask, hashes >> np.uint64(32) & mask
-        met = np.flatnonzero(self._marks[first] & self._marks[second]).tolist()
-        self._marks[first] = True
-        self._marks[second] = True
+            self._marks = np.zeros(2**self._BITS // 8, dtype=np.uint8)
+        digests = b"".join([xxhash.xxh3_128_digest(text.encode()) for text in texts])
+        # four independent numbers of 32 bits a text: the first bits of one say which byte, the last three which bit of it
+        places = np.frombuffer(digests, dtype="<u4").reshape(-1, self._EACH).T
+        at = places >> np.uint32(32 - self._BITS + 3)
+        bits = np.left_shift(np.uint8(1), (places & np.uint32(7)).astype(np.uint8))
+        met = np.flatnonzero((self._marks[at] & bits).all(axis=0)).tolist()
+        np.bitwise_or.at(self._marks, at.ravel(), bits.ravel())
         return [texts[index] for index in met]

@@ -1,5 +1,6 @@
 """Added items that are written ahead: not there until their sync commits, whatever ends it before."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from feedd.store.refill import refill
 from feedd.store.retention import retain
 from feedd.store.snapshot import snapshot
 from feedd.store.stage import open_stage
+from feedd.store.tables import NUMBER_BITS
 
 OLD = [item("old"), item("both", link="x")]
 NEW = [
@@ -36,6 +38,20 @@ NEW = [
     *[item(f"n{number}", link="x") for number in range(20)],
 ]  # `x` is no link: warnings
 KEEP = Retention(changes_s=0, syncs_s=0, rejects_s=0, removed_items_s=0)
+
+
+STRAY_IDS = """
+SELECT * FROM item_ids WHERE NOT EXISTS (
+  SELECT 1 FROM items WHERE id = item AND items.feed_id = item_ids.feed_id AND items.item_id = item_ids.item_id
+)
+"""
+LOST_ITEMS = f"""
+SELECT items.id FROM items JOIN feeds ON feeds.id = items.feed_id AND items.id & {(1 << NUMBER_BITS) - 1} < next_item
+WHERE NOT EXISTS (
+  SELECT 1 FROM item_ids
+  WHERE item = items.id AND item_ids.feed_id = items.feed_id AND item_ids.item_id = items.item_id
+)
+"""
 
 
 class Killed(Exception):
@@ -53,6 +69,7 @@ def catalog(place: intake.Place) -> Iterator[Database]:
 def when(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
     """Have something happen once in a sync, after it has written ahead so many times, five items each."""
     monkeypatch.setattr(ahead, "ROWS", 5)
+    monkeypatch.setattr(ahead, "ENTERED", 10)
     write = ahead.Ahead._write
 
     def plan(times: int, then: Callable[[], object]) -> None:
@@ -76,8 +93,10 @@ def killed() -> None:
 
 
 def rows(catalog: Database) -> tuple[int, int]:
-    """How many rows of items and changes there are, whether or not they count."""
+    """How many rows of items and changes there are, whether or not they count; ids stand with their items."""
     with catalog.connect() as connection:
+        for statement in (STRAY_IDS, LOST_ITEMS):
+            assert connection.exec_driver_sql(statement).all() == []
         return tuple(
             connection.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar_one()
             for table in ("items", "changes")
@@ -224,7 +243,7 @@ from feeds import take_in
 from test_ahead import NEW
 from feedd import intake
 from feedd.store import ahead
-ahead.ROWS = 5
+ahead.ROWS, ahead.ENTERED = 5, 10
 insert, calls = ahead.Ahead.insert, []
 def dies(self, at):
     insert(self, at)
@@ -264,6 +283,7 @@ def test_kill_9_while_items_are_written_ahead_and_in_the_commit(
     bodies=BODIES,
     ends=st.lists(st.integers(0, 4), min_size=6, max_size=6),
     rows_at_once=st.integers(1, 4),
+    entered_at_once=st.integers(1, 9),
     flush_rows=st.integers(1, 3),
 )
 def test_a_sync_equals_the_same_sync_in_one_transaction_whatever_died_before(
@@ -271,23 +291,26 @@ def test_a_sync_equals_the_same_sync_in_one_transaction_whatever_died_before(
     bodies: list[list[str]],
     ends: list[int],
     rows_at_once: int,
+    entered_at_once: int,
     flush_rows: int,
 ) -> None:
     one, other = fresh(folder), fresh(folder)
-    whole, write = ahead.ROWS, ahead.Ahead._write
+    whole, written = (ahead.ROWS, ahead.ENTERED), ahead.Ahead._transaction
     left = 0
 
-    def dies(self: Any) -> None:
+    @contextlib.contextmanager
+    def dies(self: Any) -> Iterator[None]:
         nonlocal left
-        write(self)
+        with written(self):
+            yield
         left -= 1
         if left == 0:
             raise Killed
 
-    ahead.Ahead._write = dies  # type: ignore[method-assign]
+    ahead.Ahead._transaction = dies  # type: ignore[method-assign]
     try:
         for records, end in zip(bodies, ends, strict=False):
-            ahead.ROWS = rows_at_once
+            ahead.ROWS, ahead.ENTERED = rows_at_once, entered_at_once
             with batches_of(3, flush_rows, 2):
                 left = end
                 try:
@@ -295,7 +318,7 @@ def test_a_sync_equals_the_same_sync_in_one_transaction_whatever_died_before(
                 except Killed:
                     left = 0
                     took = take_in(one, folder, body_of(records))
-            ahead.ROWS = whole
+            ahead.ROWS, ahead.ENTERED = whole
             assert took.counts == take_in(other, folder, body_of(records)).counts
             assert stream(one) == stream(other)
             assert rows(one) == rows(other)
@@ -305,7 +328,8 @@ def test_a_sync_equals_the_same_sync_in_one_transaction_whatever_died_before(
             ]
             assert sorted(open_rejects(one), key=str) == sorted(open_rejects(other), key=str)
     finally:
-        ahead.ROWS, ahead.Ahead._write = whole, write  # type: ignore[method-assign]
+        ahead.ROWS, ahead.ENTERED = whole
+        ahead.Ahead._transaction = written  # type: ignore[method-assign]
         one.close()
         other.close()
 

@@ -7,7 +7,8 @@ that keep nobody waiting, and its commit has little left to do. What a sync that
 by the next one of its feed, by retention, or when the feed is forgotten.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,25 +17,33 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, literal, select, t
 from feedd.staging import ItemRow
 from feedd.store.database import UTF8, among, among_value, bulk_insert, hasty_transaction
 from feedd.store.feeds import Lease, hold_lease
+from feedd.store.item_ids import delete_items, enter_ids
 from feedd.store.tables import FEEDS, ITEMS, KINDS, NUMBER_BITS
 
 # some 50 ms of the write lock a transaction; larger ones leave helpers without work
 ROWS = 4_000
 BYTES = 16 * 1024 * 1024  # of their texts, where items are large
+# items: a tenth of a second of the write lock; more would make it longer, fewer dirty the same pages more often
+ENTERED = 40_000
 # transactions: the write-ahead log stays at a hundred MB or so for a million items
 CHECKPOINT_EVERY = 4
 SWEPT = 2_000  # rows a transaction
 _COLUMNS = {
     "id": "int8",
-    "feed_id": "int4",
     "item_id": "text",
     "fields": UTF8,
     "digest": "bytea",
     "warnings": "text",
     "warning_count": "int4",
+    "feed_id": "int4",
     "created_at": "timestamptz",
     "changed_at": "timestamptz",
 }
+# what all rows have in common is no parameter of theirs
+_ADD_ITEMS_SQLITE = """
+INSERT INTO items (id, feed_id, item_id, fields, digest, warnings, warning_count, created_at, changed_at)
+VALUES (?, {feed}, ?, CAST(? AS TEXT), ?, NULLIF(?, ''), ?, '{made}', '{made}')
+"""
 _SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"  # as SQLAlchemy writes it
 _ADDED = KINDS.index("added")
 _ADD_CHANGES_SQLITE = f"""
@@ -51,9 +60,9 @@ SELECT MAX(id) FROM (SELECT id FROM items WHERE id >= :first AND id < :end ORDER
 """
 
 
-def committed(items: Any = ITEMS, feeds: Any = FEEDS) -> ColumnElement[bool]:
-    """The condition that items are there, in a query that joins their feeds; it decides nothing about the plan."""
-    number = items.c.id.bitwise_and(literal((1 << NUMBER_BITS) - 1, BigInteger))
+def committed(key: Any = ITEMS.c.id, feeds: Any = FEEDS) -> ColumnElement[bool]:
+    """The condition that items are there, by their keys, in a query that joins their feeds; it decides nothing about the plan."""
+    number = key.bitwise_and(literal((1 << NUMBER_BITS) - 1, BigInteger))
     found: ColumnElement[bool] = number < feeds.c.next_item
     return found
 
@@ -66,6 +75,8 @@ def first_free(feed_id: int, next_item: int) -> int:
 class Ahead:
     """The added items of one sync. They are written as soon as there are enough; the rest is left to the commit.
 
+    Their ids are entered later, more of them at once; until then they are held here with their digests.
+
     `first` is the key of the first one; the following ones have the following keys. Those that are written ahead say that they
     were made when the sync began: when it will end is not known yet.
     """
@@ -73,7 +84,9 @@ class Ahead:
     def __init__(self, connection: Connection, lease: Lease, first: int) -> None:
         self._connection = connection
         self._lease = lease
-        self._first = self._next = first
+        self._sqlite = connection.dialect.name == "sqlite"
+        self._row = _sqlite_row if self._sqlite else _postgres_row
+        self._first = self._next = self._entered = first
         self._rows: list[tuple[Any, ...]] = []
         self._ordinals: list[int | None] = []
         self._digests: dict[str, bytes] = {}
@@ -86,13 +99,10 @@ class Ahead:
         Raises:
             SyncStopped: the lease was lost.
         """
-        feed = self._lease.feed_id
+        row_of = self._row
         for start in range(0, len(rows), ROWS):
             some = rows[start : start + ROWS]
-            self._rows += [
-                (key, feed, item_id, fields, digest, warnings, count)
-                for _, key, item_id, _, fields, digest, warnings, count, _ in some
-            ]
+            self._rows += [row_of(row) for row in some]
             self._ordinals += [row.ordinal for row in some]
             self._digests |= {row.item_id: row.digest for row in some}
             self._bytes += sum(len(row.fields or b"") for row in some)
@@ -102,11 +112,11 @@ class Ahead:
     def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]:
         """Item id -> digest of those among the added items."""
         found = {i: self._digests[i] for i in item_ids if i in self._digests}
-        if self._transactions and len(found) < len(item_ids):
-            # the `+` keeps the database from going through all keys from `first` on
+        if self._entered > self._first and len(found) < len(item_ids):
             query = (
-                "SELECT item_id, digest FROM items WHERE feed_id = :feed AND +id >= :first "  # noqa: S608
-                f"AND {among(self._connection, 'item_id')}"
+                "SELECT items.item_id, digest FROM item_ids JOIN items ON id = item "  # noqa: S608
+                "WHERE item_ids.feed_id = :feed AND item >= :first "
+                f"AND {among(self._connection, 'item_ids.item_id')}"
             )
             values = {"feed": self._lease.feed_id, "first": self._first}
             values["values"] = among_value(self._connection, item_ids)
@@ -115,18 +125,21 @@ class Ahead:
         return found
 
     def insert(self, at: datetime) -> None:
-        """Write what is not written yet, inside the caller's transaction, as made at that time."""
+        """Write what is not written yet, inside the caller's transaction, as made at that time; the ids come later."""
         if not self._rows:
             return
         keys = range(self._next, self._next + len(self._rows))
         if self._rows[0][0] != keys[0] or self._rows[-1][0] != keys[-1]:
             raise ValueError("keys of added items have a gap")
-        sqlite = self._connection.dialect.name == "sqlite"
-        made = at.astimezone(UTC).strftime(_SQLITE_TIME) if sqlite else at.astimezone(UTC)
-        rows = [(*row, made, made) for row in self._rows]
-        bulk_insert(self._connection, "items", list(_COLUMNS), rows, list(_COLUMNS.values()))
+        feed, made = self._lease.feed_id, at.astimezone(UTC)
+        if self._sqlite:
+            insert = _ADD_ITEMS_SQLITE.format(feed=feed, made=made.strftime(_SQLITE_TIME))
+            self._connection.exec_driver_sql(insert, self._rows)
+        else:
+            rows = [(*row, feed, made, made) for row in self._rows]
+            bulk_insert(self._connection, "items", list(_COLUMNS), rows, list(_COLUMNS.values()))
         self._connection.execute(
-            text(_ADD_CHANGES_SQLITE if sqlite else _ADD_CHANGES_POSTGRES),
+            text(_ADD_CHANGES_SQLITE if self._sqlite else _ADD_CHANGES_POSTGRES),
             {
                 "sync": self._lease.sync_id,
                 "first": keys[0],
@@ -134,16 +147,50 @@ class Ahead:
             },
         )
         self._next = keys[-1] + 1
-        self._rows, self._ordinals, self._digests, self._bytes = [], [], {}, 0
+        self._rows, self._ordinals, self._bytes = [], [], 0
+
+    def enter(self) -> None:
+        """Enter the ids of what is written, inside the caller's transaction."""
+        if self._entered < self._next:
+            enter_ids(self._connection, self._entered, self._next)
+            self._entered, self._digests = self._next, {}
+
+    def enter_ahead(self) -> None:
+        """Enter the ids of what is written, so that the commit has less to do.
+
+        Raises:
+            SyncStopped: the lease was lost.
+        """
+        if self._entered < self._next:
+            with self._transaction():
+                self.enter()
 
     def _write(self) -> None:
+        with self._transaction():
+            self.insert(self._lease.started_at)
+        if self._next - self._entered >= ENTERED:
+            self.enter_ahead()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
         connection = self._connection
         with hasty_transaction(connection):
             hold_lease(connection, self._lease)
-            self.insert(self._lease.started_at)
+            yield
         self._transactions += 1
-        if self._transactions % CHECKPOINT_EVERY == 0 and connection.dialect.name == "sqlite":
+        if self._transactions % CHECKPOINT_EVERY == 0 and self._sqlite:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def _postgres_row(row: ItemRow) -> tuple[Any, ...]:
+    _, key, item_id, _, fields, digest, warnings, count, _ = row
+    return key, item_id, fields, digest, warnings, count
+
+
+def _sqlite_row(row: ItemRow) -> tuple[Any, ...]:
+    """Without bytes and None: the driver looks in vain for an adapter of each of those, which costs as much as the rest."""
+    _, key, item_id, _, fields, digest, warnings, count, _ = row
+    return key, item_id, bytearray(fields or b""), bytearray(digest), warnings or "", count
 
 
 def has_leftovers(connection: Connection, feed_id: int) -> bool:
@@ -161,7 +208,7 @@ def sweep_some(connection: Connection, feed_id: int) -> bool:
         return False
     between = {"first": first, "last": last}
     connection.execute(text("DELETE FROM changes WHERE item >= :first AND item <= :last"), between)
-    connection.execute(text("DELETE FROM items WHERE id >= :first AND id <= :last"), between)
+    delete_items(connection, feed_id, ITEMS.c.id >= first, ITEMS.c.id <= last)
     return True
 
 

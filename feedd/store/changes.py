@@ -16,6 +16,7 @@ from feedd.errors import TooOld
 from feedd.model import Change, ChangeKind, StreamState
 from feedd.store.database import Database, among, among_value
 from feedd.store.feeds import stream_of
+from feedd.store.item_ids import keys_of
 from feedd.store.tables import CHANGES, FEEDS, ITEMS, KINDS, SYNCS
 
 MOST_SEQ = 2**62
@@ -264,11 +265,7 @@ def _changes_of_items(
     descending: bool,
 ) -> list[Change]:
     """Changes of items that are named: few, so they are found by the items, and sorted."""
-    named = select(ITEMS.c.id).join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id)
-    named = named.where(ITEMS.c.item_id.in_(items))
-    if feeds is not None:
-        named = named.where(FEEDS.c.name.in_(feeds))
-    keys = connection.execute(named).scalars().all()
+    keys = connection.execute(keys_of(items, feeds)).scalars().all()
     query = change_rows().where(CHANGES.c.item.in_(keys), since < _SEQ, top > _SEQ)
     if sync is not None:
         query = query.where(SYNCS.c.id == sync)

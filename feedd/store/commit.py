@@ -139,11 +139,14 @@ def commit_sync(
     if note is None:
         stage.add_fingerprints(known.packed(gone, outcome.fresh))
     status = SyncStatus.HELD if len(held) else SyncStatus.APPLIED
+    if stage.ahead is not None:
+        stage.ahead.enter_ahead()
     with transaction(connection):
         hold_lease(connection, lease)
         find_by_key(connection)
         if stage.ahead is not None:
             stage.ahead.insert(now)
+            stage.ahead.enter()
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta
         _keep_fingerprints(connection, lease, known, note)
         live = outcome.live_before + counts.added + counts.restored - counts.removed

@@ -17,10 +17,11 @@ from sqlalchemy import Connection, bindparam, select, text, update
 
 from feedd.errors import SyncStopped
 from feedd.model import Counts, Forgotten, Orphan, SyncStatus
-from feedd.store.ahead import sweep_some
+from feedd.store.ahead import first_free, sweep_some
 from feedd.store.database import Database
 from feedd.store.feeds import LEASE, Lease, begin_sync, close_lease
-from feedd.store.tables import FEEDS, KINDS, STREAM, SYNCS, Utc
+from feedd.store.item_ids import delete_items
+from feedd.store.tables import CHANGES, FEEDS, ITEMS, KINDS, STREAM, SYNCS, Utc
 
 BATCH = 2_000
 _KEPT = ("id", "name", "next_item", "next_reject", "lease_epoch", "lease_holder", "lease_until")
@@ -28,25 +29,22 @@ _BLANK = {c.name: None if c.nullable else 0 for c in FEEDS.columns if c.name not
 _SAY_REMOVED = f"""
 INSERT INTO changes (sync_id, ordinal, item, kind, fields)
 SELECT :sync, ROW_NUMBER() OVER (ORDER BY id) - 1, id, {KINDS.index("removed")}, '{{}}'
-FROM items WHERE feed_id = :feed AND removed_at IS NULL
+FROM items WHERE id >= :first AND id < :end AND removed_at IS NULL
 """  # noqa: S608
 _REMOVE = """
-UPDATE items SET removed_at = :now, changed_at = :now WHERE feed_id = :feed AND removed_at IS NULL
+UPDATE items SET removed_at = :now, changed_at = :now WHERE id >= :first AND id < :end AND removed_at IS NULL
 """
 _DROP = (
     "DELETE FROM rejects WHERE feed_id = :feed",
     "DELETE FROM fingerprints WHERE feed_id = :feed",
 )
 _LAST = """
-SELECT MAX(id) FROM (SELECT id FROM items WHERE feed_id = :feed AND id > :after ORDER BY id LIMIT :batch) AS part
+SELECT MAX(id) FROM (SELECT id FROM items WHERE id > :after AND id < :end ORDER BY id LIMIT :batch) AS part
 """
-_UNTOLD = """
-DELETE FROM items WHERE feed_id = :feed AND id > :after AND id <= :last
-AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.item = items.id)
-"""
+_COUNT = "SELECT COUNT(*) FROM items WHERE id >= :first AND id < :end"
 _EMPTY = """
 UPDATE items SET fields = '{}', digest = :none, warnings = NULL, warning_count = 0
-WHERE feed_id = :feed AND id > :after AND id <= :last
+WHERE id > :after AND id <= :last
 """
 _REST = (
     "DELETE FROM closed_rejects WHERE id IN (SELECT id FROM closed_rejects WHERE feed_id = :feed LIMIT :batch)",
@@ -104,18 +102,19 @@ def forget_feed(
         if more:
             _rest(began, stopped)
     rejects = _read(database, lease, "SELECT COUNT(*) FROM rejects WHERE feed_id = :feed")
-    items = _read(database, lease, "SELECT COUNT(*) FROM items WHERE feed_id = :feed")
+    items = _read(database, lease, _COUNT)
     with database.transaction() as connection:
         _renew(connection, lease, now())
         removed = _remove_live(connection, lease, now())
-    after = 0
+    after = first_free(lease.feed_id, 0)
+    untold = ~select(CHANGES.c.item).where(CHANGES.c.item == ITEMS.c.id).exists()
     while (last := _read(database, lease, _LAST, after)) != 0:
         began = time.monotonic()
         with database.transaction() as connection:
             _renew(connection, lease, now())
-            between = {"feed": lease.feed_id, "after": after, "last": last}
-            connection.execute(text(_UNTOLD), between)
-            connection.execute(text(_EMPTY), between | {"none": b""})
+            between = ITEMS.c.id > after, ITEMS.c.id <= last
+            delete_items(connection, lease.feed_id, *between, untold)
+            connection.execute(text(_EMPTY), {"after": after, "last": last, "none": b""})
         after = last
         _rest(began, stopped)
     for statement in _REST:
@@ -134,10 +133,9 @@ def forget_feed(
 
 
 def _remove_live(connection: Connection, lease: Lease, now: datetime) -> int:
-    values = {"feed": lease.feed_id, "sync": lease.sync_id}
-    count = connection.execute(text(_SAY_REMOVED), values).rowcount
+    count = connection.execute(text(_SAY_REMOVED), _bound(_SAY_REMOVED, lease)).rowcount
     moment = text(_REMOVE).bindparams(bindparam("now", type_=Utc))
-    connection.execute(moment, {"feed": lease.feed_id, "now": now})
+    connection.execute(moment, _bound(_REMOVE, lease) | {"now": now})
     for statement in _DROP:
         connection.execute(text(statement), {"feed": lease.feed_id})
     connection.execute(update(FEEDS).where(FEEDS.c.id == lease.feed_id).values(**_BLANK))
@@ -191,5 +189,7 @@ def _read(database: Database, lease: Lease, query: str, after: int = 0) -> int:
 
 def _bound(statement: str, lease: Lease, **values: int) -> dict[str, Any]:
     """The values that a statement asks for."""
-    known = values | {"feed": lease.feed_id, "sync": lease.sync_id}
+    feed = lease.feed_id
+    known = values | {"feed": feed, "sync": lease.sync_id}
+    known |= {"first": first_free(feed, 0), "end": first_free(feed + 1, 0)}
     return {name: value for name, value in known.items() if f":{name}" in statement}

@@ -17,6 +17,7 @@ from feedd.store.ahead import committed
 from feedd.store.changes import change_of, change_rows, start_of
 from feedd.store.database import Database
 from feedd.store.feeds import stream_of
+from feedd.store.item_ids import keys_of
 from feedd.store.tables import CHANGES, FEEDS, ITEMS, SYNCS
 
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
@@ -76,7 +77,7 @@ def read_versions(
         rows = connection.execute(
             select(ITEMS, FEEDS.c.name.label("feed"))
             .join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id)
-            .where(FEEDS.c.name.in_(feeds), ITEMS.c.item_id == item_id, committed())
+            .where(ITEMS.c.id.in_(keys_of([item_id], feeds)), committed())
         ).all()
         return [_version(connection, row, seq) for row in rows]
 

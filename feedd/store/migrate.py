@@ -18,7 +18,7 @@ from feedd.store.tables import catalog_metadata, people_metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEADS = {"catalog": "catalog0004", "people": "people0002"}
+HEADS = {"catalog": "catalog0005", "people": "people0002"}
 METADATA = {"catalog": catalog_metadata, "people": people_metadata}
 MIGRATIONS = Path(__file__).parent / "migrations"
 _IN_SQLITE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"

@@ -26,10 +26,12 @@ from feedd.model import (
 )
 from feedd.store.ahead import committed, first_free
 from feedd.store.database import Database
+from feedd.store.item_ids import keys_of
 from feedd.store.tables import (
     CHANGES,
     CLOSED_REJECTS,
     FEEDS,
+    ITEM_IDS,
     ITEMS,
     NUMBER_BITS,
     REJECTS,
@@ -62,7 +64,7 @@ def read_items(
     if feeds is not None:
         query = query.where(FEEDS.c.name.in_(feeds))
     if ids is not None:
-        query = query.where(ITEMS.c.item_id.in_(ids))
+        query = query.where(ITEMS.c.id.in_(keys_of(ids, feeds)))
     query = query.where(committed(), *kept, ITEMS.c.id > after).order_by(ITEMS.c.id).limit(limit)
     return [_item(row, row.feed) for row in _rows(database, query)]
 
@@ -106,21 +108,26 @@ def _feed_by_feed(
 
 def count_collisions(database: Database, feed: str, before: Sequence[str]) -> int:
     """How many live items of a feed have an id that a live item of one of the feeds before it has."""
-    other, other_feed = ITEMS.alias("other"), FEEDS.alias("other_feed")
+    other, other_feed = ITEM_IDS.alias("other"), FEEDS.alias("other_feed")
     same_id = (
-        select(other.c.id)
+        select(other.c.item)
         .join(other_feed, other_feed.c.id == other.c.feed_id)
-        .where(other_feed.c.name.in_(before), other.c.item_id == ITEMS.c.item_id)
-        .where(other.c.removed_at.is_(None), committed(other, other_feed))
+        .where(other_feed.c.name.in_(before), other.c.item_id == ITEM_IDS.c.item_id)
+        .where(committed(other.c.item, other_feed), _is_live(other.c.item))
     )
+    # ids first: of items, only those are looked at whose id comes twice
     query = (
         select(func.count())
-        .select_from(ITEMS.join(FEEDS, FEEDS.c.id == ITEMS.c.feed_id))
-        .where(FEEDS.c.name == feed, FEEDS.c["items"] > 0, committed())
-        .where(ITEMS.c.removed_at.is_(None), same_id.exists())
+        .select_from(ITEM_IDS.join(FEEDS, FEEDS.c.id == ITEM_IDS.c.feed_id))
+        .where(FEEDS.c.name == feed, FEEDS.c["items"] > 0, committed(ITEM_IDS.c.item))
+        .where(same_id.exists(), _is_live(ITEM_IDS.c.item))
     )
     with database.connect() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def _is_live(key: ColumnElement[int]) -> ColumnElement[bool]:
+    return select(ITEMS.c.id).where(ITEMS.c.id == key, ITEMS.c.removed_at.is_(None)).exists()
 
 
 def read_syncs(

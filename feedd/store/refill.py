@@ -13,6 +13,7 @@ from feedd.errors import StoreError
 from feedd.model import SyncStatus
 from feedd.store.database import Database, bulk_insert
 from feedd.store.feeds import INTERRUPTED
+from feedd.store.item_ids import enter_all_ids
 from feedd.store.migrate import upgrade
 from feedd.store.snapshot import Part
 from feedd.store.tables import FEEDS, STREAM, SYNCS
@@ -46,6 +47,8 @@ def refill(
     if database.name == "catalog":
         _begin_anew(connection, now)
     upgrade(database, connection)
+    if database.name == "catalog":
+        enter_all_ids(connection)
     if not database.sqlite:
         _set_sequences(connection)
 

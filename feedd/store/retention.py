@@ -16,6 +16,7 @@ from feedd.model import Deleted, Retention, SyncStatus
 from feedd.store.ahead import has_leftovers, sweep_some
 from feedd.store.database import Database
 from feedd.store.feeds import read_stream
+from feedd.store.item_ids import delete_items
 from feedd.store.tables import CHANGES, CLOSED_REJECTS, FEEDS, ITEMS, REJECTS, STREAM, SYNCS
 
 BATCH = 2_000  # rows a transaction: some milliseconds
@@ -225,7 +226,7 @@ def _removed_items(database: Database, before: datetime) -> Iterator[int]:
                 if _is_free(connection, feed_id):
                     chosen = connection.execute(some).scalars().all()
                     count = len(chosen)
-                    connection.execute(delete(ITEMS).where(ITEMS.c.id.in_(chosen)))
+                    delete_items(connection, feed_id, ITEMS.c.id.in_(chosen))
             yield count
 
 

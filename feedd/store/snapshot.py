@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 from feedd.store.ahead import committed
 from feedd.store.database import Database
 from feedd.store.migrate import METADATA, current_revision
-from feedd.store.tables import CHANGES, FEEDS, ITEMS, STREAM, SYNCS
+from feedd.store.tables import CHANGES, FEEDS, ITEM_IDS, ITEMS, STREAM, SYNCS
 
 FETCHED = 500  # rows at a time
 PART_BYTES = 4 * 1024 * 1024
@@ -38,9 +38,11 @@ class Snapshot:
         self.stream_id, self.last_seq = str(stream.stream_id), int(stream.last_seq)
 
     def parts(self) -> Iterator[Part]:
-        """Every row of every table, those first that others refer to."""
+        """Every row of every table, those first that others refer to; but ids of items, which stand with the items."""
         for name, connection in self._connections.items():
             for table in METADATA[name].sorted_tables:
+                if table is ITEM_IDS:
+                    continue
                 columns = [str(column.name) for column in table.columns]
                 query = select(table).where(*_there(table)).order_by(*table.primary_key.columns)
                 result = connection.execute(query, execution_options={"yield_per": FETCHED})

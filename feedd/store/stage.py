@@ -122,8 +122,9 @@ class DatabaseStage:
     def stored(self, item_ids: Sequence[str]) -> dict[str, StoredItem]:
         """Item id -> what the catalog holds of it, live or removed."""
         query = (
-            "SELECT item_id, id, digest, fields, removed_at IS NULL AS live, warning_count FROM items "  # noqa: S608
-            f"WHERE feed_id = :feed AND +id < :free AND {among(self.connection, 'item_id')}"
+            "SELECT items.item_id, id, digest, fields, removed_at IS NULL AS live, warning_count "  # noqa: S608
+            "FROM item_ids JOIN items ON id = item WHERE item_ids.feed_id = :feed AND item < :free "
+            f"AND {among(self.connection, 'item_ids.item_id')}"
         )
         return {
             row.item_id: StoredItem(
@@ -135,9 +136,9 @@ class DatabaseStage:
     def stored_keys(self, item_ids: Sequence[str]) -> Iterator[int]:
         """The keys of those that the catalog holds, live or removed."""
         condition = among(self.connection, "item_id")
-        query = f"SELECT id FROM items WHERE feed_id = :feed AND +id < :free AND {condition}"  # noqa: S608
+        query = f"SELECT item FROM item_ids WHERE feed_id = :feed AND item < :free AND {condition}"  # noqa: S608
         for row in self._among(query, item_ids):
-            yield row.id
+            yield row.item
 
     def _among(self, query: str, values: Sequence[str]) -> Iterator[Any]:
         for start in range(0, len(values), LOOKUP):

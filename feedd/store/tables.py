@@ -145,9 +145,17 @@ ITEMS = Table(
     required("created_at", Utc),
     required("changed_at", Utc),
     Column("removed_at", Utc),
-    Index("ux_items_feed_item", "feed_id", "item_id", unique=True),
     # live items are not in it, as its migration says; saying so here would load both dialects with every command
     Index("ix_items_removed", "feed_id", "removed_at"),
+)
+
+# where an item is by its id; on SQLite without a row id, as its migration says
+ITEM_IDS = Table(
+    "item_ids",
+    catalog_metadata,
+    Column("feed_id", Integer, primary_key=True, autoincrement=False),
+    Column("item_id", Text, primary_key=True),
+    required("item", BigId),
 )
 
 # one change; its number in the stream is its sync's `first_seq` plus `ordinal`
