@@ -28,7 +28,20 @@ from typing import IO, Any
 
 MOST_BYTES = 1 << 20  # of a command and its environment
 # what commands import when they are at it
-LATE = ("rich.progress", "rich.table", "typer.rich_utils", "sqlalchemy.dialects.sqlite.pysqlite")
+LATE = (
+    "alembic.command",
+    "apscheduler.schedulers.background",
+    "multiprocessing.popen_forkserver",
+    "multiprocessing.queues",
+    "psycopg",
+    "rich.progress",
+    "rich.table",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "sqlalchemy.ext.compiler",
+    "typer.rich_utils",
+    "uvicorn.lifespan.off",
+)
 
 
 class Forked:

@@ -432,6 +432,7 @@ def test_a_held_state_directory_is_told_with_its_holder(server: FeedServer, tmp_
         )
         assert f"process {daemon.pid}" in other.failing(75, "resync", "shop")
         assert other.lines("feeds")[0]["feed"] == "shop"  # reading holds nothing
+        assert shell.lines("feeds")[0]["feed"] == "shop"  # the daemon goes on
     finally:
         os.environ.pop("FEEDD_STATE_DIR", None)
         daemon.terminate()

@@ -111,22 +111,6 @@ def test_after_a_kill_the_interrupted_sync_is_told_and_run_again(
         assert syncs[1]["attributes"]["error"]["code"] == "interrupted"
 
 
-def test_a_second_daemon_is_refused_and_told_who_holds_the_state(
-    server: FeedServer, tmp_path: Path
-) -> None:
-    config = write_config(tmp_path, {"shop": shop(server)})
-    with running(config) as daemon:
-        second = subprocess.run(
-            [sys.executable, "-m", "feedd", "--config", str(config), "run"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        assert second.returncode == 75
-        assert str(daemon.process.pid) in second.stderr
-        assert daemon.get("/api/feeds")
-
-
 def test_sighup_takes_over_a_new_configuration_and_refuses_a_broken_one(
     server: FeedServer, tmp_path: Path
 ) -> None:
