@@ -74,7 +74,7 @@ class Fresh:
         """What was noted of a part, as rows of the packed form in ascending order."""
         self._sort_in()
         entries = np.frombuffer(bytes(self._parts[part]), dtype=_ENTRY)
-        return entries[np.argsort(entries["high"], kind="stable")]
+        return entries[np.argsort(entries["high"], kind="stable")] if len(entries) > 1 else entries
 
     def owners(self) -> Iterator[Int64s]:
         """Whose fingerprints were noted, a part at a time."""
@@ -271,15 +271,16 @@ class Known:
         """The arrays of the next sync, in parts: without the owners `dropped`, with `changed` in place of what they had."""
         stays = np.ones(len(self), dtype=np.bool_)
         stays[self.slots_of(dropped)] = False
-        for owners in changed.owners():
+        for owners in filter(len, changed.owners()):
             stays[self.slots_of(owners)] = False
         borders = [*np.searchsorted(self._high, _STARTS).tolist(), len(self)]
         waiting: list[npt.NDArray[np.void]] = []
         for part in range(_PARTS):
             start, stop = borders[part], borders[part + 1]
-            waiting.append(
-                self._merged(start + np.flatnonzero(stays[start:stop]), changed.entries(part))
-            )
+            kept, fresh = start + np.flatnonzero(stays[start:stop]), changed.entries(part)
+            if not len(kept) + len(fresh):  # as most are of a small feed
+                continue
+            waiting.append(self._merged(kept, fresh))
             if sum(map(len, waiting)) >= _PART_ENTRIES:
                 yield np.concatenate(waiting).tobytes()
                 waiting = []
