@@ -1,6 +1,7 @@
 """Laws of decoding XML: a record that is read without a tree is read as it would be with one."""
 
 import json
+import re
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ FRAGMENTS = [
     b'"',
     b"=",
 ]
+TEXT = re.compile(rb">[^<>]*<")
 FRAGMENTS += [b"\xff", b"\xe2\x82", b"\0", b"<>", b"</>", b"\r", b"&#0;", b"\xef\xbf\xbf", b"x:"]
 
 plain_texts = st.sampled_from(
@@ -69,13 +71,25 @@ CONTEXTS = [
 
 def assert_plain_is_as_the_tree(raw: bytes, context: bytes) -> bool:
     """Whether a record is plain; what it is read as then, in the same order, is what a tree of it gives."""
-    value = xml_plain.Plain(context, LAYOUT).record(raw)
+    return assert_as_the_tree(xml_plain.Plain(context, LAYOUT), raw, context)
+
+
+def assert_as_the_tree(plain: xml_plain.Plain, raw: bytes, context: bytes) -> bool:
+    value = plain.record(raw)
     if value is None:
         return False
     check_structure(raw, 1)
     (other,) = xml_records.by_tree([raw], [1], context, LAYOUT)
     assert json.dumps(value) == json.dumps(other)
     return True
+
+
+def knowing(raw: bytes, context: bytes) -> xml_plain.Plain:
+    """What has met so many records like this one that it knows their form, if they have one."""
+    plain = xml_plain.Plain(context, LAYOUT)
+    for _ in range(xml_plain.MET_BEFORE):
+        plain.record(raw)
+    return plain
 
 
 @FEW
@@ -102,3 +116,60 @@ def mutations(draw: st.DrawFn, raw: bytes) -> bytes:
 def test_broken_records_are_not_plain(data: st.DataObject, raw: bytes, context: bytes) -> None:
     raw = b"<" + data.draw(mutations(raw[1:-1])) + b">"
     assert_plain_is_as_the_tree(raw, context)
+
+
+@FEW
+@given(st.data(), plain_records(), st.sampled_from(CONTEXTS))
+def test_records_of_a_known_form_are_read_as_they_are_by_a_tree(
+    data: st.DataObject, raw: bytes, context: bytes
+) -> None:
+    """The record itself, the same tags around other texts, and what is broken about it."""
+    plain = knowing(raw, context)
+    others = TEXT.sub(lambda _: b">%b<" % data.draw(plain_texts).encode(), raw)
+    for record in (raw, others, b"<" + data.draw(mutations(raw[1:-1])) + b">"):
+        assert_as_the_tree(plain, record, context)
+
+
+def test_the_form_of_flat_and_nested_records_gets_known() -> None:
+    raw = (
+        b'<item a="1">\n<id>1</id>\n<g:x>\n <id>&lt;</id>\n <t></t>\n</g:x>\n<t>a &amp; b</t><t>c</t>'
+        b"<b><b>1</b></b><b>2</b>\n</item>"
+    )
+    plain = knowing(raw, CONTEXTS[0])
+    expected = {
+        "@a": "1",
+        "id": "1",
+        "g:x": {"id": "<", "t": ""},
+        "t": ["a & b", "c"],
+        "b": [{"b": "1"}, "2"],
+    }
+    assert plain.forms.read(raw) == plain.record(raw) == expected
+    assert list(expected) == list(plain.forms.read(raw) or ())
+    assert plain.forms.read(raw.replace(b"<id>1", b"<id>&#50;\xc3\xa4")) == expected | {
+        "id": "2\u00e4"
+    }
+    for broken in (
+        (b"</g:x>", b".</g:x>"),
+        (b"</g:x>", b"&#32;.</g:x>"),
+        (b"&lt;", b"]]>"),
+        (b"&lt;", b"\xef\xbf\xbf"),
+        (b"&lt;", b"\xff"),
+        (b"&lt;", b"&nbsp;"),
+        (b"&lt;", b"&lt"),
+        (b"&lt;", b"<i>"),
+        (b"</item>", b"</item> "),
+    ):
+        assert plain.record(raw.replace(*broken)) is None
+    assert plain.record(raw.replace(b"&lt;", b"\r")) == expected | {"g:x": {"id": "\n", "t": ""}}
+
+
+def test_what_is_known_of_forms_is_bounded() -> None:
+    plain = xml_plain.Plain(CONTEXTS[0], LAYOUT)
+    for number in range(30):
+        for _ in range(xml_plain.MET_BEFORE):
+            plain.record(b"<item><a%d>x</a%d></item>" % (number, number))
+    assert sum(map(len, plain.forms.known.values())) <= xml_plain.MOST_FORMS
+    for number in range(2 * xml_plain.MOST_MET):
+        plain.record(b"<item><b%d>x</b%d></item>" % (number, number))
+    assert len(plain.forms.met) <= xml_plain.MOST_MET
+    assert plain.record(b"<item><a>x</a></item>") == {"a": "x"}

@@ -10,11 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedd.coerce import COERCIONS, MANY, REPEATING, Noted, Refused
+from feedd.coerce.links import are_plain_links, url
 from feedd.coerce.memo import LONGEST, MOST, Memo, remembering
-from feedd.coerce.text import clean
+from feedd.coerce.text import are_plain_lines, clean, line
+from feedd.diff import canonical
+from feedd.model import Item
 from feedd.normalize import Plan, compile_plan
 from feedd.normalize.names import Names
 from feedd.normalize.shapes import MOST_SHAPES
+from feedd.normalize.straight import MET_BEFORE, MOST_WAYS, CloserLook
 from feedd.schema import load_schema
 
 SCHEMAS = ["google-product", "item", "shopify-product"]
@@ -67,6 +71,144 @@ def test_the_records_before_one_decide_nothing(schema: str, many: list[dict[str,
         assert plan(schema).normalize(1, record) == outcome
         # the same text at other places in memory, in an order that a dict of other history would have
         assert used.normalize(1, json.loads(json.dumps(record))) == outcome
+
+
+STRICT = {
+    "title": {"type": "string", "maxLength": 4},
+    "brand": {"type": "string", "pattern": "^[A-Z]"},
+    "price": {"type": "number", "minimum": 1, "x-coerce": "price"},
+    "sale_price": {"type": "number", "maximum": 9, "x-coerce": "price"},
+    "currency": {"enum": ["EUR", "SEK"], "x-coerce": "currency"},
+    "availability": {"enum": ["in_stock"], "x-coerce": "availability"},
+    "image_link": {"type": "string", "format": "uri", "x-coerce": "url"},
+    "additional_image_links": {"type": "array", "maxItems": 1, "x-coerce": "urls"},
+    "quantity": {"type": "integer", "maximum": 5},
+    "description": {"type": "string", "x-coerce": "text"},
+    "description_html": {"type": "string", "x-coerce": "any", "x-source": "html"},
+    "categories": {"type": "array", "items": {"type": "string", "maxLength": 3}, "x-coerce": "category_path"},
+    "on_sale": {"type": "boolean"},
+}  # fmt: skip
+USUAL: dict[str, list[Any]] = {
+    "id": ["1", 7, "x" * 255, "x" * 256],
+    "title": ["Mug", "M&S", "B\N{LATIN SMALL LETTER A WITH DIAERESIS}r"],
+    "description": ["A mug", "<p>A <b>mug</b></p>", "5 < 6 & 7; 8", "two\nlines", "&amp;lt;"],
+    "price": ["19.99 USD", "5 EUR", "5", 5, 0, 1.5, {"value": 5, "currency": "EUR"}],
+    "sale_price": ["4.99 EUR", "5.00 USD", "5", "", None],
+    "currency": ["EUR", "USD", "$", ""],
+    "availability": ["in stock", "in_stock", "out of stock", True, ""],
+    "link": ["https://shop.example/a?b=1&c=2", "/a"],
+    "image_link": ["https://shop.example/a.jpg", "https://shop.example/b.jpg"],
+    "additional_image_links": [["https://shop.example/a.jpg"], ["https://shop.example/c.jpg"] * 2, []],
+    "brand": ["Acme", "acme", None, 7],
+    "gtin": ["4006381333931", 4006381333931],
+    "categories": ["Shoes > Women", ["a", "b"]],
+    "quantity": [1, "5", 5.5],
+    "on_sale": [True, "yes"],
+    "material": ["wool", None, "", ["a", None], {"b": None, "c": {"d": 1}}, float("inf")],
+}  # fmt: skip
+
+
+@functools.cache
+def strict_plan() -> Plan:
+    properties = {"id": {"type": "string", "maxLength": 9}} | STRICT
+    return compile_plan({"type": "object", "properties": properties}, default_currency="SEK")
+
+
+@st.composite
+def many_alike(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Records with the same keys in the same order, most of them with nothing unusual in them."""
+    names = draw(st.lists(st.sampled_from(sorted(USUAL)), min_size=3, max_size=14, unique=True))
+    record = st.fixed_dictionaries(
+        {name: st.sampled_from(USUAL[name]) for name in ["id", "title", *names]}
+    )
+    unusual = st.tuples(record, st.sampled_from(names), trees).map(lambda r: r[0] | {r[1]: r[2]})
+    return draw(st.lists(record | record | unusual, min_size=1, max_size=8))
+
+
+def straight(used: Plan, record: dict[str, Any]) -> Item | None:
+    """The item that the straight way gives once there is one, None where it gives none."""
+    used._ways._met[tuple(record)] = MET_BEFORE
+    way = used._ways[tuple(record)]
+    try:
+        return None if way is None else way(record)
+    except CloserLook:
+        return None
+
+
+@pytest.mark.parametrize("schema", ["google-product", "item", "strict"])
+@given(many=many_alike())
+@settings(max_examples=80, deadline=None)
+def test_the_straight_way_leads_to_the_same_item(schema: str, many: list[dict[str, Any]]) -> None:
+    used = strict_plan() if schema == "strict" else plan(schema)
+    before = copy.deepcopy(many)
+    used._ways = used._ways_of()
+    for record in many:
+        item = straight(used, record)
+        if item is not None:
+            other = used._looked_at(1, record)
+            assert isinstance(other, Item)
+            assert item == other
+            assert canonical(item.fields) == canonical(other.fields)
+    assert repr(many) == repr(before)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS[:2])
+def test_most_records_go_the_straight_way(schema: str) -> None:
+    used = plan(schema)
+    for record in (
+        {"id": "1", "title": "Mug", "price": "19.99 USD", "availability": "in stock", "link": "https://a.example/1",
+         "image_link": "https://a.example/1.jpg", "material": "wool"},
+        {"id": 1, "title": "A  B", "price": 5, "sale_price": None, "availability": True, "link": "https://a.example/\u00e4",
+         "image_link": "https://a.example/1.jpg", "brand": "", "description": "<p>x</p>", "x": {"a": [1, None]}},
+    ):  # fmt: skip
+        assert used._ways[tuple(record)] is None
+        for _ in range(MET_BEFORE):
+            used.normalize(1, record)
+        way = used._ways[tuple(record)]
+        assert way is not None
+        assert way(record) == used._looked_at(1, record)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"name": "Jug"},  # another source of the title, which is kept if it says something else
+        {"description": "<p>x</p>", "description_html": "y"},
+        {"additional_image_links": ["https://a.example/1.jpg"], "image_link": "https://a.example/1.jpg"},
+        {"price": "5 EUR", "sale_price": "4 USD"},
+        {"price": "5 EUR", "currency": "USD"},
+        {"price": "5", "sale_price": "4 EUR", "currency": "USD"},
+        {"a": 1, "a\x00": 2},
+        {"id": "x" * 256},
+    ],
+)  # fmt: skip
+def test_what_several_values_decide_needs_a_closer_look(more: dict[str, Any]) -> None:
+    assert straight(plan("item"), {"id": "1", "title": "Mug"} | more) is None
+
+
+def test_straight_ways_are_bounded_whatever_a_feed_holds() -> None:
+    used = plan("item")
+    for number in range(2 * MOST_WAYS):
+        straight(used, {"id": "1", "title": "Mug", f"a{number}": 1})
+    assert sum(way is not None for way in used._ways.values()) == MOST_WAYS
+
+
+@given(st.lists(texts | trees, max_size=3))
+def test_values_that_are_plain_together_are_plain_each(values: list[Any]) -> None:
+    if are_plain_lines(values):
+        assert [line(value) for value in values] == values
+    if are_plain_links(values):
+        assert [url(value) for value in values] == values
+
+
+def test_most_values_are_plain() -> None:
+    assert are_plain_lines(["Mug", "M&S", "B\u00e4r; 5"])
+    assert are_plain_links(["https://shop.example/a?b=1&c=2", "http://a"])
+    for values in (["a", ""], [""], ["a "], ["a", " b"], ["a\n"], ["a  b"], ["&amp;"], [1], [None]):
+        assert not are_plain_lines(values)
+        assert not are_plain_links(values)
+    for link in ("http://", "https:///a", "https://a https://b", "https://a?b=1&amp;c=2", "/a"):
+        assert not are_plain_links(["https://a.example", link])
 
 
 @given(trees)
@@ -148,7 +290,7 @@ def test_records_that_never_repeat_their_names_are_not_remembered_for_ever() -> 
         record = {"id": "1", "title": "Mug", f"a{number}": {f"b{number}": number}}
         outcome = made.normalize(1, record)
         assert outcome.fields == record
-    assert len(made._shapes) == MOST_SHAPES
+    assert len(made._shapes) == len(made._ways._met) == MOST_SHAPES
     assert len(made._names._usual_names) <= MOST
     made.normalize(1, {"id": "1", "title": "Mug", "x" * 1_000_000: 1})
     assert sum(len(key) for keys in made._shapes for key in keys) < 1_000_000

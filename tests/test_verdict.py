@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from feedd.model import Problem
+from feedd.normalize.judging import Judge
 from feedd.normalize.verdict import compiled, gathered, pointer, settle
 
 ITEM: dict[str, Any] = {"type": "object", "required": ["id", "title"]}
@@ -136,3 +137,62 @@ def test_problems_of_one_kind_in_one_list_are_gathered() -> None:
     ]
     assert told[0].hint == "Write it. (2 more in this list.)"
     assert told[1:] == [other, field, problem("/6")]
+
+
+LINES = {"type": "array", "items": {"type": "string", "minLength": 1, "description": "A line."}}
+
+
+@pytest.mark.parametrize(
+    ("coercion", "prop", "fits"),
+    [
+        ("line", {"type": "string", "x-source": ["a"], "title": "A"}, True),
+        ("line", {"minLength": 1}, True),
+        ("line", {}, True),
+        ("line", True, True),
+        ("line", False, False),
+        ("line", {"minLength": 2}, False),
+        ("line", {"maxLength": 1000}, False),
+        ("line", {"type": ["string", "null"]}, False),
+        ("line", {"type": "number"}, False),
+        ("line", {"format": "email"}, False),
+        ("line", {"$ref": "#/$defs/x"}, False),
+        ("id", {"type": "string", "minLength": 1, "maxLength": 255}, True),
+        ("id", {"maxLength": 254}, False),
+        ("price", {"type": "number", "minimum": 0}, True),
+        ("price", {"minimum": 1}, False),
+        ("price", {"type": "integer"}, False),
+        ("integer", {"type": "number"}, True),
+        ("integer", {"minimum": 0}, False),
+        ("strings", LINES | {"minItems": 1}, True),
+        ("strings", LINES | {"minItems": 2}, False),
+        ("strings", {"items": {"minLength": 2}}, False),
+        ("strings", {"items": False}, False),
+        ("date", {"type": "string"}, False),
+    ],
+)
+def test_what_a_coercion_makes_is_known_to_fit(coercion: str, prop: Any, fits: bool) -> None:
+    document = {"properties": {"a": prop}, "$defs": {"x": {"minLength": 5}}}
+    assert Judge(document, compiled(document)).always_fits("a", coercion) == fits
+    assert Judge({}, compiled({})).always_fits("a", coercion) == (coercion != "date")
+
+
+@pytest.mark.parametrize(
+    ("document", "is_fair"),
+    [
+        ({"type": "object", "required": ["id", "title"], "properties": {}}, True),
+        ({"$ref": "#/$defs/x", "$defs": {"x": {"allOf": [{"properties": {"a": False}}]}}}, True),
+        ({"$ref": "#/$defs/x", "$defs": {"x": {"minProperties": 1}}}, False),
+        ({"allOf": [True]}, False),
+        ({"required": ["a"]}, False),
+        ({"additionalProperties": False}, False),
+        ({"dependentRequired": {"a": ["b"]}}, False),
+        ({"properties": {"title": {"minLength": 3}}}, False),
+        ({"type": ["object", "null"]}, False),
+    ],
+)
+def test_a_schema_that_says_more_of_an_item_than_of_its_fields_is_asked(
+    document: dict[str, Any], is_fair: bool
+) -> None:
+    judge = Judge(document, compiled(document))
+    assert judge.is_fair == is_fair
+    assert judge.fits("a", "x") == (is_fair and "$defs" not in document)

@@ -1,6 +1,7 @@
 """Coercions to links. Pure."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urljoin
 
@@ -8,7 +9,10 @@ from feedd.coerce.outcome import Note, Noted, Refused, holds_nothing
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # A whole address of characters that need no closer look: ASCII, and no space, quote, angle bracket or control character.
-_USUAL = re.compile(r"https?://[!$-.0-;=@-~][!#-;=?-~]*+").fullmatch
+_USUAL_ADDRESS = r"https?://[!$-.0-;=@-~][!#-;=?-~]*+"
+_USUAL = re.compile(_USUAL_ADDRESS).fullmatch
+# Some of them, each with a space behind it.
+_ALL_USUAL = re.compile(rf"(?:{_USUAL_ADDRESS} )*+").fullmatch
 _BREAKS = re.compile("[\x00-\x1f\x7f]")
 _AMPERSAND = re.compile("&(?:amp;)+")
 _UNSAFE = re.compile(r'[\s"<>\ud800-\udfff]')
@@ -49,15 +53,27 @@ def url(value: Any, base: str | None = None) -> Any:
     return _checked(_UNSAFE.sub(_encoded, found), base) if found else None
 
 
+def are_plain_links(values: Sequence[Any]) -> bool:
+    """Whether `url` makes of each of the values just that: told by one look at them, joined."""
+    try:
+        joined = " ".join((*values, ""))
+    except TypeError:  # one is no text
+        return False
+    return (
+        _ALL_USUAL(joined) is not None
+        and joined.count(" ") == len(values)
+        and "&amp;" not in joined
+    )
+
+
 def urls(value: Any, base: str | None = None) -> Any:
     """A list of web addresses; a text with several is split only before http:// or https://."""
     values = value if type(value) is list else [value]
+    if are_plain_links(values) and not any(each.find("http", 8) >= 0 for each in values):
+        return list(dict.fromkeys(values)) or None
     found: list[str] = []
     notes: list[Note] = []
     for index, given in enumerate(values):
-        if type(given) is str and _USUAL(given) and given.find("http", 8) < 0:
-            found.append(given if "&amp;" not in given else url(given, base))
-            continue
         for each in _NEXT_LINK.split(given.strip()) if type(given) is str else [given]:
             result = None if each is None else url(each, base)
             if type(result) is Refused:

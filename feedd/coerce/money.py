@@ -17,7 +17,7 @@ from feedd.coerce.outcome import Noted, Refused, holds_nothing, scalar_text
 _MAX_AMOUNT = 10**15
 
 # What most feeds write, such as `19.99 USD`; the rest takes the slower way below.
-_PLAIN = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,2})?)(?: ([A-Z]{3}))?")
+_PLAIN = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,2})?)(?: ([A-Z]{3}))?").fullmatch
 _AROUND = re.compile(r"([^0-9]*)([0-9](?:[0-9\s.,']*[0-9])?)([^0-9]*)")
 _DASH = re.compile(r"^\s*[.,:]?\s*[-–—]+")
 _WHOLE = re.compile(r"\s*[.,:]\s*[-–—]")  # `12,-`, `12.–` and `12:-` are whole amounts
@@ -45,16 +45,23 @@ def price(value: Any) -> Any:
     """An amount of money, zero or more; a currency beside it comes back in `Noted.currency`."""
     kind = type(value)
     if kind is str:
-        match = _PLAIN.fullmatch(value)
-        if match is None:
+        plain = plain_price(value)
+        if plain is None:
             return _written(value)
-        amount, code = match.groups()
-        if code is None:
-            return tidy_number(amount)
-        return Noted(tidy_number(amount), (), code) if code in ISO_CODES else _written(value)
+        amount, code = plain
+        return amount if code is None else Noted(amount, (), code)
     if kind is int or kind is float:
         return _amount(value)
     return _structured(value) if kind is dict else _NOT_A_PRICE
+
+
+def plain_price(value: str) -> tuple[int | float, str | None] | None:
+    """An amount and the code of its currency, if it has one, as most feeds write them; None for anything else."""
+    match = _PLAIN(value)
+    if match is None:
+        return None
+    amount, code = match.groups()
+    return None if code is not None and code not in ISO_CODES else (tidy_number(amount), code)
 
 
 def currency(value: Any) -> Any:

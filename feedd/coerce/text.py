@@ -1,6 +1,7 @@
 """Coercions to text: one line, many lines, ids, lists of strings and category paths. Pure."""
 
 import re
+from collections.abc import Sequence
 from html import unescape
 from html.entities import html5
 from typing import Any
@@ -15,6 +16,7 @@ _MAX_READINGS = 4
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ASCII_UNPRINTABLE = bytes([*range(32), 127])
 _ASCII_CONTROL = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
+_UNCLEAN = _ASCII_CONTROL + b"\r"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SEPARATED = re.compile("[>›»]")
@@ -80,11 +82,28 @@ def line(value: Any) -> Any:
     found = value if type(value) is str else scalar_text(value)
     if found is None:
         return None if holds_nothing(value) else NOT_TEXT
-    if not found.isprintable() or "&" in found:
+    if not found.isprintable() or _holds_references(found):
         found = unescaped(clean(found), keep_markup=False)
     elif "  " not in found:  # the space is the only white space that can be printed
         return found.strip() or None
     return " ".join(found.split()) or None
+
+
+def are_plain_lines(values: Sequence[Any]) -> bool:
+    """Whether `line` makes of each of the values just that: told by one look at all of them."""
+    try:
+        joined = " ".join(values)
+    except TypeError:  # one is no text
+        return False
+    # one that is empty, or begins or ends in a space, makes two of them that follow each other, or one at an end
+    return (
+        "  " not in joined
+        and _is_printable(joined)
+        and not _holds_references(joined)
+        and joined[:1] != " "
+        and joined[-1:] != " "
+        and (joined != "" or not values)
+    )
 
 
 def text(value: Any) -> Any:
@@ -92,14 +111,32 @@ def text(value: Any) -> Any:
     found = value if type(value) is str else scalar_text(value)
     if found is None:
         return None if holds_nothing(value) else _NOT_TEXT_OR_HTML
-    if "&" in found:
-        found = unescaped(clean(found), keep_markup=True)
-    if not _is_printable(found):
+    is_clean = _is_clean(found)
+    if not is_clean:
+        found = clean(found)
+    if _holds_references(found):
+        found = unescaped(found, keep_markup=True)
+        is_clean = False
+    if not is_clean:
         found = _unix_lines(clean(found))
     if "<" not in found or not has_markup(found):
         return found.strip() or None
     seen = _read(found) or None
     return Noted(seen, () if seen else (_NO_TEXT,), html=found.strip())
+
+
+def _holds_references(value: str) -> bool:
+    """Whether a text holds character references: `M&S` and `5 & 6; 7` hold none."""
+    return "&" in value and ";" in value and _REFERENCE.search(value) is not None
+
+
+def _is_clean(value: str) -> bool:
+    """Whether there are neither control characters in a text, apart from tabs and line feeds, nor lone surrogates."""
+    try:
+        encoded = value.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(encoded.translate(None, _UNCLEAN)) == len(encoded)
 
 
 def _is_printable(value: str) -> bool:

@@ -19,7 +19,7 @@ from lxml import etree
 
 from feedd.formats.text import excerpt
 from feedd.formats.xml_markup import WRAPPER_END, XML_NAMESPACE
-from feedd.formats.xml_plain import XHTML, Plain
+from feedd.formats.xml_plain import XHTML, plain_of
 from feedd.formats.xml_structure import check_structure
 from feedd.model import Layout, Problem, Slices
 
@@ -54,7 +54,7 @@ def decode(slices: Slices, layout: Layout) -> list[dict[str, Any] | Problem]:
         FormatError: a slice is not one well-formed element, so that its document is not well-formed.
     """
     raws = [bytes(raw) for raw in slices.raws]
-    plain = list(map(Plain(slices.context, layout).record, raws))
+    plain = plain_of(slices.context, layout).records(raws)
     others = [index for index, value in enumerate(plain) if value is None]
     values: list[dict[str, Any] | Problem] = plain  # type: ignore[assignment] # those of the others follow
     for start in range(0, len(others), _AT_ONCE):

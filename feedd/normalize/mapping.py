@@ -74,7 +74,7 @@ def read_fields(document: Document, overrides: Mapping[str, Path | Template]) ->
     Raises:
         ValueError: a source is not a path, or a reference leads nowhere.
     """
-    layers = list(_layers(document, document, document, ()))
+    layers = list(layers_of(document))
     properties: dict[str, Document] = {"id": {}, "title": {}}
     words: Document = {"x-document": {}}
     for layer, home in layers:
@@ -103,6 +103,15 @@ def read_fields(document: Document, overrides: Mapping[str, Path | Template]) ->
         tuple(parse_path(mark) for mark in words.get("x-marks", ())),
         read_places(words["x-document"]),
     )
+
+
+def layers_of(document: Document) -> Iterator[tuple[Document, Document]]:
+    """A schema and those that it builds on, the farthest first, each with the resource that it stands in.
+
+    Raises:
+        ValueError: a reference leads nowhere.
+    """
+    return _layers(document, document, document, ())
 
 
 def sources_of(prop: Document, name: str) -> tuple[Source | Template, ...]:

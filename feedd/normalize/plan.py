@@ -30,18 +30,19 @@ from feedd.normalize.draft import (
     settle_images,
     settle_reduced,
 )
+from feedd.normalize.judging import Judge
 from feedd.normalize.keeping import keep_others
 from feedd.normalize.mapping import Field, Fields, Source, read_fields
 from feedd.normalize.names import Names
 from feedd.normalize.paths import Path, Template, parse_source, reach
 from feedd.normalize.shapes import Shape, shapes_of
+from feedd.normalize.straight import VALUES, CloserLook, Ways
 from feedd.normalize.verdict import compiled, pointer, settle
 
 # Raise it with every change that makes another item of the same record: stored fingerprints end with it.
 NORMALIZER_VERSION = 6
 
 _IDENTITY = ("id", "title")
-_VALUES = frozenset({str, int, float, bool, list, dict})
 
 
 def compile_plan(
@@ -74,7 +75,7 @@ def compile_plan(
     )
     decides = [NORMALIZER_VERSION, document, sorted(paths.items()), items, code]
     digest = sha256(msgspec.json.encode(decides)).digest()
-    return Plan(mapping, validator, layout, digest, code)
+    return Plan(mapping, validator, Judge(document, validator), layout, digest, code)
 
 
 class Plan:
@@ -88,6 +89,7 @@ class Plan:
         self,
         mapping: Fields,
         validator: Draft202012Validator,
+        judge: Judge,
         layout: Layout,
         digest: bytes,
         default_currency: str | None,
@@ -98,6 +100,7 @@ class Plan:
         self.marks = mapping.marks
         self.seed = b""
         self._validator = validator
+        self._judge = judge
         self._default_currency = default_currency
         self._names = Names(frozenset(mapping.namespaces))
         self._by_name = {field.name: _step(field) for field in mapping.fields}
@@ -123,6 +126,7 @@ class Plan:
             for name in mapping.recommended
             if name in self._by_name
         )
+        self._ways = self._ways_of()
 
     def within(self, found: Sequence[list[Any]], *, base: str | None = None) -> "Plan":
         """This plan for the records of one document: with what stands at the `wanted` places around them.
@@ -144,12 +148,44 @@ class Plan:
                 for name, step in self._by_name.items()
             }
             plan._shapes = shapes_of(plan._by_name, plan._alternatives, plan._names)
+        plan._ways = plan._ways_of()
         return plan
+
+    def _ways_of(self) -> Ways:
+        """The straight ways of records, by their keys."""
+        reduced = {name for name, _ in self._reduced}
+        unwraps = {*self._unwraps, *(path[0] for path, _ in self._only)}
+        is_never = any(path[0][0] in "*[" or path[0].isdecimal() for path, _ in self._only)
+
+        def is_special(shape: Shape) -> bool:
+            keys = {key for key, _ in shape.keys}
+            return is_never or bool(keys & unwraps or reduced & shape.taken.keys())
+
+        return Ways(
+            self._shapes,
+            self._by_name,
+            self._coercions,
+            self._judge,
+            self._names,
+            gaps=self._gaps,
+            default_currency=self._default_currency,
+            is_special=is_special,
+        )
 
     def normalize(self, position: int, record: dict[str, Any]) -> Item | Reject:
         """The item that a record is, with what could not be used as warnings; or why it is none."""
         if type(record) is not dict:
             return Reject(position, None, (_not_an_object(record),))
+        way = self._ways[tuple(record)]
+        if way is not None:
+            try:
+                return way(record)
+            except CloserLook:
+                pass
+        return self._looked_at(position, record)
+
+    def _looked_at(self, position: int, record: dict[str, Any]) -> Item | Reject:
+        """What any record is, of which nothing is known."""
         for name in self._unwraps:
             if type(record.get(name)) is dict:
                 record = record[name]
@@ -187,7 +223,7 @@ class Plan:
             # such coercion makes anything.
             if key is not None and (raw := record[key]):
                 made = coerce(raw)
-                if type(made) in _VALUES:
+                if type(made) in VALUES:
                     fields[name] = made
                     continue
                 if type(made) is Noted and made.value is not None:

@@ -18,7 +18,7 @@ from feedd.normalize.names import Names
 from feedd.normalize.paths import Template
 
 MOST_SHAPES = 500
-_LONGEST = 2_000  # characters of all keys together
+LONGEST_SHAPE = 2_000  # characters of all keys together
 
 Kept = tuple[Any, tuple[str, ...]]
 
@@ -49,7 +49,7 @@ class Shape(NamedTuple):
 
 def shapes_of(steps: Mapping[str, Step], known: Mapping[str, Any], names: Names) -> Memo:
     """The shape of each tuple of keys. `steps` are all fields by name, `known` has the keys that fill one."""
-    return Memo(_Shapes(steps, known, names).shape, most=MOST_SHAPES, longest=_LONGEST)
+    return Memo(_Shapes(steps, known, names).shape, most=MOST_SHAPES, longest=LONGEST_SHAPE)
 
 
 class _Shapes:
