@@ -64,9 +64,13 @@ class Fresh:
 
     def add(self, fingerprint: bytes, owner: int) -> None:
         """Note the fingerprint of an item (its key) or of a reject (its key negated), each at most once."""
-        self._prints.append(fingerprint)
-        self._owners.append(owner)
-        self._count += 1
+        self.add_all([fingerprint], [owner])
+
+    def add_all(self, fingerprints: Sequence[bytes], owners: Sequence[int]) -> None:
+        """Note several."""
+        self._prints += fingerprints
+        self._owners += owners
+        self._count += len(owners)
         if len(self._owners) >= _NOTED_AT_ONCE:
             self._sort_in()
 

@@ -15,7 +15,7 @@ from feedd import diff
 from feedd.model import Item, Problem, Reject, Slices
 
 MAX_SALVAGED = 1024 * 1024
-AT_ONCE = 512  # decoded records are several times larger than raw ones
+AT_ONCE = 128  # decoded records are several times larger than raw ones, and leave the processor's cache sooner
 _encode = msgspec.json.encode
 
 

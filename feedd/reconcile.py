@@ -6,6 +6,7 @@ that come more than once: the first record of a body that is an item wins; one t
 duplicate; one that says something else is a reject.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -259,8 +260,12 @@ class Reconciler:
         stored = self._stage.stored(ids) if self._stored_any and ids else {}
         repeated = self._met.meet(ids)
         flushed = self._stage.staged(repeated) if repeated else {}
-        places = self._known.places_of([old.item for old in stored.values() if old.live])
         winners, overruled = self._winners, list[int]()
+        is_new = not stored and not flushed and winners.keys().isdisjoint(ids)
+        if is_new and len(set(ids)) == len(indexes):
+            self._place_all_new([made[i] for i in indexes], [batch.fingerprint(i) for i in indexes])  # type: ignore[misc] # all have ids
+            return overruled
+        places = self._known.places_of([old.item for old in stored.values() if old.live])
         for index in indexes:
             item = made[index]
             if isinstance(item, MadeReject):
@@ -279,7 +284,7 @@ class Reconciler:
                     batch.position(index), duplicate, batch.fingerprint(index), duplicate=True
                 )
             elif old is None:
-                self._place_new(item, batch.fingerprint(index))
+                self._place_all_new([item], [batch.fingerprint(index)])
             else:
                 self._place(item, old, batch.fingerprint(index))
         return overruled
@@ -306,17 +311,19 @@ class Reconciler:
         known.claimed[slot] = -position
         return None, again
 
-    def _place_new(self, item: MadeItem, fingerprint: bytes) -> None:
-        """Stage the item as added: the whole of a first load goes through here."""
-        key, ordinal = self._next_item, self._next_ordinal
-        self._next_item, self._next_ordinal = key + 1, ordinal + 1
-        self.counts.added += 1
-        self._warnings_delta += item.warning_count
-        self._winners[item.id] = item.digest
-        self._item_rows.append(
+    def _place_all_new(self, items: Sequence[MadeItem], fingerprints: list[bytes]) -> None:
+        """Stage items as added, in order: the whole of a first load goes through here."""
+        keys = range(self._next_item, self._next_item + len(items))
+        self._item_rows += [
             ItemRow(ordinal, key, item.id, _ADDED, item.text, item.digest, item.warnings, item.warning_count, "{}")
-        )  # fmt: skip
-        self._fresh.add(fingerprint, key)
+            for ordinal, key, item in zip(itertools.count(self._next_ordinal), keys, items)
+        ]  # fmt: skip
+        self._winners |= {item.id: item.digest for item in items}
+        self._warnings_delta += sum([item.warning_count for item in items])
+        self._fresh.add_all(fingerprints, keys)
+        self.counts.added += len(items)
+        self._next_item += len(items)
+        self._next_ordinal += len(items)
 
     def _place(self, item: MadeItem, old: StoredItem, fingerprint: bytes) -> None:
         """Stage the item as restored, updated, or just refreshed."""

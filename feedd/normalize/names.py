@@ -62,12 +62,13 @@ class Names:
     def _usual_list(self, value: list[Any], depth: int) -> list[Any] | None:
         kept: list[Any] = []
         for inner in value:
-            if inner is None:
-                continue
-            made = self.usual(inner, depth + 1)
-            if made is None:
-                return None
-            kept.append(made)
+            if type(inner) is str:
+                kept.append(inner if inner.isprintable() else clean(inner))
+            elif inner is not None:
+                made = self.usual(inner, depth + 1)
+                if made is None:
+                    return None
+                kept.append(made)
         return kept
 
     def _renamed(self, keys: tuple[Any, ...]) -> tuple[str, ...] | None:
