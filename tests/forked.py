@@ -126,7 +126,7 @@ class Forker:
         with os.fdopen(theirs_in) as stdin, os.fdopen(theirs_out, "w") as out:
             words = ["-c", text]
             told = self._fork(
-                [words, os.environ | environ, str(Path.cwd())], stdin, out, sys.stderr
+                [words, os.environ | environ, str(Path.cwd())], stdin, out, sys.__stderr__
             )
         return Script(told, os.fdopen(ours_in, "w", buffering=1), os.fdopen(ours_out))
 
