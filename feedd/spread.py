@@ -6,9 +6,11 @@ It ends when its pipe closes, so none outlives the process that it works for, ho
 
 import contextlib
 import gc
+import itertools
 import multiprocessing
 import os
 import signal
+import struct
 import sys
 import threading
 from collections import deque
@@ -26,6 +28,8 @@ from feedd.formats import FORMATS
 from feedd.making import Here, Made, Promise
 from feedd.model import Layout, Slices
 from feedd.normalize import Plan, compile_plan, parse_source
+from feedd.slots import Slots as SharedSlots
+from feedd.slots import share, shared
 
 SPREAD_BYTES = 16 * 1024 * 1024  # of a smaller body the most is done before a helper is there
 SPREAD_AFTER = 2_000  # records made here first: most syncs never have as many new ones
@@ -37,6 +41,9 @@ BATCHES_AHEAD = 8
 MOST_HELPERS = 8
 SWITCH_S = 0.0005  # a thread that has a helper's answer, or question, is let in soon
 _END = b""
+# before each question and answer: the slot of the question (-1: none), and how many bytes there lie in it (0: all follows)
+_PLACE = struct.Struct("<bI")
+_NO_SLOT = -1
 _GC_EVERY = 100_000  # records hold no cycles, and looking for them often costs a tenth
 
 Hire = Callable[[], list[Connection]]
@@ -44,7 +51,7 @@ _given: list[Connection] = []  # pipes to helpers of this process; those that we
 _giving = threading.Lock()
 _pack = msgspec.msgpack.encode
 _unpack_made = msgspec.msgpack.Decoder(list[Made]).decode
-_unpack_slices = msgspec.msgpack.Decoder(tuple[int, list[bytes], bytes]).decode
+_unpack_head = msgspec.msgpack.Decoder(tuple[int, list[int], bytes]).decode
 _unpack_error = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
 
 
@@ -157,14 +164,14 @@ class _Crew:
 
     def start(self, slices: Slices) -> Promise:
         """Hand the slices out, in batches."""
-        position, raws = slices.position, [bytes(raw) for raw in slices.raws]
+        position, raws, context = slices.position, slices.raws, slices.context
         answers = [
             min(self._helpers, key=_Helper.load).ask(
-                _pack((position + at, raws[at : at + BATCH_RECORDS], slices.context))
+                _question(Slices(position + at, raws[at : at + BATCH_RECORDS], context))
             )
             for at in range(0, len(raws), BATCH_RECORDS)
         ]
-        return lambda: [made for answer in answers for made in _answered(answer.result())]
+        return lambda: [made for answer in answers for made in answer()]
 
     def close(self) -> None:
         """End the helpers, whatever they are at."""
@@ -179,6 +186,7 @@ class _Helper:
     def __init__(self, pipe: Connection, recipe: Recipe) -> None:
         self._pipe = pipe
         pipe.send(recipe)
+        self._slots = share(pipe)
         self._open: deque[Future[bytes]] = deque()
         self._is_gone = False
         self._thread = threading.Thread(target=self._listen, name="spread", daemon=True)
@@ -188,21 +196,35 @@ class _Helper:
         """How many questions wait for an answer."""
         return len(self._open)
 
-    def ask(self, question: bytes) -> "Future[bytes]":
-        """Its answer, in the future. Waits until the question is in its hands.
+    def ask(self, question: bytes) -> Promise:
+        """A promise of its answer. Waits until the question is in its hands.
 
         Raises:
             FeedError: (`crashed`) it has died.
         """
         answer: Future[bytes] = Future()
         self._open.append(answer)
+        slot = None if self._slots is None else self._slots.take(len(question))
         try:
             if self._is_gone:
                 raise _crashed()
-            self._pipe.send_bytes(question)
+            if self._slots is None or slot is None:
+                self._pipe.send_bytes(_PLACE.pack(_NO_SLOT, 0) + question)
+            else:
+                self._slots.put(slot, question)
+                self._pipe.send_bytes(_PLACE.pack(slot, len(question)))
         except OSError as error:
             raise _crashed() from error
-        return answer
+        return lambda: self._taken(answer.result())
+
+    def _taken(self, message: bytes) -> list[Made]:
+        """What is in an answer; its slot is free then."""
+        with _content(self._slots, message) as content:
+            made = _answered(content)
+        slot, _ = _PLACE.unpack_from(message)
+        if self._slots is not None and slot != _NO_SLOT:
+            self._slots.give(slot)
+        return made
 
     def close(self) -> None:
         """End it; nobody waits for its answers any more."""
@@ -210,6 +232,8 @@ class _Helper:
             self._pipe.send_bytes(_END)
         self._thread.join()
         self._pipe.close()
+        if self._slots is not None:
+            self._slots.close()
 
     def _listen(self) -> None:
         try:
@@ -230,13 +254,36 @@ def _crashed() -> FeedError:
     )
 
 
-def _answered(content: bytes) -> list[Made]:
+def _question(slices: Slices) -> bytes:
+    """Slices as a helper is asked for them: what is to be known of them, and all of them in a row."""
+    head = _pack((slices.position, list(map(len, slices.raws)), slices.context))
+    return b"".join((len(head).to_bytes(4, "little"), head, *slices.raws))
+
+
+def _asked(content: memoryview) -> Slices:
+    """The slices of a question."""
+    size = 4 + int.from_bytes(content[:4], "little")
+    position, lengths, context = _unpack_head(content[4:size])
+    row = bytes(content[size:])
+    ends = list(itertools.accumulate(lengths, initial=0))
+    return Slices(position, [row[a:b] for a, b in itertools.pairwise(ends)], context)
+
+
+def _content(slots: SharedSlots | None, message: bytes) -> memoryview:
+    """What a message holds, or what lies in the slot that it tells of."""
+    slot, size = _PLACE.unpack_from(message)
+    if slots is None or not size:
+        return memoryview(message)[_PLACE.size :]
+    return slots.view(slot, size)
+
+
+def _answered(content: memoryview) -> list[Made]:
     """What a helper has made.
 
     Raises:
         FormatError: it found that the body is not well-formed.
     """
-    kind, body = content[:1], content[1:]
+    kind, body = bytes(content[:1]), content[1:]
     if kind == b"m":
         return _unpack_made(body)
     code, message, hint = _unpack_error(body)
@@ -263,15 +310,23 @@ def help_out(pipe: Connection) -> None:
     sys.setswitchinterval(SWITCH_S)
     try:
         recipe: Recipe = pipe.recv()
+        slots = shared(pipe)
     except (EOFError, OSError):
         return
     questions: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_take_questions, args=(pipe, questions), daemon=True).start()
     maker = recipe.maker(recipe.plan())
     while True:
-        position, raws, context = _unpack_slices(questions.get())
+        question = questions.get()
+        with _content(slots, question) as content:
+            slices = _asked(content)
+        answer = _made(maker, slices)
+        slot, _ = _PLACE.unpack_from(question)
         try:
-            pipe.send_bytes(_made(maker, Slices(position, raws, context)))
+            if slots is not None and slot != _NO_SLOT and slots.put(slot, answer):
+                pipe.send_bytes(_PLACE.pack(slot, len(answer)))
+            else:
+                pipe.send_bytes(_PLACE.pack(slot, 0) + answer)
         except OSError:
             return
 

@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ingest",),
     ("intake",),
     ("spread",),
+    ("slots",),
     ("reading",),
     ("guess", "recheck"),
     ("store", "fetch", "schema", "schedule", "bodies", "command"),

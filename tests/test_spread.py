@@ -17,6 +17,7 @@ import psutil
 import pytest
 from feeds import live, open_rejects, stream, take_in
 
+import feedd.slots
 import feedd.workers
 from feedd import intake, spread
 from feedd.errors import FeedError, FormatError
@@ -130,6 +131,35 @@ def test_promises_are_kept_in_order_and_the_helpers_go_at_the_end(crew: Any) -> 
     wait_until_gone(pids)
 
 
+@pytest.mark.parametrize(
+    ("slots", "slot_bytes"), [(2, 1024 * 1024), (16, 64), (16, 8 * 1024), (1, 32 * 1024)]
+)
+def test_what_finds_no_room_in_shared_memory_goes_through_the_pipe(
+    crew: Any, monkeypatch: pytest.MonkeyPatch, slots: int, slot_bytes: int
+) -> None:
+    monkeypatch.setattr(feedd.slots, "SLOTS", slots)
+    monkeypatch.setattr(feedd.slots, "SLOT_BYTES", slot_bytes)
+    one, _ = crew(recipe_of(READING, "json"))
+    counts = (20, 100, 600, 5, 900, 17)
+    for _ in range(3):
+        promises = [one.start(slices_of(count)) for count in counts]
+        for count, promise in zip(counts, promises, strict=True):
+            assert promise() == one._here.make(slices_of(count))
+    for helper in one._crew._helpers:
+        assert sorted(helper._slots._free) == list(range(slots))
+
+
+def test_without_shared_memory_all_goes_through_the_pipe(
+    crew: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> int:
+        raise PermissionError("memfd_create")
+
+    monkeypatch.setattr(os, "memfd_create", refused)
+    one, _ = crew(recipe_of(READING, "json"))
+    assert one.start(slices_of(900))() == one._here.make(slices_of(900))
+
+
 def test_a_helper_that_dies_fails_the_sync_and_not_silently(crew: Any) -> None:
     one, pids = crew(recipe_of(READING, "json"))
     for pid in pids:
@@ -155,7 +185,7 @@ def test_what_a_helper_finds_wrong_with_the_whole_body_is_raised_here() -> None:
 
     here = Here(decode=broken, salvage=lambda *_: None, normalize=lambda *_: None)  # type: ignore[arg-type,return-value]
     with pytest.raises(FormatError, match="record 1") as caught:
-        spread._answered(spread._made(here, slices_of(20)))
+        spread._answered(memoryview(spread._made(here, slices_of(20))))
     assert caught.value.hint == "Look at it."
 
 
