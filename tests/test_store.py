@@ -18,7 +18,9 @@ from feedd import intake
 from feedd.errors import NotFound, StoreError
 from feedd.store import commit, keys
 from feedd.store.database import (
+    ROWS_AT_ONCE,
     SQLITE_BUSY_MS,
+    UTF8,
     Database,
     bulk_insert,
     find_by_key,
@@ -227,6 +229,24 @@ def test_a_database_that_goes_away_while_rows_are_copied_is_told_as_such(
         with pytest.raises(StoreError, match="catalog database"):
             copy()
     catalog.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE - 1, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 1])
+def test_all_rows_are_inserted_however_many_go_into_a_statement(
+    place: intake.Place, count: int
+) -> None:
+    catalog = opened(place, "catalog")
+    columns, types = ("feed_id", "item_id", "item"), ("int4", UTF8, "int8")
+    with catalog.transaction() as connection:
+        bulk_insert(connection, "item_ids", columns, [(1, f"a{n}", n) for n in range(count)])
+        rows = [(2, f"é{n}".encode(), n) for n in range(count)]
+        bulk_insert(connection, "item_ids", columns, rows, types)
+    with catalog.connect() as connection:
+        query = "SELECT feed_id, item_id, item FROM item_ids ORDER BY feed_id, item"
+        found = [tuple(row) for row in connection.exec_driver_sql(query)]
+    catalog.close()
+    texts = [(1, "a"), (2, "é")]
+    assert found == [(feed, f"{text}{n}", n) for feed, text in texts for n in range(count)]
 
 
 def test_only_a_hasty_transaction_does_not_wait_for_the_disk(place: intake.Place) -> None:

@@ -15,7 +15,14 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, literal, select, text
 
 from feedd.staging import ItemRow
-from feedd.store.database import UTF8, among, among_value, bulk_insert, hasty_transaction
+from feedd.store.database import (
+    UTF8,
+    among,
+    among_value,
+    bulk_insert,
+    hasty_transaction,
+    insert_rows,
+)
 from feedd.store.feeds import Lease, hold_lease
 from feedd.store.item_ids import delete_items, enter_ids
 from feedd.store.tables import FEEDS, ITEMS, KINDS, NUMBER_BITS
@@ -41,9 +48,9 @@ _COLUMNS = {
 }
 # what all rows have in common is no parameter of theirs
 _ADD_ITEMS_SQLITE = """
-INSERT INTO items (id, feed_id, item_id, fields, digest, warnings, warning_count, created_at, changed_at)
-VALUES (?, {feed}, ?, CAST(? AS TEXT), ?, NULLIF(?, ''), ?, '{made}', '{made}')
+INSERT INTO items (id, feed_id, item_id, fields, digest, warnings, warning_count, created_at, changed_at) VALUES
 """
+_ITEM_SQLITE = "(?, {feed}, ?, CAST(? AS TEXT), ?, NULLIF(?, ''), ?, '{made}', '{made}')"
 _SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"  # as SQLAlchemy writes it
 _ADDED = KINDS.index("added")
 _ADD_CHANGES_SQLITE = f"""
@@ -137,8 +144,8 @@ class Ahead:
             raise ValueError("keys of added items have a gap")
         feed, made = self._lease.feed_id, at.astimezone(UTC)
         if self._sqlite:
-            insert = _ADD_ITEMS_SQLITE.format(feed=feed, made=made.strftime(_SQLITE_TIME))
-            self._connection.exec_driver_sql(insert, self._rows)
+            marks = _ITEM_SQLITE.format(feed=feed, made=made.strftime(_SQLITE_TIME))
+            insert_rows(self._connection, _ADD_ITEMS_SQLITE, marks, self._rows)
         else:
             rows = [(*row, feed, made, made) for row in self._rows]
             bulk_insert(self._connection, "items", list(_COLUMNS), rows, list(_COLUMNS.values()))
