@@ -55,21 +55,25 @@ def url(value: Any, base: str | None = None) -> Any:
 
 def are_plain_links(values: Sequence[Any]) -> bool:
     """Whether `url` makes of each of the values just that: told by one look at them, joined."""
+    return _joined(values) is not None
+
+
+def _joined(values: Sequence[Any]) -> str | None:
+    """Some values with a space behind each, if they are plain links; else None."""
     try:
         joined = " ".join((*values, ""))
     except TypeError:  # one is no text
-        return False
-    return (
-        _ALL_USUAL(joined) is not None
-        and joined.count(" ") == len(values)
-        and "&amp;" not in joined
-    )
+        return None
+    if _ALL_USUAL(joined) is None or joined.count(" ") != len(values) or "&amp;" in joined:
+        return None
+    return joined
 
 
 def urls(value: Any, base: str | None = None) -> Any:
     """A list of web addresses; a text with several is split only before http:// or https://."""
     values = value if type(value) is list else [value]
-    if are_plain_links(values) and not any(each.find("http", 8) >= 0 for each in values):
+    joined = _joined(values)
+    if joined is not None and joined.count("http") == len(values):  # at their beginnings
         return list(dict.fromkeys(values)) or None
     found: list[str] = []
     notes: list[Note] = []

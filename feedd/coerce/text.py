@@ -14,7 +14,6 @@ _MAX_UNESCAPES = 8
 _MAX_READINGS = 4
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_ASCII_UNPRINTABLE = bytes([*range(32), 127])
 _ASCII_CONTROL = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
 _UNCLEAN = _ASCII_CONTROL + b"\r"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -98,8 +97,8 @@ def are_plain_lines(values: Sequence[Any]) -> bool:
     # one that is empty, or begins or ends in a space, makes two of them that follow each other, or one at an end
     return (
         "  " not in joined
-        and _is_printable(joined)
-        and not _holds_references(joined)
+        and joined.isprintable()
+        and ("&" not in joined or not _holds_references(joined))
         and joined[:1] != " "
         and joined[-1:] != " "
         and (joined != "" or not values)
@@ -137,13 +136,6 @@ def _is_clean(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return len(encoded.translate(None, _UNCLEAN)) == len(encoded)
-
-
-def _is_printable(value: str) -> bool:
-    """`value.isprintable()`, in half of the time where a long text is ASCII."""
-    if len(value) < 200 or not value.isascii():
-        return value.isprintable()
-    return len(value.encode().translate(None, _ASCII_UNPRINTABLE)) == len(value)
 
 
 def _unix_lines(value: str) -> str:
