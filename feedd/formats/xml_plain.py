@@ -439,10 +439,12 @@ def _resolved(text: str) -> str:
     """Text without references: the five entities, and numbers of characters that XML allows."""
     if "&" not in text:
         return text
-    for usual in (text, text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"')):
-        found = usual.replace("&amp;", "&")
-        if len(usual) - len(found) == 4 * usual.count("&"):  # there are no others, as in most texts
-            return found
+    others = text
+    if "t;" in text:
+        others = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"')
+    found = others.replace("&amp;", "&")
+    if len(others) - len(found) == 4 * others.count("&"):  # that was all, as in most texts
+        return found
     first, *rest = text.split("&")
     parts = [first]
     for part in rest:
