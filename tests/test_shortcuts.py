@@ -186,6 +186,17 @@ def test_what_several_values_decide_needs_a_closer_look(more: dict[str, Any]) ->
     assert straight(plan("item"), {"id": "1", "title": "Mug"} | more) is None
 
 
+@pytest.mark.parametrize(
+    "name", ["'): raise SystemExit #", 'a"\n\\', "item", "raise", "\ud800", "{0}", "r0"]
+)
+def test_names_of_a_feed_are_no_part_of_what_is_written(name: str) -> None:
+    record = {"id": "1", "title": "Mug", name: name}
+    item = straight(plan("item"), record)
+    assert item is not None
+    assert item == plan("item")._looked_at(1, record)
+    assert item.fields == {"id": "1", "title": "Mug", clean(name): clean(name)}
+
+
 def test_straight_ways_are_bounded_whatever_a_feed_holds() -> None:
     used = plan("item")
     for number in range(2 * MOST_WAYS):
