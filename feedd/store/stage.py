@@ -127,10 +127,8 @@ class DatabaseStage:
             f"AND {among(self.connection, 'item_ids.item_id')}"
         )
         return {
-            row.item_id: StoredItem(
-                row.id, bytes(row.digest), row.fields, bool(row.live), row.warning_count
-            )
-            for row in self._among(query, item_ids)
+            item_id: StoredItem(item, bytes(digest), fields, bool(live), warning_count)
+            for item_id, item, digest, fields, live, warning_count in self._among(query, item_ids)
         }
 
     def stored_keys(self, item_ids: Sequence[str]) -> Iterator[int]:
@@ -145,7 +143,7 @@ class DatabaseStage:
             some = among_value(self.connection, values[start : start + LOOKUP])
             bound = {"feed": self.feed_id, "free": self._first_free, "values": some}
             used = {name: value for name, value in bound.items() if f":{name}" in query}
-            yield from self.connection.execute(text(query), used)
+            yield from self.connection.execute(text(query), used).all()
 
 
 @contextlib.contextmanager
