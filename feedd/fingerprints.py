@@ -160,8 +160,8 @@ class Known:
     def _first(self) -> npt.NDArray[np.int32]:
         """The first slot of each bucket: fingerprints are evenly spread, so their first bits all but say where they are.
 
-        There are about as many buckets as entries, so that a look costs two memory accesses where a binary search of
-        a million costs twenty.
+        There are nearly as many buckets as entries, so that a look costs two or three memory accesses where a binary search
+        of a million costs twenty.
         """
         shift, buckets = np.uint64(64 - _bits_for(len(self))), 1 << _bits_for(len(self))
         first = np.full(buckets + 1, len(self), dtype=np.int32)
@@ -353,8 +353,8 @@ def _joined(parts: list[Any], dtype: Any) -> Any:
 
 
 def _bits_for(count: int) -> int:
-    """How many first bits of a fingerprint tell so many apart, more or less."""
-    return min(max(count.bit_length(), 1), 30)
+    """How many first bits of a fingerprint tell so many apart, more or less: two, or fewer, share theirs."""
+    return min(max(count.bit_length() - 1, 1), 30)
 
 
 def without_hashes(packed: Iterable[bytes], later: Iterable[bytes] = ()) -> list[bytes]:
