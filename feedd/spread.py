@@ -307,6 +307,7 @@ def help_out(pipe: Connection) -> None:
     """What a helper does: make items of slices until it is ended, or who asks is gone."""
     leave_interrupts()
     calm_collector()
+    os.nice(5)
     sys.setswitchinterval(SWITCH_S)
     try:
         recipe: Recipe = pipe.recv()

@@ -8,11 +8,13 @@ by the next one of its feed, by retention, or when the feed is forgotten.
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, literal, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from feedd.staging import ItemRow
 from feedd.store.database import (
@@ -32,8 +34,10 @@ ROWS = 4_000
 BYTES = 16 * 1024 * 1024  # of their texts, where items are large
 # items: a tenth of a second of the write lock; more would make it longer, fewer dirty the same pages more often
 ENTERED = 40_000
-# transactions: the write-ahead log stays at a hundred MB or so for a million items
+# transactions: so often, what is in the write-ahead log is moved into the file beside the writing
 CHECKPOINT_EVERY = 4
+# only a log that is moved whole is begun anew, which takes that nobody writes: it stays below 200 MB or so
+WHOLE_CHECKPOINT_EVERY = 16
 SWEPT = 2_000  # rows a transaction
 _COLUMNS = {
     "id": "int8",
@@ -62,6 +66,7 @@ INSERT INTO changes (sync_id, ordinal, item, kind, fields)
 SELECT :sync, ordinal, :first + place - 1, {_ADDED}, '{{}}'
 FROM unnest(CAST(:values AS BIGINT[])) WITH ORDINALITY AS added (ordinal, place)
 """  # noqa: S608
+_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 _LAST = """
 SELECT MAX(id) FROM (SELECT id FROM items WHERE id >= :first AND id < :end ORDER BY id LIMIT :batch) AS part
 """
@@ -98,6 +103,11 @@ class Ahead:
         self._digests: dict[str, bytes] = {}
         self._bytes = 0
         self._transactions = 0
+        self._checkpoints = Checkpoints(connection)
+
+    def close(self) -> None:
+        """Wait for what goes on beside the writing."""
+        self._checkpoints.wait()
 
     def add(self, rows: Sequence[ItemRow]) -> None:
         """Take added items, in the order of their keys.
@@ -190,7 +200,39 @@ class Ahead:
             yield
         self._transactions += 1
         if self._transactions % CHECKPOINT_EVERY == 0 and self._sqlite:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
+            if self._transactions % WHOLE_CHECKPOINT_EVERY == 0:
+                self._checkpoints.take()
+            else:
+                self._checkpoints.begin()
+
+
+class Checkpoints:
+    """Moves SQLite's write-ahead log into the file, in a thread: half of it is waiting for the disk."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Have what is in the log by now be moved, unless the last move goes on still."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._move, name="checkpoint", daemon=True)
+            self._thread.start()
+
+    def take(self) -> None:
+        """Move all that is in the log; the next transaction begins it anew."""
+        self.wait()
+        self._connection.exec_driver_sql(_CHECKPOINT).close()
+
+    def wait(self) -> None:
+        """Wait until nothing is being moved."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _move(self) -> None:
+        # what is wrong with the disk, the transactions tell
+        with contextlib.suppress(SQLAlchemyError), self._connection.engine.connect() as other:
+            other.exec_driver_sql(_CHECKPOINT).close()
 
 
 def has_leftovers(connection: Connection, feed_id: int) -> bool:

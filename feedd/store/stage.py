@@ -50,6 +50,11 @@ class DatabaseStage:
             )
         connection.exec_driver_sql("CREATE INDEX ix_stage_item_id ON stage_items (item_id)")
 
+    def close(self) -> None:
+        """Wait for what goes on beside the sync."""
+        if self.ahead is not None:
+            self.ahead.close()
+
     def key(self, number: int) -> int:
         """The primary key of this feed's item or reject with that number."""
         return self.feed_id << NUMBER_BITS | number
@@ -171,7 +176,11 @@ def open_stage(
             yield DatabaseStage(connection, lease.feed_id)
             return
         _sweep(connection, lease, on_swept)
-        yield DatabaseStage(connection, lease.feed_id, lease)
+        stage = DatabaseStage(connection, lease.feed_id, lease)
+        try:
+            yield stage
+        finally:
+            stage.close()
 
 
 def _sweep(connection: Connection, lease: Lease, on_swept: Callable[[], None]) -> None:
