@@ -6,7 +6,6 @@ that come more than once: the first record of a body that is an item wins; one t
 duplicate; one that says something else is a reject.
 """
 
-import itertools
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from feedd.errors import FormatError
 from feedd.fingerprints import HASH_BYTES, Fresh, Int64s, Known, MaybeMet, fingerprint_all, seed_of
 from feedd.making import Made, MadeItem, MadeReject, Maker, Promise, problems_of
 from feedd.model import ChangeKind, Counts, Problem, Slices
-from feedd.staging import ItemRow, RejectRow, Stage, StoredItem
+from feedd.staging import AddedItems, ItemRow, RejectRow, Stage, StoredItem
 
 FLUSH_ROWS = 1_000
 FLUSH_BYTES = 4 * 1024 * 1024  # of the records that they were made of, where these are large
@@ -263,7 +262,8 @@ class Reconciler:
         winners, overruled = self._winners, list[int]()
         is_new = not stored and not flushed and winners.keys().isdisjoint(ids)
         if is_new and len(set(ids)) == len(indexes):
-            self._place_all_new([made[i] for i in indexes], [batch.fingerprint(i) for i in indexes])  # type: ignore[misc] # all have ids
+            items: list[Any] = [made[index] for index in indexes]
+            self._place_all_new(ids, items, [batch.fingerprint(index) for index in indexes])
             return overruled
         places = self._known.places_of([old.item for old in stored.values() if old.live])
         for index in indexes:
@@ -284,7 +284,7 @@ class Reconciler:
                     batch.position(index), duplicate, batch.fingerprint(index), duplicate=True
                 )
             elif old is None:
-                self._place_all_new([item], [batch.fingerprint(index)])
+                self._place_new(item, batch.fingerprint(index))
             else:
                 self._place(item, old, batch.fingerprint(index))
         return overruled
@@ -311,19 +311,40 @@ class Reconciler:
         known.claimed[slot] = -position
         return None, again
 
-    def _place_all_new(self, items: Sequence[MadeItem], fingerprints: list[bytes]) -> None:
-        """Stage items as added, in order: the whole of a first load goes through here."""
-        keys = range(self._next_item, self._next_item + len(items))
-        self._item_rows += [
-            ItemRow(ordinal, key, item.id, _ADDED, item.text, item.digest, item.warnings, item.warning_count, "{}")
-            for ordinal, key, item in zip(itertools.count(self._next_ordinal), keys, items)
-        ]  # fmt: skip
-        self._winners |= {item.id: item.digest for item in items}
-        self._warnings_delta += sum([item.warning_count for item in items])
-        self._fresh.add_all(fingerprints, keys)
-        self.counts.added += len(items)
-        self._next_item += len(items)
-        self._next_ordinal += len(items)
+    def _place_all_new(
+        self, ids: list[str], items: Sequence[MadeItem], fingerprints: list[bytes]
+    ) -> None:
+        """Stage items as added, at once and by columns: the whole of a first load goes through here."""
+        if self._item_rows:  # which may hold some with lower keys
+            self._flush()
+        first, count = self._next_item, len(items)
+        added = AddedItems(
+            first,
+            self._next_ordinal,
+            ids,
+            [item.text for item in items],
+            [item.digest for item in items],
+            [item.warnings for item in items],
+            [item.warning_count for item in items],
+        )
+        self._stage.add_new(added)
+        self._warnings_delta += sum(added.warning_counts)
+        self._fresh.add_all(fingerprints, range(first, first + count))
+        self.counts.added += count
+        self._next_item += count
+        self._next_ordinal += count
+
+    def _place_new(self, item: MadeItem, fingerprint: bytes) -> None:
+        """Stage one item as added."""
+        self._winners[item.id] = item.digest
+        self._warnings_delta += item.warning_count
+        self._item_rows.append(
+            ItemRow(self._next_ordinal, self._next_item, item.id, _ADDED, item.text, item.digest, item.warnings, item.warning_count, "{}")
+        )  # fmt: skip
+        self._fresh.add(fingerprint, self._next_item)
+        self.counts.added += 1
+        self._next_item += 1
+        self._next_ordinal += 1
 
     def _place(self, item: MadeItem, old: StoredItem, fingerprint: bytes) -> None:
         """Stage the item as restored, updated, or just refreshed."""

@@ -34,6 +34,18 @@ class ItemRow(NamedTuple):
     changes: str
 
 
+class AddedItems(NamedTuple):
+    """Added items by columns, in their order: the first has the key `first` and the change `ordinal`, each next one the next."""
+
+    first: int
+    ordinal: int
+    item_ids: Sequence[str]
+    fields: Sequence[bytes]
+    digests: Sequence[bytes]
+    warnings: Sequence[str | None]
+    warning_counts: Sequence[int]
+
+
 class RejectRow(NamedTuple):
     """One reject to store, or to move to a new position when `is_new` is false."""
 
@@ -50,6 +62,7 @@ class Stage(Protocol):
     """Where rows wait for the commit, and what is asked of the store meanwhile."""
 
     def add_items(self, rows: Sequence[ItemRow]) -> None: ...
+    def add_new(self, items: AddedItems) -> None: ...
     def add_rejects(self, rows: Sequence[RejectRow]) -> None: ...
     def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]: ...
     def stored(self, item_ids: Sequence[str]) -> dict[str, StoredItem]: ...

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from feedd.fetch.files import IN_PLACE_BYTES
 from feedd.identity import identity_of
 from feedd.ingest import Feed, known_body
 from feedd.model import SyncStatus
-from feedd.reconcile import BATCH_BYTES, FLUSH_BYTES
-from feedd.staging import ItemRow
+from feedd.reconcile import BATCH_BYTES
+from feedd.store.ahead import BYTES, Ahead
 from feedd.store.commit import Body
 from feedd.store.database import Database
 from feedd.store.feeds import (
@@ -34,7 +34,6 @@ from feedd.store.feeds import (
     read_feed,
 )
 from feedd.store.read import read_items, read_sync
-from feedd.store.stage import DatabaseStage
 
 
 @pytest.fixture
@@ -59,17 +58,17 @@ def test_a_first_body_adds_its_items(catalog: Database, tmp_path: Path) -> None:
 def test_large_items_do_not_wait_for_many_of_them(
     catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add, waited = DatabaseStage.add_items, list[int]()
+    insert, written = Ahead.insert, list[int]()
 
-    def add_items(self: DatabaseStage, rows: Sequence[ItemRow]) -> None:
-        waited.append(sum(len(row.fields or "") for row in rows))
-        add(self, rows)
+    def insert_noted(self: Ahead, at: datetime) -> None:
+        written.append(sum(len(row[2]) for row in self._rows))
+        insert(self, at)
 
-    monkeypatch.setattr(DatabaseStage, "add_items", add_items)
-    take_in(catalog, tmp_path, [item(str(n), description="x" * 10**6) for n in range(15)])
-    assert len(live(catalog)) == 15
-    assert sum(waited) > 15 * 10**6
-    assert max(waited) < FLUSH_BYTES + 2 * BATCH_BYTES
+    monkeypatch.setattr(Ahead, "insert", insert_noted)
+    take_in(catalog, tmp_path, [item(str(n), description="x" * 10**6) for n in range(25)])
+    assert len(live(catalog)) == 25
+    assert sum(written) > 25 * 10**6
+    assert max(written) < BYTES + 2 * BATCH_BYTES
 
 
 def test_changes_are_told_field_by_field(catalog: Database, tmp_path: Path) -> None:

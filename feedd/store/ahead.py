@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, literal, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from feedd.staging import ItemRow
+from feedd.staging import AddedItems, ItemRow
 from feedd.store.database import (
     UTF8,
     among,
@@ -99,7 +99,7 @@ class Ahead:
         self._sqlite = connection.dialect.name == "sqlite"
         self._first = self._next = self._entered = first
         self._rows: list[tuple[Any, ...]] = []
-        self._ordinals: list[int | None] = []
+        self._ordinals: list[int] = []
         self._digests: dict[str, bytes] = {}
         self._bytes = 0
         self._transactions = 0
@@ -115,10 +115,22 @@ class Ahead:
         Raises:
             SyncStopped: the lease was lost.
         """
-        for start in range(0, len(rows), ROWS):
-            # by columns: no line of Python is run for each of a million rows
-            columns: Any = zip(*rows[start : start + ROWS], strict=True)
+        if rows:
+            columns: Any = zip(*rows, strict=True)
             ordinals, keys, item_ids, _, fields, digests, warnings, counts, _ = columns
+            self._add(keys, ordinals, item_ids, fields, digests, warnings, counts)
+
+    def add_new(self, items: AddedItems) -> None:
+        """Take added items that come by columns, as `add` does."""
+        keys = range(items.first, items.first + len(items.item_ids))
+        ordinals = range(items.ordinal, items.ordinal + len(items.item_ids))
+        self._add(keys, ordinals, *items[2:])
+
+    def _add(self, *columns: Sequence[Any]) -> None:
+        """By columns: no line of Python is run for each of a million rows."""
+        for start in range(0, len(columns[0]), ROWS):
+            some: Any = [column[start : start + ROWS] for column in columns]
+            keys, ordinals, item_ids, fields, digests, warnings, counts = some
             self._ordinals += ordinals
             self._digests.update(zip(item_ids, digests, strict=True))
             self._bytes += sum(map(len, fields))

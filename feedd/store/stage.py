@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from feedd.fingerprints import Int64s, Known
 from feedd.model import ChangeKind
-from feedd.staging import ItemRow, RejectRow, StoredItem
+from feedd.staging import AddedItems, ItemRow, RejectRow, StoredItem
 from feedd.store.ahead import Ahead, has_leftovers, sweep_some
 from feedd.store.database import UTF8, Database, among, among_value, bulk_insert, hasty_transaction
 from feedd.store.feeds import Lease, hold_lease, stored_fingerprints
@@ -98,6 +98,23 @@ class DatabaseStage:
             rows = [row for row in rows if row.kind is not ChangeKind.ADDED]
         coded = [(*r[:3], 0 if r.kind is None else KINDS.index(r.kind), *r[4:]) for r in rows]
         bulk_insert(self.connection, "stage_items", ItemRow._fields, coded, _ITEM_TYPES)
+
+    def add_new(self, items: AddedItems) -> None:
+        """Put added items aside, in the order of their keys.
+
+        Raises:
+            SyncStopped: the lease was lost.
+        """
+        if self.ahead is not None:
+            self.ahead.add_new(items)
+            return
+        rows: Any = enumerate(zip(*items[2:], strict=True))
+        self.add_items(
+            [
+                ItemRow(items.ordinal + n, items.first + n, item_id, ChangeKind.ADDED, fields, digest, warnings, count, "{}")
+                for n, (item_id, fields, digest, warnings, count) in rows
+            ]
+        )  # fmt: skip
 
     def add_rejects(self, rows: Sequence[RejectRow]) -> None:
         """Put rejects aside."""
