@@ -129,8 +129,8 @@ class Known:
     def _amend(self, entries: npt.NDArray[np.void]) -> None:
         """Put entries in, each in place of what its owner had; the last one of an owner counts."""
         self._noted = len(entries)
-        _, last = np.unique(entries["owner"][::-1], return_index=True)
-        entries = entries[::-1][last]
+        _, from_the_end = np.unique(entries["owner"][::-1], return_index=True)
+        entries = entries[np.sort(len(entries) - 1 - from_the_end)]  # in the order of the notes
         owners = entries["owner"].copy()
         stays = np.ones(len(self), dtype=np.bool_)
         for sign in (1, -1):
@@ -316,10 +316,14 @@ class _Places:
         ]
         self._first = min((first for first, _, _ in bounds), default=0)
         span = max((last for _, last, _ in bounds), default=-1) + 1 - self._first
-        self._order = np.empty(0, dtype=np.intp)
+        # the slots: by number, or in the order of the keys where there are some
+        self._keys: Int64s | None = None
         self._table = np.empty(0, dtype=np.int32)
         if span > _SPARSE * sum(count for _, _, count in bounds):
-            self._order = np.argsort(owners)
+            order = np.concatenate([slots for slots, _ in self._parts()]).astype(np.int32)
+            keys = np.concatenate([keys for _, keys in self._parts()])
+            ascending = np.argsort(keys)
+            self._keys, self._table = keys[ascending], order[ascending]
             return
         self._table = np.full(span, -1, dtype=np.int32)
         for slots, keys in self._parts():
@@ -334,15 +338,15 @@ class _Places:
 
     def of(self, owners: Int64s) -> npt.NDArray[np.intp]:
         """The places of those of some owners that are there."""
-        owners = owners[owners * self._sign > 0]
-        if len(self._order):
-            places = np.searchsorted(self._owners, owners, sorter=self._order)
-            slots = self._order[np.minimum(places, len(self._order) - 1)]
-            there: npt.NDArray[np.intp] = slots[self._owners[slots] == owners]
-            return there
-        keys = owners * self._sign - self._first
-        found = self._table[keys[(keys >= 0) & (keys < len(self._table))]]
-        return found[found >= 0].astype(np.intp)
+        keys = owners[owners * self._sign > 0] * self._sign
+        if self._keys is not None:
+            places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            found = self._table[places[self._keys[places] == keys]]
+        else:
+            keys -= self._first
+            found = self._table[keys[(keys >= 0) & (keys < len(self._table))]]
+        slots: npt.NDArray[np.intp] = found[found >= 0].astype(np.intp)
+        return slots
 
 
 def _joined(parts: list[Any], dtype: Any) -> Any:

@@ -233,7 +233,8 @@ class _Helper:
         self._thread.join()
         self._pipe.close()
         if self._slots is not None:
-            self._slots.close()
+            with contextlib.suppress(BufferError):  # an error that is on its way looks at it still
+                self._slots.close()
 
     def _listen(self) -> None:
         try:
@@ -283,10 +284,13 @@ def _answered(content: memoryview) -> list[Made]:
     Raises:
         FormatError: it found that the body is not well-formed.
     """
-    kind, body = bytes(content[:1]), content[1:]
-    if kind == b"m":
-        return _unpack_made(body)
-    code, message, hint = _unpack_error(body)
+    kind = bytes(content[:1])
+    with content[
+        1:
+    ] as body:  # let go whatever is raised: a slot that is looked at cannot be closed
+        if kind == b"m":
+            return _unpack_made(body)
+        code, message, hint = _unpack_error(body)
     if kind == b"f":
         raise FormatError(code, message, hint=hint)
     raise RuntimeError(message)

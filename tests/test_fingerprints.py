@@ -120,6 +120,18 @@ def test_notes_say_what_all_of_it_stored_anew_would_say(
         assert known.match(fingerprint)[0] <= slot
 
 
+def test_notes_keep_the_order_of_equal_rejects() -> None:
+    twin = b"x" * 16
+    stored = packed({n: bytes([n]) * 16 for n in range(1, 50)})
+    rejects = {-7: twin, -9: twin, -8: twin}
+    note = Known(stored).note(NONE, fresh_of(rejects))
+    assert note is not None
+    anew = Known(Known(stored).packed(NONE, fresh_of(rejects)))
+    for known in (Known(stored, [note]), anew):
+        first = int(known.match(twin)[0])
+        assert known.owner[first : first + 3].tolist() == [-7, -9, -8]
+
+
 @pytest.mark.parametrize("entries", [1_000, 100_000])
 def test_notes_do_not_grow_for_ever(entries: int) -> None:
     stored, notes = (

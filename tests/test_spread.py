@@ -189,6 +189,31 @@ def test_what_a_helper_finds_wrong_with_the_whole_body_is_raised_here() -> None:
     assert caught.value.hint == "Look at it."
 
 
+def test_a_body_that_a_helper_finds_broken_is_told_as_that(
+    place: intake.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "SPREAD_AFTER", 1)
+    monkeypatch.setattr(intake, "helpers_for", lambda _size: 2)
+    start, interval_s, before = spread.Spread.start, sys.getswitchinterval(), helpers()
+
+    def start_with_helpers(self: spread.Spread, slices: Slices) -> Any:
+        promise = start(self, slices)
+        if self._hiring is not None:
+            self._hiring.join()
+        return promise
+
+    monkeypatch.setattr(spread.Spread, "start", start_with_helpers)
+    products = [b"<item><id>%d</id><title>Mug</title></item>" % n for n in range(3_000)]
+    products[2_500] = b"<item><id>2500</id><title>Mug</tilte></item>"
+    catalog = place.open_catalog()
+    reading = Reading(schema="item", format="xml", items="item")
+    with pytest.raises(FormatError, match="record 2501"):
+        take_in(catalog, tmp_path, b"<all>%b</all>" % b"".join(products), reading=reading)
+    catalog.close()
+    assert sys.getswitchinterval() == interval_s
+    wait_until_gone([pid for pid in helpers() if pid not in before])
+
+
 def test_a_process_has_no_more_helpers_than_processors_whatever_it_reads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -53,6 +53,7 @@ def fetch_file(
 
         in_place = request.in_place and _is_settled(descriptor)
         identity = identity_of(descriptor)
+        size = identity[2]
         if in_place and (request.known is None or request.known.size != size):
             return Fetched(
                 status=200, size=size, final_url=request.url, path=path, identity=identity

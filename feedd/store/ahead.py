@@ -8,6 +8,7 @@ by the next one of its feed, by retention, or when the feed is forgotten.
 """
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from feedd.store.database import (
     insert_rows,
 )
 from feedd.store.feeds import Lease, hold_lease
-from feedd.store.item_ids import delete_items, enter_ids
+from feedd.store.item_ids import delete_items, enter_ids, in_order
 from feedd.store.tables import FEEDS, ITEMS, KINDS, NUMBER_BITS
 
 # some 50 ms of the write lock a transaction; larger ones leave helpers without work
@@ -184,9 +185,7 @@ class Ahead:
 
     def enter(self) -> None:
         """Enter the ids of what is written, inside the caller's transaction."""
-        if self._entered < self._next:
-            enter_ids(self._connection, self._entered, self._next)
-            self._entered, self._digests = self._next, {}
+        self._enter(self._ids_in_order())
 
     def enter_ahead(self) -> None:
         """Enter the ids of what is written, so that the commit has less to do.
@@ -194,9 +193,18 @@ class Ahead:
         Raises:
             SyncStopped: the lease was lost.
         """
-        if self._entered < self._next:
+        if rows := self._ids_in_order():
             with self._transaction():
-                self.enter()
+                self._enter(rows)
+
+    def _ids_in_order(self) -> list[tuple[int, str, int]]:
+        written = itertools.islice(self._digests, self._next - self._entered)
+        return in_order(self._lease.feed_id, written, self._entered)
+
+    def _enter(self, rows: list[tuple[int, str, int]]) -> None:
+        enter_ids(self._connection, rows)
+        self._entered += len(rows)
+        self._digests = dict(itertools.islice(self._digests.items(), len(rows), None))
 
     def _write(self) -> None:
         with self._transaction():

@@ -58,9 +58,10 @@ _DROP_FINGERPRINTS = "DELETE FROM fingerprints WHERE feed_id = :feed"
 _ADD_FINGERPRINTS = """
 INSERT INTO fingerprints (feed_id, part, packed) SELECT :feed, part, packed FROM stage_fingerprints ORDER BY part
 """
-_NOTE_FINGERPRINTS = (
-    "INSERT INTO fingerprints (feed_id, part, packed) VALUES (:feed, :part, :packed)"
-)
+_NOTE_FINGERPRINTS = """
+INSERT INTO fingerprints (feed_id, part, packed)
+SELECT :feed, COALESCE(MAX(part) + 1, :first), :packed FROM fingerprints WHERE feed_id = :feed AND part >= :first
+"""
 _MOVES = [
     text(statement).bindparams(*([bindparam("now", type_=Utc)] if ":now" in statement else []))
     for statement in (
@@ -148,7 +149,7 @@ def commit_sync(
             stage.ahead.insert(now)
             stage.ahead.enter()
         warnings = _move_rows(connection, lease, now) + outcome.warnings_delta
-        _keep_fingerprints(connection, lease, known, note)
+        _keep_fingerprints(connection, lease, note)
         live = outcome.live_before + counts.added + counts.restored - counts.removed
         numbers = (1 << NUMBER_BITS) - 1
         close_lease(
@@ -195,15 +196,13 @@ def _move_rows(connection: Connection, lease: Lease, now: datetime) -> int:
     return -int(connection.execute(text(REMOVED_WARNINGS)).scalar_one())
 
 
-def _keep_fingerprints(
-    connection: Connection, lease: Lease, known: "Known", note: bytes | None
-) -> None:
+def _keep_fingerprints(connection: Connection, lease: Lease, note: bytes | None) -> None:
     """Store all fingerprints anew, from the stage, or what is to be noted beside them."""
     if note is None:
         for statement in (_DROP_FINGERPRINTS, _ADD_FINGERPRINTS):
             connection.execute(text(statement), {"feed": lease.feed_id})
     elif note:
-        values = {"feed": lease.feed_id, "part": FIRST_NOTE + known.notes, "packed": note}
+        values = {"feed": lease.feed_id, "first": FIRST_NOTE, "packed": note}
         connection.execute(text(_NOTE_FINGERPRINTS), values)
 
 

@@ -192,6 +192,10 @@ def open_stage(
             connection.exec_driver_sql(f"BEGIN{isolation}")
             yield DatabaseStage(connection, lease.feed_id)
             return
+        if (
+            not database.sqlite
+        ):  # it would rather read all ids in two processes than look a thousand up
+            connection.exec_driver_sql("SET max_parallel_workers_per_gather = 0")
         _sweep(connection, lease, on_swept)
         stage = DatabaseStage(connection, lease.feed_id, lease)
         try:

@@ -12,6 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    if op.get_context().dialect.name == "postgresql":  # another daemon may write to it
+        op.execute("LOCK TABLE items, fingerprints IN ACCESS EXCLUSIVE MODE")
     op.create_table(
         "item_ids",
         sa.Column("feed_id", sa.Integer, primary_key=True, autoincrement=False),
