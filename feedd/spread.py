@@ -285,9 +285,8 @@ def _answered(content: memoryview) -> list[Made]:
         FormatError: it found that the body is not well-formed.
     """
     kind = bytes(content[:1])
-    with content[
-        1:
-    ] as body:  # let go whatever is raised: a slot that is looked at cannot be closed
+    # let go whatever is raised: a slot that is looked at cannot be closed
+    with content[1:] as body:
         if kind == b"m":
             return _unpack_made(body)
         code, message, hint = _unpack_error(body)

@@ -203,11 +203,11 @@ def test_a_body_that_a_helper_finds_broken_is_told_as_that(
         return promise
 
     monkeypatch.setattr(spread.Spread, "start", start_with_helpers)
-    products = [b"<item><id>%d</id><title>Mug</title></item>" % n for n in range(3_000)]
-    products[2_500] = b"<item><id>2500</id><title>Mug</tilte></item>"
+    products = [b"<item><id>%d</id><title>Mug</title></item>" % n for n in range(8_000)]
+    products[7_000] = b"<item><id>7000</id><title>Mug</tilte></item>"
     catalog = place.open_catalog()
     reading = Reading(schema="item", format="xml", items="item")
-    with pytest.raises(FormatError, match="record 2501"):
+    with pytest.raises(FormatError, match="record 7001"):
         take_in(catalog, tmp_path, b"<all>%b</all>" % b"".join(products), reading=reading)
     catalog.close()
     assert sys.getswitchinterval() == interval_s
