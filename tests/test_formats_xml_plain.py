@@ -173,3 +173,31 @@ def test_what_is_known_of_forms_is_bounded() -> None:
         plain.record(b"<item><b%d>x</b%d></item>" % (number, number))
     assert len(plain.forms.met) <= xml_plain.MOST_MET
     assert plain.record(b"<item><a>x</a></item>") == {"a": "x"}
+
+
+def test_what_can_have_no_form_is_not_cut_for_one() -> None:
+    ends = b"<i><a><![CDATA[" + b"</" * 100 + b"]]></a></i>"
+    for raw in (ends, b"<i>" + b"<a>1</a>" * 512 + b"</i>"):
+        plain = xml_plain.Plain(CONTEXTS[0], LAYOUT)
+        assert plain.record(raw) is not None
+        assert not plain.forms.met
+
+
+def test_two_records_in_one_have_no_form() -> None:
+    raw = b"<item><a>1</a></item><item><b>2</b></item>"
+    assert knowing(raw, CONTEXTS[0]).record(raw) is None
+
+
+class Shared(dict[tuple[bytes, ...], int]):
+    """What was met, as another thread leaves it that has just made a form of that."""
+
+    def get(self, key: tuple[bytes, ...], default: int = 0) -> int:  # type: ignore[override]
+        return self.pop(key, default)
+
+
+def test_a_form_may_have_been_made_by_another_thread() -> None:
+    raw = b"<i><a>1</a><b>2</b></i>"
+    plain = xml_plain.Plain(CONTEXTS[0], LAYOUT)
+    plain.forms.met = Shared({(b"<i><a", b"a><b", b"b", b"i"): xml_plain.MET_BEFORE - 1})
+    assert plain.record(raw) == {"a": "1", "b": "2"}
+    assert plain.forms.read(raw) == {"a": "1", "b": "2"}

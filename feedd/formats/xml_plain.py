@@ -23,7 +23,7 @@ _DEEPEST = 100  # far from what libxml2 refuses for its depth
 _MOST_BYTES = 1024 * 1024  # or for its size
 _MOST_KEPT, _LONGEST_KEPT = 1024, 256
 MOST_FORMS = 8  # with the same number of tags
-_LONGEST_FORM = 4096
+_LONGEST_FORM, _MOST_ENDS = 4096, 512
 MET_BEFORE = 20  # records, before an expression is made for them
 MOST_MET = 500
 _MISSES, _SELDOM = (
@@ -324,6 +324,8 @@ class _Forms:
 
     def _meet(self, raw: bytes) -> None:
         """Remember that there was a record with these tags; know its form if there were enough of them."""
+        if b"<!" in raw or raw.count(b"</") > _MOST_ENDS:  # no form, whatever it is
+            return
         heads = tuple(piece.rpartition(b">")[0] for piece in raw.split(b"</"))
         met = self.met.get(heads, 0) + 1
         if met < MET_BEFORE:
@@ -332,7 +334,7 @@ class _Forms:
             if sum(map(len, heads)) < _LONGEST_FORM:
                 self.met[heads] = met
             return
-        del self.met[heads]
+        self.met.pop(heads, None)  # another thread may have been here since
         some = self.known.setdefault(raw.count(b"<"), [])
         if len(some) < MOST_FORMS:
             with suppress(
@@ -355,6 +357,8 @@ class _Forms:
                     raise _NotPlain
                 opened[-1].keys.append(element.start.key)
                 opened[-1].places.append(place - 1)
+                if len(opened) == 1 and place < len(heads) - 1:  # something follows the record
+                    raise _NotPlain
             elif end or len(tags) < 2:
                 raise _NotPlain
             for number, tag in enumerate(tags, 1):
@@ -362,8 +366,6 @@ class _Forms:
                 if start.is_empty or len(opened) >= self._max_depth:
                     raise _NotPlain
                 opened.append(_Opened(start, [], []))
-            if not tags and len(opened) == 1 and place < len(heads) - 1:
-                raise _NotPlain
         if len(opened) != 1 or not nodes:
             raise _NotPlain
         return _Form(re.compile(_expression(heads).encode()).fullmatch, nodes)
