@@ -7,15 +7,18 @@ import os
 import shutil
 import signal
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import update
 
 from feedd import intake
 from feedd.store.database import open_database
 from feedd.store.migrate import migrate
+from feedd.store.tables import STREAM
 
 # a busy machine is no failure; FEEDD_EXAMPLES looks longer
 settings.register_profile(
@@ -76,6 +79,14 @@ def _tell(server: str, command: str) -> None:
         connection.execute(command.encode())
 
 
+def _begin_stream(place: intake.Place) -> None:
+    """Give a copy of a catalog a stream of its own, as one that was made for itself has."""
+    catalog = place.open_catalog()
+    with catalog.transaction() as connection:
+        connection.execute(update(STREAM).values(stream_id=uuid.uuid4().hex))
+    catalog.close()
+
+
 @contextlib.contextmanager
 def fresh_place(
     request: pytest.FixtureRequest, kind: str, state_dir: Path
@@ -83,13 +94,17 @@ def fresh_place(
     """Migrated databases of a kind, with a new state directory."""
     if kind == "sqlite":
         shutil.copytree(request.getfixturevalue("sqlite_template"), state_dir)
-        yield intake.Place(state_dir=str(state_dir))
+        place = intake.Place(state_dir=str(state_dir))
+        _begin_stream(place)
+        yield place
         return
     state_dir.mkdir()
     server = request.getfixturevalue("postgres_template")
     name = f"feedd_{next(_numbers)}"
     _tell(server, f"CREATE DATABASE {name} TEMPLATE template_feedd")
-    yield intake.Place(state_dir=str(state_dir), url=server.replace("/postgres?", f"/{name}?"))
+    place = intake.Place(state_dir=str(state_dir), url=server.replace("/postgres?", f"/{name}?"))
+    _begin_stream(place)
+    yield place
     _tell(server, f"DROP DATABASE {name} WITH (FORCE)")  # 8 MB of files
 
 

@@ -83,9 +83,9 @@ class Script(Forked):
 
     def communicate(self, text: str = "") -> str:
         """Say the last to it, and wait for its end; what it has printed since."""
-        with self.stdin, self.stdout, contextlib.suppress(BrokenPipeError):
-            self.stdin.write(text)
-            self.stdin.close()
+        with self.stdout:
+            with contextlib.suppress(BrokenPipeError), self.stdin:
+                self.stdin.write(text)
             printed = self.stdout.read()
         self.wait(60)
         return printed

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from conftest import KINDS, fresh_place
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -28,6 +29,7 @@ from feedd.store.database import (
     open_database,
     transaction,
 )
+from feedd.store.feeds import read_stream
 from feedd.store.migrate import HEADS, METADATA, MIGRATIONS, migrate
 from feedd.store.stage import DatabaseStage
 
@@ -78,6 +80,19 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "catalog.db").write_bytes(b"not a database" * 100)
     with pytest.raises(StoreError, match="not a database"):
         migrate(open_database("catalog", state_dir=tmp_path, url=None))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_catalog_has_a_stream_of_its_own(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path
+) -> None:
+    streams = set()
+    for name in ("one", "other"):
+        with fresh_place(request, kind, tmp_path / name) as place:
+            catalog = place.open_catalog()
+            streams.add(read_stream(catalog).stream_id)
+            catalog.close()
+    assert len(streams) == 2
 
 
 def test_what_fails_in_a_transaction_leaves_nothing(place: intake.Place) -> None:
