@@ -18,9 +18,11 @@ from feedd.coerce import COERCIONS
 from feedd.errors import FeeddError
 from feedd.normalize.around import read_places
 from feedd.normalize.mapping import (
+    BUNDLED,
     FIELD_WORDS,
     MOST_MINOR_UNITS,
     SCHEMA_WORDS,
+    is_pointer,
     minor_units_of,
     read_fields,
     sources_of,
@@ -33,8 +35,6 @@ MAX_SCHEMA_BYTES = 1024 * 1024
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 PLAIN = "item"  # the schema that fits anything
-
-_BUNDLED = "urn:feedd:schema:"
 
 # Where JSON Schema keeps further schemas: one, a list of them, or one under each name.
 _ONE = frozenset(
@@ -203,6 +203,7 @@ def _check(document: dict[str, Any], where: str) -> None:
         raise SchemaError(where, "nested too deep", "Write a flatter schema.") from error
     for place in _places(document):
         _check_words(place, where)
+        _check_names(place, where)
 
 
 def _check_words(place: _Place, where: str) -> None:
@@ -222,6 +223,22 @@ def _check_words(place: _Place, where: str) -> None:
         if word in place.schema and (hint := wrong(place.schema[word])):
             raise SchemaError(
                 f"{at}/{word}", f"{word} cannot be {json.dumps(place.schema[word])[:80]}", hint
+            )
+
+
+def _check_names(place: _Place, where: str) -> None:
+    """Refuse what gives a part a name of its own, or refers to it by that: fields are read by places alone."""
+    words = ["$anchor", "$dynamicAnchor", "$dynamicRef"]
+    if place.pointer or str(place.schema.get("$id", "")).startswith(BUNDLED):
+        words.append("$id")
+    if not is_pointer(place.schema.get("$ref", "")):
+        words.append("$ref")
+    for word in words:
+        if word in place.schema:
+            raise SchemaError(
+                f"{where}#{place.pointer}/{word}",
+                f"{word} cannot be {json.dumps(place.schema[word])[:80]}",
+                'Refer to a part by its place, such as "$ref": "#/$defs/…"; only a whole schema has an $id.',
             )
 
 
@@ -356,11 +373,11 @@ def _bundle(document: dict[str, Any], where: str) -> tuple[dict[str, Any], list[
     digests: list[bytes] = []
     while wanted:
         name = wanted.pop()
-        if _BUNDLED + name in parts:
+        if BUNDLED + name in parts:
             continue
         part, content = _read(shipped("schemas") / f"{name}.json", f"schema {name}")
         wanted |= _relink(part, f"schema {name}")
-        parts[_BUNDLED + name] = {"$id": _BUNDLED + name, **part}
+        parts[BUNDLED + name] = {"$id": BUNDLED + name, **part}
         digests.append(sha256(name.encode() + b"\0" + content).digest())
     if parts:
         bundled["$defs"] = {**bundled.get("$defs", {}), **parts}
@@ -372,22 +389,21 @@ def _relink(document: dict[str, Any], where: str) -> set[str]:
     names = shipped_schemas()
     found: set[str] = set()
     for place in _places(document):
-        for word in ("$ref", "$dynamicRef"):
-            reference = place.schema.get(word)
-            if not isinstance(reference, str) or reference.startswith("#"):
-                continue
-            target, hash_sign, fragment = reference.partition("#")
-            name = target.removesuffix(".json")
-            if name not in names:
-                hint = (
-                    _did_you_mean(name, names)
-                    or f'Refer to "#/$defs/…" or to one of: {", ".join(names)}.'
-                )
-                raise SchemaError(
-                    f"{where}#{place.pointer}/{word}", f"{reference!r} is not fetched", hint
-                )
-            place.schema[word] = f"{_BUNDLED}{name}{hash_sign}{fragment}"
-            found.add(name)
+        reference = place.schema.get("$ref")
+        if not isinstance(reference, str) or reference.startswith("#"):
+            continue
+        target, hash_sign, fragment = reference.partition("#")
+        name = target.removesuffix(".json")
+        if name not in names:
+            hint = (
+                _did_you_mean(name, names)
+                or f'Refer to "#/$defs/…" or to one of: {", ".join(names)}.'
+            )
+            raise SchemaError(
+                f"{where}#{place.pointer}/$ref", f"{reference!r} is not fetched", hint
+            )
+        place.schema["$ref"] = f"{BUNDLED}{name}{hash_sign}{fragment}"
+        found.add(name)
     return found
 
 

@@ -137,6 +137,12 @@ def test_a_bundled_schema_needs_nothing_else(tmp_path: Path) -> None:
         ({"$ref": "file:///etc/passwd"}, "#/$ref", "is not fetched", "Refer to"),
         ({"properties": {"a": {"$ref": "other.json"}}}, "#/properties/a/$ref", "is not fetched", ""),
         ({"$ref": "#/$defs/none"}, "mine.json", "", "feedd check"),
+        ({"$ref": "#shoe", "$defs": {"a": {"$anchor": "shoe"}}}, "", "cannot be", "by its place"),
+        ({"properties": {"a": {"$ref": "item#shoe"}}}, "#/properties/a/$ref", 'cannot be "item#shoe"', "by its place"),
+        ({"$dynamicRef": "#/$defs/a", "$defs": {"a": {}}}, "#/$dynamicRef", "cannot be", "by its place"),
+        ({"$defs": {"a": {"$dynamicAnchor": "shoe"}}}, "#/$defs/a/$dynamicAnchor", "cannot be", "by its place"),
+        ({"allOf": [{"$id": "urn:x"}]}, "#/allOf/0/$id", "cannot be", "only a whole schema"),
+        ({"$ref": "item", "$id": "urn:feedd:schema:item"}, "#/$id", "cannot be", "only a whole schema"),
         ({"properties": {"a": {"pattern": "("}}}, "#/properties/a/pattern", "not a JSON Schema", ""),
         ({"$schema": 5}, "#/$schema", "not the draft", ""),
         ({"properties": {"a": {"x-source": {"b": 1}}}}, "/x-source", "cannot be", "g:price"),
@@ -202,6 +208,7 @@ def test_a_schema_that_is_not_utf8_is_said(tmp_path: Path) -> None:
         {"properties": {"id": {"$ref": "#/$defs/sku"}}, "$defs": {"sku": {"x-source": "sku"}}},
         {"allOf": [{"$ref": "item.json"}, {"properties": {"a": {"x-source": [["a.b", "c"], "d"]}}}]},
         {"$ref": "item", "if": {"required": ["price"]}, "then": {"required": ["currency"]}},
+        {"$id": "https://shop.example/shoe", "$ref": "#/$defs/a", "$defs": {"a": {"$ref": "item"}}},
     ],
 )  # fmt: skip
 def test_a_schema_may_be_built_in_many_ways(tmp_path: Path, content: Any) -> None:

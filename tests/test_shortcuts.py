@@ -14,7 +14,7 @@ from feedd.coerce.links import are_plain_links, url
 from feedd.coerce.memo import LONGEST, MOST, Memo, remembering
 from feedd.coerce.text import are_plain_lines, clean, line
 from feedd.diff import canonical
-from feedd.model import Item
+from feedd.model import Item, Reject
 from feedd.normalize import Plan, compile_plan
 from feedd.normalize.names import Names
 from feedd.normalize.shapes import MOST_SHAPES
@@ -184,6 +184,43 @@ def test_most_records_go_the_straight_way(schema: str) -> None:
 )  # fmt: skip
 def test_what_several_values_decide_needs_a_closer_look(more: dict[str, Any]) -> None:
     assert straight(plan("item"), {"id": "1", "title": "Mug"} | more) is None
+
+
+NAMED = [
+    {"$ref": "#few", "$defs": {"a": {"$anchor": "few", "properties": {"title": {"maxLength": 4}}}}},
+    {"$dynamicRef": "#/$defs/a", "$defs": {"a": {"properties": {"title": {"maxLength": 4}}}}},
+    {
+        "allOf": [
+            {
+                "$id": "urn:x",
+                "$ref": "#/$defs/a",
+                "$defs": {"a": {"properties": {"title": {"maxLength": 4}}}},
+            }
+        ],
+        "$defs": {"a": {"properties": {"title": {"minLength": 1}}}},
+    },
+]
+
+
+@pytest.mark.parametrize("schema", NAMED)
+def test_what_a_schema_finds_by_a_name_is_not_overlooked(schema: dict[str, Any]) -> None:
+    made = compile_plan(schema | {"properties": {"title": {"type": "string"}}})
+    assert straight(made, {"id": "1", "title": "Teapot"}) is None
+    assert isinstance(made._looked_at(1, {"id": "1", "title": "Teapot"}), Reject)
+
+
+def test_any_id_has_a_longest_length() -> None:
+    made = compile_plan({"properties": {"title": {}, "group": {"x-coerce": "id"}}})
+    assert straight(made, {"id": "1", "title": "Mug", "group": "x" * 255}) is not None
+    assert straight(made, {"id": "1", "title": "Mug", "group": "x" * 256}) is None
+
+
+def test_a_currency_that_a_price_gives_is_not_missing() -> None:
+    made = compile_plan(document("item") | {"x-recommended": ["currency"]})
+    assert straight(made, {"id": "1", "title": "Mug", "price": "5 EUR"}) is None
+    without = straight(made, {"id": "1", "title": "Mug", "brand": "Acme"})
+    assert without is not None
+    assert [problem.rule for problem in without.warnings] == ["missing_field"]
 
 
 @pytest.mark.parametrize(

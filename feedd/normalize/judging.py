@@ -8,12 +8,13 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from feedd.normalize.mapping import Document, layers_of
+from feedd.normalize.mapping import BUNDLED, Document, is_pointer, layers_of
 
 _SAYS_NOTHING = frozenset({"$comment", "default", "deprecated", "description", "examples", "title"})
 _OF_ITEMS = frozenset(
     {"$defs", "$id", "$ref", "$schema", "allOf", "properties", "required", "type"}
 )
+_NAMING = frozenset({"$anchor", "$dynamicAnchor", "$dynamicRef", "$id"})
 _IDENTITY = {"id": "1", "title": "1"}
 
 _LINE: Document = {"type": "string", "minLength": 1}
@@ -40,7 +41,7 @@ class Judge:
     def __init__(self, document: Document, validator: Draft202012Validator) -> None:
         self.is_valid = validator.is_valid
         self._properties: dict[str, list[Any]] = {}
-        self.is_fair = validator.is_valid(_IDENTITY)
+        self.is_fair = validator.is_valid(_IDENTITY) and not _has_names(document)
         for layer, _ in layers_of(document):
             self.is_fair = self.is_fair and _is_about_fields(layer)
             for name, prop in layer.get("properties", {}).items():
@@ -57,6 +58,33 @@ class Judge:
         return (
             self.is_fair and made is not None and all(_asks_no_more(each, made) for each in asked)
         )
+
+
+def _has_names(document: Document) -> bool:
+    """Whether a part of a schema is found by a name, which `layers_of` does not know: it would look at another part."""
+    waiting: list[Any] = [{**document, "$defs": _without_ids(document.get("$defs", {}))}]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if any(isinstance(part.get(word), str) for word in _NAMING):
+                return True
+            reference = part.get("$ref")
+            if isinstance(reference, str) and not is_pointer(reference):
+                return True
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return False
+
+
+def _without_ids(parts: Document) -> Document:
+    """The parts of a schema, the bundled ones without their ids, which `layers_of` knows too."""
+    return {
+        name: {**part, "$id": None}
+        if name.startswith(BUNDLED) and part.get("$id") == name
+        else part
+        for name, part in parts.items()
+    }
 
 
 def _is_about_fields(layer: Document) -> bool:

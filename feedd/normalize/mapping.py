@@ -14,6 +14,8 @@ from feedd.normalize.paths import Path, Template, parse_path, parse_source
 Source = tuple[str, Path]
 Document = dict[str, Any]
 
+BUNDLED = "urn:feedd:schema:"  # what the id of a bundled resource begins with
+
 SCHEMA_WORDS = frozenset(
     {"x-document", "x-items", "x-marks", "x-namespaces", "x-only", "x-recommended", "x-unwrap"}
 )
@@ -124,6 +126,11 @@ def sources_of(prop: Document, name: str) -> tuple[Source | Template, ...]:
     return tuple(
         _source(parse_source(each)) for each in ([found] if isinstance(found, str) else found)
     )
+
+
+def is_pointer(reference: str) -> bool:
+    """Whether a `$ref` says where something stands, not what it is called by `$anchor`: only the first is followed here."""
+    return reference.partition("#")[2][:1] in ("", "/")
 
 
 def minor_units_of(value: Any) -> int | Path:

@@ -29,7 +29,7 @@ MET_BEFORE = (
 )
 _IDENTITY = ("id", "title")
 _MAIN, _GALLERY = "image_link", "additional_image_links"
-_KINDS = {"id": "line", "line": "line", "url": "link", "text": "text", "price": "price"}
+_KINDS = {"line": "line", "url": "link", "text": "text", "price": "price"}
 
 Straight = Callable[[dict[str, Any]], Item]
 Keys = tuple[Any, ...]
@@ -82,6 +82,7 @@ class Ways(dict[Keys, Straight | None]):
         kept = [(names[0], key) for key, names in shape.others if names]
         fields = shape.taken.keys()
         later = {f"{name}_html" for name in fields if self._coercions[name] == "text"}
+        has_price = any(self._coercions[name] == "price" for name in fields)
         if (
             shape.composed
             or not shape.distinct
@@ -91,6 +92,7 @@ class Ways(dict[Keys, Straight | None]):
             or not (later | {"currency"}).isdisjoint(name for name, _ in kept)
             or self._coercions.get(_GALLERY, "urls") != "urls"
             or self._coercions.get("currency", "currency") != "currency"
+            or (has_price and "currency" in self._gaps and "currency" not in fields)
             or not self._judge.is_fair
             or self._is_special(shape)
         ):
@@ -141,7 +143,7 @@ class Ways(dict[Keys, Straight | None]):
         name, coercion = step.name, self._coercions[step.name]
         is_optional = is_alone and name not in _IDENTITY and name not in self._gaps
         fits = self._judge.always_fits(name, coercion)
-        kind = _KINDS.get(coercion, "other")
+        kind = "line" if name == "id" else _KINDS.get(coercion, "other")
         if kind == "text":
             has_html = f"{name}_html" not in self._steps
             return Lane(0, name, kind, _read_text(is_optional, has_html), is_optional, fits)
