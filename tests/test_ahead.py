@@ -463,3 +463,22 @@ def test_a_backup_in_the_middle_holds_what_was_committed(
     take_in(restored, tmp_path, NEW)
     assert live(restored) == live(catalog)
     restored.close()
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_the_log_of_a_large_sync_is_moved_on_the_way(
+    place: intake.Place,
+    catalog: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_moved: bool,
+) -> None:
+    monkeypatch.setattr(ahead, "ROWS", 100)
+    monkeypatch.setattr(ahead, "WHOLE_CHECKPOINT_EVERY", 8)
+    if not is_moved:
+        monkeypatch.setattr(ahead, "CHECKPOINT_EVERY", 1_000)
+    take_in(catalog, tmp_path, [item(str(n), description="x" * 2_000) for n in range(4_000)])
+    assert rows(catalog) == (4_000, 4_000)
+    log = Path(place.state_dir) / "catalog.db-wal"
+    if log.exists():
+        assert (log.stat().st_size < 6_000_000) is is_moved
