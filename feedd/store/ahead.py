@@ -8,7 +8,6 @@ by the next one of its feed, by retention, or when the feed is forgotten.
 """
 
 import contextlib
-import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -39,6 +38,7 @@ ENTERED = 40_000
 CHECKPOINT_EVERY = 4
 # only a log that is moved whole is begun anew, which takes that nobody writes: it stays below 200 MB or so
 WHOLE_CHECKPOINT_EVERY = 16
+DIGEST_BYTES = 16
 SWEPT = 2_000  # rows a transaction
 _COLUMNS = {
     "id": "int8",
@@ -101,7 +101,9 @@ class Ahead:
         self._first = self._next = self._entered = first
         self._rows: list[tuple[Any, ...]] = []
         self._ordinals: list[int] = []
-        self._digests: dict[str, bytes] = {}
+        # of the items whose ids are not entered: their ids, and the digests in a row
+        self._ids: list[str] = []
+        self._digests = bytearray()
         self._bytes = 0
         self._transactions = 0
         self._checkpoints = Checkpoints(connection)
@@ -133,7 +135,8 @@ class Ahead:
             some: Any = [column[start : start + ROWS] for column in columns]
             keys, ordinals, item_ids, fields, digests, warnings, counts = some
             self._ordinals += ordinals
-            self._digests.update(zip(item_ids, digests, strict=True))
+            self._ids += item_ids
+            self._digests += b"".join(digests)
             self._bytes += sum(map(len, fields))
             if self._sqlite:
                 # the driver looks for an adapter of each `bytes` and None, in vain and for longer than it takes to bind them
@@ -145,7 +148,12 @@ class Ahead:
 
     def staged(self, item_ids: Sequence[str]) -> dict[str, bytes]:
         """Item id -> digest of those among the added items."""
-        found = {i: self._digests[i] for i in item_ids if i in self._digests}
+        wanted = set(item_ids)
+        found = {
+            item_id: bytes(self._digests[at * DIGEST_BYTES : (at + 1) * DIGEST_BYTES])
+            for at, item_id in enumerate(self._ids)
+            if item_id in wanted
+        }
         if self._entered > self._first and len(found) < len(item_ids):
             query = (
                 "SELECT items.item_id, digest FROM item_ids JOIN items ON id = item "  # noqa: S608
@@ -198,13 +206,14 @@ class Ahead:
                 self._enter(rows)
 
     def _ids_in_order(self) -> list[tuple[int, str, int]]:
-        written = itertools.islice(self._digests, self._next - self._entered)
+        written = self._ids[: self._next - self._entered]
         return in_order(self._lease.feed_id, written, self._entered)
 
     def _enter(self, rows: list[tuple[int, str, int]]) -> None:
         enter_ids(self._connection, rows)
         self._entered += len(rows)
-        self._digests = dict(itertools.islice(self._digests.items(), len(rows), None))
+        del self._ids[: len(rows)]
+        del self._digests[: len(rows) * DIGEST_BYTES]
 
     def _write(self) -> None:
         with self._transaction():
