@@ -8,6 +8,7 @@ which end when it does. All of them leave the processors to the daemon where bot
 import contextlib
 import multiprocessing
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from multiprocessing import forkserver
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 
 from feedd import ingest, intake
-from feedd.errors import FeedError, FormatError, StoreError, SyncStopped
+from feedd.errors import FeedError, FormatError, StoreError, SyncStopped, UsageError
 from feedd.model import Progress
 from feedd.spread import (
     calm_collector,
@@ -50,8 +51,20 @@ class Workers:
         self._stopping = False
 
     def start(self) -> None:
-        """Have the fork server import what children need, before the first of them is needed."""
-        forkserver.ensure_running()
+        """Have the fork server import what children need, before the first of them is needed.
+
+        Raises:
+            UsageError: the folder for temporary files has too long a path for a socket.
+        """
+        try:
+            forkserver.ensure_running()
+        except OSError as error:
+            if "too long" not in str(error):
+                raise
+            raise UsageError(
+                f"the path of the folder for temporary files is too long for a socket: {tempfile.gettempdir()}",
+                hint="Set TMPDIR to a folder with a short path.",
+            ) from error
 
     def read_body(self, job: intake.Job, on_progress: intake.OnProgress, stop: ingest.Stop) -> None:
         """Read a body into the catalog in a child process.

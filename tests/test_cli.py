@@ -14,6 +14,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator
@@ -660,8 +661,13 @@ class Terminal:
         return bool(more)
 
 
-def test_the_demo_shows_syncs_and_changes_and_ends_at_ctrl_c(tmp_path: Path) -> None:
-    terminal = Terminal([sys.executable, "-m", "feedd", "demo"], TMPDIR=str(tmp_path))
+def test_the_demo_shows_syncs_and_changes_and_ends_at_ctrl_c() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # a short path: there is a socket in it
+        _show_the_demo(Path(folder))
+
+
+def _show_the_demo(folder: Path) -> None:
+    terminal = Terminal([sys.executable, "-m", "feedd", "demo"], TMPDIR=str(folder))
     terminal.read_until(b"price")
     code = terminal.end(signal.SIGINT)
     text = terminal.shown.decode()
@@ -670,18 +676,33 @@ def test_the_demo_shows_syncs_and_changes_and_ends_at_ctrl_c(tmp_path: Path) -> 
         assert expected in text
     assert "Traceback" not in text
     assert "\x1b[3" in text  # there is colour
-    assert not list(tmp_path.iterdir()), "the demo left something behind"
+    assert not list(folder.iterdir()), "the demo left something behind"
+
+
+def test_a_folder_for_temporary_files_whose_path_is_too_long_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "feedd", "demo"],
+        env=os.environ | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_long_resync_shows_its_progress(server: FeedServer, tmp_path: Path) -> None:
     shell = Shell(write_config(tmp_path, {"shop": shop(server)}))
     server.bodies["/shop.json"] = body(
-        *({"id": str(n), "description": "x" * 400} for n in range(40_000))
+        *({"id": str(n), "description": "x" * 100} for n in range(150_000))
     )
     terminal = Terminal(shell.command("resync", "shop"))
     assert terminal.end() == 0
     assert b"records" in terminal.shown
-    assert b"+40,000 added" in terminal.shown
+    assert b"+150,000 added" in terminal.shown
     after_the_bar = terminal.shown.rpartition(b"\x1b[2K")[2]  # the line was erased
     assert re.match(rb"(\x1b\[[0-9;]*m)*shop ", after_the_bar)
 
