@@ -14,7 +14,7 @@ from feeds import READING, item, live, open_rejects, stream, take_in
 
 from feedd import intake
 from feedd.bodies import Bodies
-from feedd.errors import FetchError, FormatError, SyncStopped, UsageError
+from feedd.errors import FetchError, FormatError, StoreError, SyncStopped, UsageError
 from feedd.fetch import FetchRequest
 from feedd.fetch.files import IN_PLACE_BYTES
 from feedd.identity import identity_of
@@ -397,6 +397,17 @@ def test_a_file_that_changes_after_its_digest_leaves_the_catalog_alone(
     with pytest.raises(FetchError) as raised:
         intake.read_body(job, catalog, lambda _: None)
     assert raised.value.code == "file_changed"
+    assert live(catalog).keys() == {"1"}
+
+
+def test_a_database_that_another_feedd_has_upgraded_is_left_alone(
+    catalog: Database, tmp_path: Path
+) -> None:
+    take_in(catalog, tmp_path, [item("1")])
+    with catalog.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'catalog9999'")
+    with pytest.raises(StoreError, match="catalog9999 by another feedd"):
+        take_in(catalog, tmp_path, [item("2")])
     assert live(catalog).keys() == {"1"}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import insert as generic_insert
 from feedd.errors import SyncStopped, UsageError
 from feedd.model import ErrorInfo, Guess, Pages, StreamState, SyncStatus
 from feedd.store.database import Database, bulk_insert
+from feedd.store.migrate import refuse_upgraded
 from feedd.store.tables import FEEDS, STREAM, SYNCS
 
 LEASE = timedelta(seconds=60)
@@ -112,8 +113,10 @@ def begin_sync(database: Database, feed: str, *, trigger: str, holder: str, now:
 
     Raises:
         UsageError: (`busy`) somebody else is syncing the feed.
+        StoreError: a newer feedd has upgraded the database.
     """
     with database.transaction() as connection:
+        refuse_upgraded(connection, database.name)
         feed_id = _feed_id(connection, feed)
         taken = connection.execute(
             update(FEEDS)

@@ -51,6 +51,20 @@ def is_migrated(database: Database) -> bool:
         return current_revision(connection) == HEADS[database.name]
 
 
+def refuse_upgraded(connection: Connection, name: str) -> None:
+    """Refuse a database that a newer feedd has upgraded meanwhile, as one of several that share it may have.
+
+    Raises:
+        StoreError: it has.
+    """
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if found != HEADS[name]:
+        raise StoreError(
+            f"the {name} database has been upgraded to {found} by another feedd, and this one knows {HEADS[name]}: "
+            "install the newer version here too, and restart"
+        )
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision of the schema that is there; None for an empty database."""
     sqlite = connection.dialect.name == "sqlite"
