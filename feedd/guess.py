@@ -111,6 +111,7 @@ class _Reader:
         self, form: Format, start: bytes, doctype: bool, outline: Outline | XmlOutline | None
     ) -> None:
         self._form = form
+        self.form = form.name
         self._outline = outline
         self._start = start
         self._doctype = doctype
@@ -284,6 +285,8 @@ def _place(best: _Trial, reader: _Reader, plans: Mapping[str, Plan]) -> str:
     """Where the records of the best trial are, in words."""
     if best.items is not None:
         return _shown(best.items)
+    if reader.form == "jsonl":
+        return "line by line"
     layout = plans[best.schema].layout
     for path in layout.items:
         if reader.records(replace(layout, items=(path,), configured=True)):

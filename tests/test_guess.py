@@ -195,6 +195,12 @@ def test_what_is_configured_is_not_guessed() -> None:
     )
 
 
+def test_records_of_json_lines_are_told_to_come_line_by_line() -> None:
+    body = BODIES["JSON Lines"][0]
+    found = guess_body(BytesIO(bytes_of(body)), form="jsonl")
+    assert found.evidence[0] == "records line by line: 2 of the 2 tried become items"
+
+
 def test_a_long_body_is_guessed_from_its_start() -> None:
     body = bytes_of({"rows": {"of": products(40_000, text="x" * 50)}})
     assert guess_body(BytesIO(body), form="json").items == "rows.of"
