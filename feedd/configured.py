@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from feedd.fetch import FetchRequest
     from feedd.reading import Reading
     from feedd.store.feeds import FeedState
+    from feedd.store.standing import Standing
 
 USER_AGENT = f"feedd/{__version__}"
 
@@ -59,7 +60,7 @@ def reading_of(feed: FeedSettings) -> "Reading":
     )
 
 
-def due_of(feed: FeedSettings, stored: "FeedState", now: datetime) -> datetime | None:
+def due_of(feed: FeedSettings, stored: "FeedState | Standing", now: datetime) -> datetime | None:
     """When a feed's next sync is due, by its configuration and what is stored of it; None while it is paused."""
     if not feed.enabled:
         return None

@@ -16,9 +16,9 @@ from prometheus_client.registry import Collector
 
 from feedd import __version__
 from feedd.app import App
+from feedd.configured import due_of
 from feedd.dispatch import Dispatcher
 from feedd.model import ChangeKind, SyncRecord, SyncStatus, WebhookView
-from feedd.schedule import next_due
 from feedd.settings import FeedSettings
 from feedd.store.standing import Standing, read_standings, size_bytes
 from feedd.workers import Workers
@@ -289,24 +289,14 @@ def _lag_s(stored: Standing | None, now: datetime) -> float:
 
 
 def overdue_s(feed: FeedSettings, stored: Standing | None, now: datetime) -> float:
-    """For how long a feed's sync should have begun already; 0 while it runs, or was never synced."""
+    """For how long a feed's sync should have begun already; 0 while it runs or is paused, or was never synced."""
     if stored is None or stored.last_sync_at is None:
         return 0.0
     if stored.lease_until is not None and stored.lease_until > now:
         return 0.0
-    due = next_due(
-        every_s=feed.every_s,
-        cron=feed.cron,
-        timezone=feed.timezone,
-        jitter_s=feed.jitter_s,
-        feed_name=feed.name,
-        last_started=stored.last_sync_at,
-        max_age_until=stored.max_age_until,
-        retry_at=stored.retry_at,
-        now=stored.last_sync_at,  # so that what is overdue is not moved to now
-        failures=stored.failures,
-    )
-    return max(timedelta(0), now - due).total_seconds()
+    # as it was then, or what is overdue would be moved to now
+    due = due_of(feed, stored, stored.last_sync_at)
+    return 0.0 if due is None else max(timedelta(0), now - due).total_seconds()
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
