@@ -39,6 +39,7 @@ BATCH_RECORDS = 512
 FEWEST = 16  # records worth the way to a helper
 BATCHES_AHEAD = 6
 MOST_HELPERS = 8
+HELPER_NICENESS = 5  # below who asks: all wait for what that one writes
 SWITCH_S = 0.0005  # a thread that has a helper's answer, or question, is let in soon
 _END = b""
 # before each question and answer: the slot of the question (-1: none), and how many bytes there lie in it (0: all follows)
@@ -306,11 +307,17 @@ def leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def give_way(steps: int) -> None:
+    """Leave the processors to others who want them; a unit that filters system calls may forbid even that."""
+    with contextlib.suppress(OSError):
+        os.nice(steps)
+
+
 def help_out(pipe: Connection) -> None:
     """What a helper does: make items of slices until it is ended, or who asks is gone."""
     leave_interrupts()
     calm_collector()
-    os.nice(5)
+    give_way(HELPER_NICENESS)
     sys.setswitchinterval(SWITCH_S)
     try:
         recipe: Recipe = pipe.recv()

@@ -22,6 +22,7 @@ from feedd.errors import FeedError, FormatError, StoreError, SyncStopped, UsageE
 from feedd.model import Progress
 from feedd.spread import (
     calm_collector,
+    give_way,
     help_out,
     helpers_for,
     leave_interrupts,
@@ -173,14 +174,8 @@ def _end(process: Any, stop: ingest.Stop) -> None:
         process.kill()
 
 
-def give_way() -> None:
-    """Leave the processors to the daemon where both want them; a unit that filters system calls may forbid even that."""
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
-
-
 def _helper(pipe: Connection) -> None:
-    give_way()
+    give_way(NICENESS)
     help_out(pipe)
 
 
@@ -188,7 +183,7 @@ def _child(
     pipe: Connection, place: intake.Place, job: intake.Job, helpers: list[Connection]
 ) -> None:
     leave_interrupts()
-    give_way()
+    give_way(NICENESS)
     calm_collector()
     watcher = threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True)
     watcher.start()

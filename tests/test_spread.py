@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -158,6 +159,30 @@ def test_without_shared_memory_all_goes_through_the_pipe(
     monkeypatch.setattr(os, "memfd_create", refused)
     one, _ = crew(recipe_of(READING, "json"))
     assert one.start(slices_of(900))() == one._here.make(slices_of(900))
+
+
+def help_out_without_nice(pipe: Connection) -> None:
+    """A helper where the system call for it is refused, as by the unit's filter."""
+
+    def refused(_steps: int) -> int:
+        raise PermissionError("setpriority")
+
+    os.nice = refused
+    spread.help_out(pipe)
+
+
+def test_a_helper_that_may_not_give_way_helps_all_the_same() -> None:
+    recipe = recipe_of(READING, "json")
+    context = multiprocessing.get_context("forkserver")
+
+    def hire() -> list[Connection]:
+        return spread.start_helpers(context, 1, target=help_out_without_nice)
+
+    one = spread.Spread(recipe.maker(recipe.plan()), recipe, hire)
+    one._set_up()
+    assert one._crew is not None
+    assert one.start(slices_of(400))() == one._here.make(slices_of(400))
+    one.close()
 
 
 def test_a_helper_that_dies_fails_the_sync_and_not_silently(crew: Any) -> None:
