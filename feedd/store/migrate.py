@@ -13,13 +13,14 @@ from sqlalchemy import Connection
 
 from feedd.errors import StoreError
 from feedd.store.database import Database, transaction
-from feedd.store.tables import catalog_metadata, people_metadata
+from feedd.store.people_tables import PROFILES
+from feedd.store.tables import catalog_metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEADS = {"catalog": "catalog0005", "people": "people0002"}
-METADATA = {"catalog": catalog_metadata, "people": people_metadata}
+HEADS = {"catalog": "catalog0005", "people": "people0003"}
+METADATA = {"catalog": catalog_metadata, "people": PROFILES.metadata}
 MIGRATIONS = Path(__file__).parent / "migrations"
 _IN_SQLITE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
 _IN_POSTGRES = "SELECT to_regclass('alembic_version')"  # on the search path, which is the schema

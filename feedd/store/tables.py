@@ -222,6 +222,8 @@ API_KEYS = Table(
     required("scopes", Text),
     required("created_at", Utc),
     Column("revoked_at", Utc),
+    # when it was replaced: the old one goes on for a while
+    Column("expires_at", Utc),
     Index("ux_api_keys_prefix", "prefix", unique=True),
 )
 

@@ -1,0 +1,1 @@
+"""What people, metrics and events are, and the rules that hold for them. Pure."""

@@ -1,0 +1,162 @@
+"""The values that the people side is about: who somebody is, what is changed, what happened. Pure.
+
+Identifiers are normalized before they stand here (`identifiers`), and what is known of a person lies in one mapping of
+properties: the special ones under their `$` names (`$first_name`, `$city`), a shop's own under theirs. The identifiers
+`$email`, `$phone_number`, `$id` and `$anonymous` are never among them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class Kind(IntEnum):
+    """The kinds of identifiers, those that decide first first; the number is stored."""
+
+    PROFILE = 0  # feedd's own id of the profile, or of one that was merged into it
+    EMAIL = 1
+    PHONE = 2
+    EXTERNAL = 3  # the customer id of the shop, `$id`
+    ANONYMOUS = 4  # of a device or browser; a profile may have many
+
+
+class Source(IntEnum):
+    """Where an event came from; the number is stored."""
+
+    SERVER = 0  # over the unix socket, or with a private key
+    CLIENT = 1  # with a public key, from a page or an app
+    FEEDD = 2  # feedd itself, from a change of the catalog
+    IMPORT = 3
+
+
+Identifier = tuple[Kind, str]
+
+
+class Identifiers(Struct, frozen=True, kw_only=True):
+    """Whose action it is: normalized identifiers, at least one."""
+
+    profile: str | None = None
+    email: str | None = None
+    phone_number: str | None = None
+    external_id: str | None = None
+    anonymous_ids: tuple[str, ...] = ()
+
+    def given(self) -> list[Identifier]:
+        """Those that are given, those that decide first first."""
+        single = (
+            (Kind.PROFILE, self.profile),
+            (Kind.EMAIL, self.email),
+            (Kind.PHONE, self.phone_number),
+            (Kind.EXTERNAL, self.external_id),
+        )
+        found = [(kind, value) for kind, value in single if value is not None]
+        return found + [(Kind.ANONYMOUS, value) for value in self.anonymous_ids]
+
+
+class Patch(Struct, frozen=True, kw_only=True):
+    """What is changed of a profile's properties. Absent ones are left; null, and `unset`, clear.
+
+    `append` adds values to the end of lists where they are not in them yet, `unappend` takes them out; a property that is no list
+    counts as a list of itself. `clear` names identifiers that go (`$email`, `$phone_number`, `$id`), for trusted callers.
+    """
+
+    set: Mapping[str, Any] = {}
+    append: Mapping[str, Any] = {}
+    unappend: Mapping[str, Any] = {}
+    unset: tuple[str, ...] = ()
+    clear: tuple[Kind, ...] = ()
+
+    def is_empty(self) -> bool:
+        """Whether it changes nothing."""
+        return not (self.set or self.append or self.unappend or self.unset or self.clear)
+
+
+NOTHING = Patch()
+
+
+class NewEvent(Struct, frozen=True, kw_only=True):
+    """Something that somebody did. `at` is in Unix seconds; `properties` is the text of a JSON object, as it was sent.
+
+    `unique_id` is null where none was given: then `at` stands for it. Of an event that is recorded `once`, a profile has at
+    most one of that metric. `items` are the ids of catalog items that it names, for the rules that want them
+    (rule, item id).
+    """
+
+    metric: str
+    at: int
+    properties: bytes
+    value: float | None = None
+    unique_id: str | None = None
+    once: bool = False
+    items: tuple[tuple[str, str], ...] = ()
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """One thing to record: who, what is changed of them, what they did.
+
+    Who is `trusted` may change identifiers that are there; anybody may add those that are missing.
+    """
+
+    who: Identifiers
+    patch: Patch = NOTHING
+    event: NewEvent | None = None
+    trusted: bool = False
+    source: Source = Source.SERVER
+    only_existing: bool = False  # no profile is made
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of an action. `profile` is null where none was found and none was to be made.
+
+    `event` is the number of the stored event; null where it is a `duplicate`, or where there was none. `ignored` are identifiers
+    that were given and not taken: one that is there was not to be changed, or it is another profile's.
+    """
+
+    profile: str | None
+    created: bool = False
+    event: int | None = None
+    duplicate: bool = False
+    merged: tuple[str, ...] = ()
+    ignored: tuple[Identifier, ...] = ()
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """A person. `properties` as at the top of this module; `number` is the row's."""
+
+    id: str
+    number: int
+    email: str | None = None
+    phone_number: str | None = None
+    external_id: str | None = None
+    anonymous_ids: tuple[str, ...] = ()
+    properties: dict[str, Any] = {}
+    created_at: datetime
+    updated_at: datetime
+    last_event_at: datetime | None = None
+
+
+class Metric(Struct, frozen=True, kw_only=True):
+    """The name of a kind of action."""
+
+    id: str
+    number: int
+    name: str
+    integration: str = "API"
+    created_at: datetime
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One thing that somebody did. `number` is the order of recording; `uuid` follows from it and the database."""
+
+    number: int
+    uuid: str
+    metric: str
+    metric_id: str
+    profile: str
+    at: datetime
+    value: float | None = None
+    properties: dict[str, Any] = {}
+    source: Source = Source.SERVER

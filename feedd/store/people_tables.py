@@ -1,0 +1,146 @@
+"""The tables of profiles, metrics and events. A migration goes with every edit here; a test compares the two.
+
+What is written all the time is laid out so that little is: an event is appended, and entered in three indexes; nothing of its
+profile is touched unless the profile changes. `docs/design.md` says what was measured.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+from feedd.store.tables import BigId, Utc, people_metadata, required
+
+# a person; `properties` is canonical JSON, `uid` a ULID. The identifiers stand here to be read, and in `identifiers` to be found by
+PROFILES = Table(
+    "profiles",
+    people_metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    required("uid", Text),
+    Column("email", Text),
+    Column("phone_number", Text),
+    Column("external_id", Text),
+    required("properties", Text),
+    required("created_at", Utc),
+    required("updated_at", Utc),
+    # when a person had themselves deleted; what is left of them are events that name nobody
+    Column("redacted_at", Utc),
+)
+
+# whose an identifier is; `kind` is `people.values.Kind`. On SQLite without a row id, as its migration says
+IDENTIFIERS = Table(
+    "identifiers",
+    people_metadata,
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("value", Text, primary_key=True),
+    required("profile_id", BigInteger),
+    Index("ix_identifiers_profile", "profile_id"),
+)
+
+# a profile that is another one by now: events in packed columns may still name it
+MERGES = Table(
+    "merges",
+    people_metadata,
+    Column("from_id", BigId, primary_key=True, autoincrement=False),
+    required("into_id", BigInteger),
+    required("merged_at", Utc),
+)
+
+METRICS = Table(
+    "metrics",
+    people_metadata,
+    Column("id", Integer, primary_key=True),
+    required("uid", Text),
+    required("name", Text),
+    required("integration", Text),
+    required("created_at", Utc),
+    Index("ux_metrics_name", "name", unique=True),
+    Index("ux_metrics_uid", "uid", unique=True),
+)
+
+# one event; `id` is the order of recording, `at` and `received_at` are Unix seconds. `keyed`: it has a row in `event_keys`
+EVENTS = Table(
+    "events",
+    people_metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    required("profile_id", BigInteger),
+    required("metric_id", Integer),
+    required("at", BigInteger),
+    Column("value", Float),
+    required("properties", Text),
+    required("received_at", BigInteger),
+    required("source", SmallInteger),
+    required("keyed", Boolean),
+    Index("ix_events_profile", "profile_id", "at", "metric_id", "keyed"),
+    Index("ix_events_metric", "metric_id", "at"),
+)
+
+# the unique id of an event that was given one, as 64 bits of its digest; on SQLite without a row id
+EVENT_KEYS = Table(
+    "event_keys",
+    people_metadata,
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("metric_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    required("event_id", BigInteger),
+)
+
+# a stretch of events whose columns are packed; any may be missing, its events are read one by one then
+EVENT_CHUNKS = Table(
+    "event_chunks",
+    people_metadata,
+    Column("first_id", BigId, primary_key=True, autoincrement=False),
+    required("last_id", BigInteger),
+)
+
+# one column of the events of one metric in a chunk (`store.columns`)
+EVENT_COLUMNS = Table(
+    "event_columns",
+    people_metadata,
+    Column("first_id", BigId, primary_key=True, autoincrement=False),
+    Column("metric_id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    required("packed", LargeBinary),
+)
+
+# who wants to know of an item, by which rule, since when (Unix seconds); on SQLite without a row id
+INTERESTS = Table(
+    "interests",
+    people_metadata,
+    Column("rule", Text, primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+    required("at", BigInteger),
+)
+
+# how far somebody has read the change stream; `position` is where within a change
+CURSORS = Table(
+    "cursors",
+    people_metadata,
+    Column("name", Text, primary_key=True),
+    required("stream_id", Text),
+    required("seq", BigInteger),
+    required("position", BigInteger),
+    required("moved_at", Utc),
+)
+
+# an import of a file of profiles or events: how many of its rows are taken in
+IMPORTS = Table(
+    "imports",
+    people_metadata,
+    Column("id", Text, primary_key=True),
+    required("name", Text),
+    required("rows", BigInteger),
+    required("counts", Text),
+    required("started_at", Utc),
+    required("moved_at", Utc),
+    Column("finished_at", Utc),
+)
