@@ -45,13 +45,16 @@ IDENTIFIERS = Table(
     Index("ix_identifiers_profile", "profile_id"),
 )
 
-# a profile that is another one by now: events in packed columns may still name it
+# a profile that is another one by now: events in packed columns may still name it. `id` is the order of merging, so that who
+# knows the earlier ones reads the later ones alone
 MERGES = Table(
     "merges",
     people_metadata,
-    Column("from_id", BigId, primary_key=True, autoincrement=False),
+    Column("id", BigId, primary_key=True),
+    required("from_id", BigInteger),
     required("into_id", BigInteger),
     required("merged_at", Utc),
+    Index("ux_merges_from", "from_id", unique=True),
 )
 
 METRICS = Table(
@@ -80,7 +83,8 @@ EVENTS = Table(
     required("source", SmallInteger),
     required("keyed", Boolean),
     Index("ix_events_profile", "profile_id", "at", "metric_id", "keyed"),
-    Index("ix_events_metric", "metric_id", "at"),
+    # with the id, so that PostgreSQL finds a page among millions of the same second
+    Index("ix_events_metric", "metric_id", "at", "id"),
 )
 
 # the unique id of an event that was given one, as 64 bits of its digest; on SQLite without a row id
@@ -93,7 +97,8 @@ EVENT_KEYS = Table(
     required("event_id", BigInteger),
 )
 
-# a stretch of events whose columns are packed; any may be missing, its events are read one by one then
+# a stretch of events whose columns are packed; any may be missing, its events are read one by one then. One that is being
+# packed has a negative `last_id` that its packer knows it by
 EVENT_CHUNKS = Table(
     "event_chunks",
     people_metadata,

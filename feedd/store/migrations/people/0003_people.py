@@ -36,10 +36,12 @@ def upgrade() -> None:
     op.create_index("ix_identifiers_profile", "identifiers", ["profile_id"])
     op.create_table(
         "merges",
-        sa.Column("from_id", BigId, primary_key=True, autoincrement=False),
+        sa.Column("id", BigId, primary_key=True),
+        sa.Column("from_id", sa.BigInteger, nullable=False),
         sa.Column("into_id", sa.BigInteger, nullable=False),
         sa.Column("merged_at", Utc, nullable=False),
     )
+    op.create_index("ux_merges_from", "merges", ["from_id"], unique=True)
     op.create_table(
         "metrics",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -63,7 +65,7 @@ def upgrade() -> None:
         sa.Column("keyed", sa.Boolean, nullable=False),
     )
     op.create_index("ix_events_profile", "events", ["profile_id", "at", "metric_id", "keyed"])
-    op.create_index("ix_events_metric", "events", ["metric_id", "at"])
+    op.create_index("ix_events_metric", "events", ["metric_id", "at", "id"])
     op.create_table(
         "event_keys",
         sa.Column("profile_id", sa.BigInteger, primary_key=True, autoincrement=False),
