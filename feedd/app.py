@@ -56,6 +56,7 @@ from feedd.store.migrate import migrate
 if TYPE_CHECKING:
     from feedd import ingest, intake
     from feedd.fetch import Fetcher
+    from feedd.recording import Recorder
     from feedd.watching import Watching
     from feedd.webhooks import Webhooks
 
@@ -95,6 +96,13 @@ class App:
         from feedd.webhooks import Webhooks
 
         return Webhooks(lambda: self.settings, self.catalog, self.people, user_agent=USER_AGENT)
+
+    @cached_property
+    def recorder(self) -> "Recorder":
+        """What people do is recorded by."""
+        from feedd.recording import Recorder
+
+        return Recorder(self.people)
 
     @cached_property
     def watching(self) -> "Watching":

@@ -4,6 +4,7 @@
     ├── ConfigError            the configuration is wrong: every problem with file and line      exit 2
     ├── UsageError             a command or request names something that is not there            exit 2
     ├── Unavailable            something of the machine is not to be had now, such as a port     exit 1
+    │   └── Overloaded         more waits to be written than is kept waiting; try again           exit 1
     ├── StateInUse             another feedd holds the state directory                           exit 75
     ├── FeedError              this feed cannot be synced now; recorded, shown, next feed        exit 1
     │   ├── FetchError         it could not be fetched
@@ -82,6 +83,17 @@ class Unavailable(FeeddError):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(f"{message}. {hint}" if hint else message)
+
+
+class Overloaded(Unavailable):
+    """So much waits to be written already that no more is taken: nothing of this was, and it may be sent again."""
+
+    code = "overloaded"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too much is waiting to be written", hint="Nothing of this was taken: send it again."
+        )
 
 
 class StateInUse(FeeddError):

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dispatch", "tail", "outbox"),
     ("app", "workers", "checks", "archive", "restore", "probe"),
     ("watching", "dryrun", "databases", "configured"),
-    ("webhooks",),
+    ("webhooks", "recording"),
     ("ingest",),
     ("intake",),
     ("spread",),

@@ -109,17 +109,16 @@ class Action(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of an action. `profile` is null where none was found and none was to be made.
+    """What became of an action. `profile` is its number, null where none was found and none was to be made.
 
     `event` is the number of the stored event; null where it is a `duplicate`, or where there was none. `ignored` are identifiers
     that were given and not taken: one that is there was not to be changed, or it is another profile's.
     """
 
-    profile: str | None
+    profile: int | None
     created: bool = False
     event: int | None = None
     duplicate: bool = False
-    merged: tuple[str, ...] = ()
     ignored: tuple[Identifier, ...] = ()
 
 

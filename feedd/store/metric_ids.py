@@ -1,0 +1,49 @@
+"""The numbers of metrics by their names; a metric is made when it is first heard of, and never deleted."""
+
+import secrets
+import string
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from feedd.store.people_tables import METRICS
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+class MetricIds:
+    """Numbers of metrics, remembered. `keep` those of a transaction once it is committed, `forget` them if it is not."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, int] = {}
+        self._fresh: dict[str, int] = {}
+
+    def find(self, connection: Connection, name: str, now: datetime) -> int:
+        """The number of a metric, which is made if need be."""
+        number = self._kept.get(name) or self._fresh.get(name)
+        if number is None:
+            number = self._fresh[name] = _stored(connection, name) or _made(connection, name, now)
+        return number
+
+    def keep(self) -> None:
+        """What was found is there for good."""
+        self._kept |= self._fresh
+        self._fresh = {}
+
+    def forget(self) -> None:
+        """What was made is not there."""
+        self._fresh = {}
+
+
+def _stored(connection: Connection, name: str) -> int | None:
+    found = connection.execute(select(METRICS.c.id).where(METRICS.c.name == name)).scalar()
+    return None if found is None else int(found)
+
+
+def _made(connection: Connection, name: str, now: datetime) -> int:
+    while True:
+        uid = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+        values = {"uid": uid, "name": name, "integration": "API", "created_at": now}
+        if connection.execute(select(METRICS.c.id).where(METRICS.c.uid == uid)).first() is None:
+            made = connection.execute(insert(METRICS).values(**values).returning(METRICS.c.id))
+            return int(made.scalar_one())

@@ -1,0 +1,132 @@
+"""Rows of profiles and of their identifiers, as a writer reads and writes them: many at once."""
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+
+from feedd.people.values import Identifier, Kind
+from feedd.store.database import among, among_value
+from feedd.store.people_tables import PROFILES
+
+KNOWN = ((Kind.EMAIL, "email"), (Kind.PHONE, "phone_number"), (Kind.EXTERNAL, "external_id"))
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_encode = msgspec.json.encode
+
+
+class Person:
+    """A profile in a writer's hands. `known` are the identifiers that make a person known: one of each kind."""
+
+    __slots__ = (
+        "created_at",
+        "is_changed",
+        "is_new",
+        "known",
+        "number",
+        "properties",
+        "uid",
+        "updated_at",
+    )
+
+    def __init__(self, number: int, uid: str, at: datetime) -> None:
+        self.number = number
+        self.uid = uid
+        self.known: dict[Kind, str] = {}
+        self.properties: dict[str, Any] = {}
+        self.created_at = self.updated_at = at
+        self.is_new = self.is_changed = False
+
+
+def new(number: int, now: datetime) -> Person:
+    """A profile that is to be stored."""
+    person = Person(number, ulid(now), now)
+    person.is_new = True
+    return person
+
+
+def ulid(now: datetime) -> str:
+    """A new ULID (https://github.com/ulid/spec): 48 bits of milliseconds, 80 random ones, in Crockford's base 32."""
+    number = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))
+
+
+def last_number(connection: Connection) -> int:
+    """The number of the newest profile; 0 where there is none."""
+    return int(connection.execute(select(func.coalesce(func.max(PROFILES.c.id), 0))).scalar_one())
+
+
+def load(connection: Connection, numbers: Sequence[int]) -> dict[int, Person]:
+    """Profiles by their numbers."""
+    if not numbers:
+        return {}
+    query = select(PROFILES).where(text(among(connection, "profiles.id")))
+    rows = connection.execute(query, {"values": among_value(connection, numbers)})
+    return {row.id: _person(row) for row in rows}
+
+
+def _person(row: Any) -> Person:
+    person = Person(row.id, row.uid, row.created_at)
+    person.updated_at = row.updated_at
+    person.known = {
+        kind: value for kind, name in KNOWN if (value := getattr(row, name)) is not None
+    }
+    person.properties = msgspec.json.decode(row.properties)
+    return person
+
+
+def store(connection: Connection, persons: Iterable[Person]) -> None:
+    """Write the new ones and the changed ones."""
+    listed = list(persons)
+    added = [each for each in listed if each.is_new]
+    changed = [each for each in listed if each.is_changed and not each.is_new]
+    if added:
+        connection.execute(
+            insert(PROFILES), [_values(each) | {"id": each.number} for each in added]
+        )
+    if changed:
+        statement = update(PROFILES).where(PROFILES.c.id == bindparam("number"))
+        rows = [_values(each) | {"number": each.number} for each in changed]
+        connection.execute(statement, rows)
+    for each in listed:
+        each.is_new = each.is_changed = False
+
+
+def _values(person: Person) -> dict[str, Any]:
+    return {
+        "uid": person.uid,
+        "properties": _encode(person.properties).decode(),
+        "created_at": person.created_at.astimezone(UTC),
+        "updated_at": person.updated_at.astimezone(UTC),
+        **{name: person.known.get(kind) for kind, name in KNOWN},
+    }
+
+
+def enter(connection: Connection, entries: Sequence[tuple[Identifier, int]]) -> None:
+    """Say whose identifiers are; one that was another's is this one's from now on."""
+    rows = sorted((int(kind), value, number) for (kind, value), number in dict(entries).items())
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        source = "SELECT value->>0, value->>1, value->>2 FROM json_each(?) WHERE true"
+        parameters: tuple[Any, ...] = (_encode(rows).decode(),)
+    else:
+        source = "SELECT * FROM unnest(%s::smallint[], %s::text[], %s::bigint[])"
+        parameters = tuple(list(column) for column in zip(*rows, strict=True))
+    connection.exec_driver_sql(
+        f"INSERT INTO identifiers (kind, value, profile_id) {source} "
+        "ON CONFLICT (kind, value) DO UPDATE SET profile_id = excluded.profile_id",
+        parameters,
+    )
+
+
+def leave(connection: Connection, identifiers: Sequence[Identifier]) -> None:
+    """Have identifiers be nobody's."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    for kind, value in identifiers:
+        connection.exec_driver_sql(
+            f"DELETE FROM identifiers WHERE kind = {mark} AND value = {mark}",  # noqa: S608
+            (int(kind), value),
+        )

@@ -1,0 +1,266 @@
+"""Records actions, many in one transaction: whose they are, what changes of them, what they did.
+
+One writer at a time: events are numbered in the order of their commits, and what was looked up stays true until it is written.
+A batch is worked through in its order against what is known of its people in memory, and written at its end: a handful of
+statements for hundreds of actions.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import xxhash
+from sqlalchemy import Connection
+
+from feedd.people.patching import patched
+from feedd.people.values import Action, Identifier, Kind, NewEvent, Outcome
+from feedd.store import event_rows, merging, profile_rows
+from feedd.store.database import Database
+from feedd.store.event_rows import NewRow
+from feedd.store.metric_ids import MetricIds
+from feedd.store.profile_rows import Person
+from feedd.store.profiles import owners_of
+
+_LOCK_NUMBER = 0x70656F70  # "peop", for pg_advisory_xact_lock
+
+
+@contextlib.contextmanager
+def writing(database: Database) -> Iterator[Connection]:
+    """A write transaction on the people database that no other writer of people's data is beside.
+
+    Raises:
+        StoreError: the database cannot be used; nothing was written.
+    """
+    with database.transaction() as connection:
+        if not database.sqlite:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
+        yield connection
+
+
+def record(
+    connection: Connection,
+    actions: Sequence[Action],
+    now: datetime,
+    metrics: MetricIds | None = None,
+) -> list[Outcome]:
+    """Record actions in their order, inside the caller's `writing`; what became of each.
+
+    `metrics` remembers the metrics of transactions that were committed.
+    """
+    batch = _Batch(connection, now, MetricIds() if metrics is None else metrics)
+    batch.look_up(actions)
+    results = [batch.apply(action) for action in actions]
+    batch.flush()
+    return [result.outcome() for result in results]
+
+
+class _Result:
+    """What becomes of an action; whether its event is a duplicate is known once it is written."""
+
+    __slots__ = ("created", "event", "ignored", "profile", "row")
+
+    def __init__(self, profile: int | None) -> None:
+        self.profile = profile
+        self.created = False
+        self.ignored: list[Identifier] = []
+        self.row: NewRow | None = None
+        self.event = False
+
+    def outcome(self) -> Outcome:
+        stored = self.row is not None and not self.row.duplicate
+        return Outcome(
+            profile=self.profile,
+            created=self.created,
+            event=self.row.id if self.row is not None and stored else None,
+            duplicate=self.event and not stored,
+            ignored=tuple(self.ignored),
+        )
+
+
+class _Batch:
+    """The people of some actions in memory, and what is to be written."""
+
+    def __init__(self, connection: Connection, now: datetime, metrics: MetricIds) -> None:
+        self._connection = connection
+        self._now = now
+        self._received = int(now.timestamp())
+        self._metrics = metrics
+        self._owners: dict[Identifier, int] = {}
+        self._persons: dict[int, Person] = {}
+        self._next_profile: int | None = None
+        self._next_event: int | None = None
+        self._entered: list[tuple[Identifier, int]] = []
+        self._left: list[Identifier] = []
+        self._rows: list[NewRow] = []
+
+    def look_up(self, actions: Sequence[Action]) -> None:
+        """Read what the actions will ask for, at once: who their identifiers belong to, and whom they may change."""
+        given = [action.who.given() for action in actions]
+        self._owners = owners_of(self._connection, [each for some in given for each in some])
+        closely = {
+            self._owners[identifier]
+            for action, some in zip(actions, given, strict=True)
+            if len(some) > 1 or not action.patch.is_empty()
+            for identifier in some
+            if identifier in self._owners
+        }
+        self._persons = profile_rows.load(self._connection, sorted(closely))
+
+    def apply(self, action: Action) -> _Result:
+        """Take in one action."""
+        given = action.who.given()
+        target = self._target(given)
+        result = _Result(target)
+        if target is None:
+            if action.only_existing or action.who.profile is not None:
+                result.ignored = given
+                return result
+            target = result.profile = self._create(given)
+            result.created = True
+        elif len(given) > 1:
+            result.ignored = self._identify(target, given, trusted=action.trusted)
+        if not action.patch.is_empty():
+            self._patch(target, action)
+        if action.event is not None:
+            result.event = True
+            result.row = self._add(target, action.event, action)
+        return result
+
+    def _target(self, given: list[Identifier]) -> int | None:
+        """Whose action it is; nobody's yet where all that is known is a device, and somebody else's."""
+        found = next((each for each in given if each in self._owners), None)
+        if found is None:
+            return None
+        target = self._owners[found]
+        if found[0] == Kind.ANONYMOUS and found != given[0]:
+            known = self._person(target).known
+            if any(known.get(kind, value) != value for kind, value in given):
+                return None
+        return target
+
+    def _create(self, given: list[Identifier]) -> int:
+        if self._next_profile is None:
+            self._next_profile = profile_rows.last_number(self._connection) + 1
+        number = self._next_profile
+        self._next_profile += 1
+        person = self._persons[number] = profile_rows.new(number, self._now)
+        self._enter((Kind.PROFILE, person.uid), number)
+        for kind, value in given:
+            if kind != Kind.ANONYMOUS:
+                person.known[kind] = value
+            self._enter((kind, value), number)
+        return number
+
+    def _identify(self, target: int, given: list[Identifier], *, trusted: bool) -> list[Identifier]:
+        """Give a profile the identifiers that it lacks; those that it cannot have."""
+        ignored = []
+        for identifier in given:
+            kind, value = identifier
+            owner = self._owners.get(identifier)
+            if owner == target:
+                continue
+            if kind == Kind.PROFILE:
+                ignored.append(identifier)
+            elif owner is not None and not self._person(owner).known:
+                self._merge(owner, target)
+            elif kind == Kind.ANONYMOUS:  # the device is in other hands now
+                self._enter(identifier, target)
+            elif owner is not None or (self._person(target).known.get(kind) and not trusted):
+                ignored.append(identifier)
+            else:
+                self._replace(target, kind, value)
+        return ignored
+
+    def _replace(self, target: int, kind: Kind, value: str) -> None:
+        person = self._person(target)
+        old = person.known.get(kind)
+        if old is not None:
+            self._leave((kind, old))
+        person.known[kind] = value
+        self._change(person)
+        self._enter((kind, value), target)
+
+    def _patch(self, target: int, action: Action) -> None:
+        person, patch = self._person(target), action.patch
+        properties = patched(person.properties, patch)
+        if properties != person.properties or repr(properties) != repr(person.properties):
+            person.properties = properties
+            self._change(person)
+        for kind in patch.clear if action.trusted else ():
+            old = person.known.pop(kind, None)
+            if old is not None:
+                self._leave((kind, old))
+                self._change(person)
+
+    def _add(self, target: int, event: NewEvent, action: Action) -> NewRow | None:
+        metric = self._metrics.find(self._connection, event.metric, self._now)
+        if event.once:
+            self._write_events()
+            if event_rows.has_any(self._connection, target, metric):
+                return None
+        if self._next_event is None:
+            self._next_event = event_rows.last_number(self._connection) + 1
+        row = NewRow(
+            id=self._next_event,
+            profile=target,
+            metric=metric,
+            at=event.at,
+            value=event.value,
+            properties=event.properties,
+            received_at=self._received,
+            source=int(action.source),
+            key=_key_of(event),
+            is_first=target in self._persons and self._persons[target].is_new,
+            items=event.items,
+        )
+        self._next_event += 1
+        self._rows.append(row)
+        return row
+
+    def _merge(self, source: int, into: int) -> None:
+        """One profile becomes another: what is pending is written first, and both are read again."""
+        self.flush()
+        merging.merge(self._connection, source, into, self._now)
+        self._owners.update({each: into for each, owner in self._owners.items() if owner == source})
+        self._persons.pop(source, None)
+        self._persons |= profile_rows.load(self._connection, [into])
+
+    def _person(self, number: int) -> Person:
+        if number not in self._persons:
+            self._persons |= profile_rows.load(self._connection, [number])
+        return self._persons[number]
+
+    def _change(self, person: Person) -> None:
+        person.is_changed = True
+        person.updated_at = self._now
+
+    def _enter(self, identifier: Identifier, number: int) -> None:
+        self._owners[identifier] = number
+        self._entered.append((identifier, number))
+
+    def _leave(self, identifier: Identifier) -> None:
+        self._owners.pop(identifier, None)
+        self._left.append(identifier)
+        self._write_identifiers()
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        profile_rows.store(self._connection, self._persons.values())
+        self._write_identifiers()
+        self._write_events()
+
+    def _write_identifiers(self) -> None:
+        profile_rows.leave(self._connection, self._left)
+        profile_rows.enter(self._connection, self._entered)
+        self._left, self._entered = [], []
+
+    def _write_events(self) -> None:
+        event_rows.insert(self._connection, self._rows)
+        self._rows = []
+
+
+def _key_of(event: NewEvent) -> int | None:
+    """64 bits that stand for a unique id, signed; none for an id that says what the time says."""
+    if event.unique_id is None or event.unique_id == str(event.at):
+        return None
+    return xxhash.xxh3_64_intdigest(event.unique_id.encode()) - (1 << 63)

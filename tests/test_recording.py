@@ -1,0 +1,304 @@
+"""Actions become profiles, metrics and events: whose they are, what changes, what is a repeat."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feedd import intake
+from feedd.people.values import (
+    Action,
+    Identifiers,
+    Kind,
+    NewEvent,
+    Outcome,
+    Patch,
+    Profile,
+    Source,
+)
+from feedd.store import merging
+from feedd.store.database import Database, open_database
+from feedd.store.profiles import find_profile
+from feedd.store.recording import record, writing
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+AT = int(NOW.timestamp())
+JANE = Identifiers(email="jane.doe@example.com")
+
+
+@pytest.fixture
+def people(place: intake.Place) -> Iterator[Database]:
+    database = open_database("people", state_dir=Path(place.state_dir), url=place.url)
+    yield database
+    database.close()
+
+
+def event(metric: str = "Viewed Product", at: int = AT, **more: Any) -> NewEvent:
+    properties = json.dumps(more.pop("properties", {})).encode()
+    return NewEvent(metric=metric, at=at, properties=properties, **more)
+
+
+def did(who: Identifiers, **more: Any) -> Action:
+    return Action(who=who, event=event(**more))
+
+
+def known(who: Identifiers, *, trusted: bool = False, **properties: Any) -> Action:
+    return Action(who=who, patch=Patch(set=properties), trusted=trusted)
+
+
+def told(people: Database, *actions: Action) -> list[Outcome]:
+    with writing(people) as connection:
+        return record(connection, actions, NOW)
+
+
+def profile(people: Database, who: Identifiers) -> Profile:
+    found = find_profile(people, who)
+    assert found is not None
+    return found
+
+
+def stored(people: Database, query: str) -> list[tuple[Any, ...]]:
+    with people.connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def test_a_person_and_what_they_did(people: Database) -> None:
+    properties = {"ProductID": "M-1", "Big": 2**70, "Nested": {"a": [1, None, 1.5]}}
+    (outcome,) = told(
+        people,
+        Action(
+            who=JANE,
+            patch=Patch(set={"$first_name": "Jane", "plan": "gold", "score": 1.5, "n": 2**70}),
+            event=event(properties=properties, value=9.5),
+            source=Source.CLIENT,
+        ),
+    )
+    assert outcome.created
+    assert outcome.event == 1
+    jane = profile(people, JANE)
+    assert jane.number == outcome.profile
+    assert jane.properties == {"$first_name": "Jane", "plan": "gold", "score": 1.5, "n": 2**70}
+    assert (jane.email, jane.created_at, jane.last_event_at) == (JANE.email, NOW, NOW)
+    assert len(jane.id) == 26
+    ((text, value, source, at),) = stored(
+        people, "SELECT properties, value, source, at FROM events"
+    )
+    assert json.loads(text) == properties
+    assert (value, source, at) == (9.5, 1, AT)
+
+
+def test_absent_stays_and_null_clears(people: Database) -> None:
+    told(people, known(JANE, a=1, b=[1], c="x"))
+    told(people, known(JANE, a=None, c="y", d=True))
+    assert profile(people, JANE).properties == {"b": [1], "c": "y", "d": True}
+    told(people, Action(who=JANE, patch=Patch(append={"b": [1, 2], "e": "z"}, unset=("c",))))
+    told(people, Action(who=JANE, patch=Patch(unappend={"b": 1})))
+    assert profile(people, JANE).properties == {"b": [2], "d": True, "e": ["z"]}
+
+
+def test_true_and_one_are_not_the_same(people: Database) -> None:
+    told(people, known(JANE, a=1))
+    told(people, known(JANE, a=True))
+    assert profile(people, JANE).properties["a"] is True
+    told(people, known(JANE, a=1.0))
+    assert repr(profile(people, JANE).properties["a"]) == "1.0"
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_first_of_the_same_event_wins(people: Database, together: bool) -> None:
+    actions = [
+        did(JANE, unique_id="o-1", properties={"n": 1}),
+        did(JANE, unique_id="o-1", at=AT + 9, properties={"n": 2}),
+        did(JANE, unique_id="o-1", metric="Placed Order", properties={"n": 3}),
+        did(JANE, properties={"n": 4}),
+        did(JANE, properties={"n": 5}),
+        did(JANE, at=AT + 1, properties={"n": 6}),
+        did(JANE, unique_id=str(AT + 1), at=AT + 1, properties={"n": 7}),
+        did(Identifiers(email="john.doe@example.com"), unique_id="o-1", properties={"n": 8}),
+    ]
+    outcomes = told(people, *actions) if together else [told(people, each)[0] for each in actions]
+    assert [each.duplicate for each in outcomes] == [
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+    kept = [
+        json.loads(row[0])["n"]
+        for row in stored(people, "SELECT properties FROM events ORDER BY id")
+    ]
+    assert kept == [1, 3, 4, 6, 8]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_once_is_once(people: Database, together: bool) -> None:
+    actions = [
+        did(JANE, once=True, at=AT),
+        did(JANE, once=True, at=AT + 5),
+        did(JANE, at=AT + 7),
+        did(JANE, once=True, at=AT + 8, metric="Placed Order"),
+    ]
+    outcomes = told(people, *actions) if together else [told(people, each)[0] for each in actions]
+    assert [each.duplicate for each in outcomes] == [False, True, False, False]
+
+
+def test_anybody_adds_an_identifier_and_only_who_is_trusted_changes_one(people: Database) -> None:
+    told(people, known(JANE, a=1))
+    both = Identifiers(email=JANE.email, external_id="7")
+    (outcome,) = told(people, Action(who=both))
+    assert not outcome.ignored
+    other = Identifiers(external_id="7", phone_number="+4915112345678")
+    told(people, Action(who=other))
+    assert profile(people, other).email == JANE.email
+    changed = Identifiers(phone_number="+4915112345678", external_id="8")
+    (outcome,) = told(people, Action(who=changed))
+    assert outcome.ignored == ((Kind.EXTERNAL, "8"),)
+    assert profile(people, JANE).external_id == "7"
+    told(people, Action(who=changed, trusted=True))
+    assert profile(people, JANE).external_id == "8"
+    assert find_profile(people, Identifiers(external_id="7")) is None
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_anonymous_profile_becomes_known(people: Database, together: bool) -> None:
+    device = Identifiers(anonymous_ids=("d-1",))
+    actions = [
+        did(device, at=AT - 60),
+        did(Identifiers(email=JANE.email, anonymous_ids=("d-1",)), at=AT),
+        did(device, at=AT + 60),
+    ]
+    outcomes = told(people, *actions) if together else [told(people, each)[0] for each in actions]
+    assert len({each.profile for each in outcomes}) == 1
+    jane = profile(people, JANE)
+    assert jane.anonymous_ids == ("d-1",)
+    assert stored(people, "SELECT DISTINCT profile_id FROM events") == [(jane.number,)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_anonymous_profile_is_merged_into_the_known_one(
+    people: Database, together: bool
+) -> None:
+    device = Identifiers(anonymous_ids=("d-1",))
+    actions = [
+        known(JANE, a="hers", b="hers"),
+        known(device, a="its", c="its"),
+        did(JANE, unique_id="x"),
+        did(device, unique_id="x"),
+        did(JANE),
+        did(device),
+        did(device, at=AT + 1),
+        did(Identifiers(email=JANE.email, anonymous_ids=("d-1",)), at=AT + 2),
+        did(device, at=AT + 3),
+    ]
+    if together:
+        told(people, *actions)
+    else:
+        for each in actions:
+            told(people, each)
+    jane = profile(people, device)
+    assert jane == profile(people, JANE)
+    assert jane.properties == {"a": "hers", "b": "hers", "c": "its"}
+    assert [row[0] - AT for row in stored(people, "SELECT at FROM events ORDER BY at, id")] == [
+        0,
+        0,
+        1,
+        2,
+        3,
+    ]
+    assert stored(people, "SELECT DISTINCT profile_id FROM events") == [(jane.number,)]
+    assert stored(people, "SELECT count(*) FROM event_keys") == [(1,)]
+    assert stored(people, "SELECT into_id FROM merges") == [(jane.number,)]
+
+
+def test_a_device_that_changes_hands_is_the_last_ones(people: Database) -> None:
+    device = ("d-1",)
+    john = Identifiers(email="john.doe@example.com")
+    told(people, Action(who=Identifiers(email=JANE.email, anonymous_ids=device)))
+    told(people, Action(who=Identifiers(email=john.email, anonymous_ids=device)))
+    assert profile(people, Identifiers(anonymous_ids=device)) == profile(people, john)
+    assert profile(people, JANE).anonymous_ids == ()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_two_known_people_are_never_merged_by_the_way(people: Database, trusted: bool) -> None:
+    told(people, known(JANE, a=1), known(Identifiers(external_id="9"), b=1))
+    both = Identifiers(email=JANE.email, external_id="9")
+    (outcome,) = told(people, Action(who=both, trusted=trusted, event=event()))
+    assert outcome.ignored == ((Kind.EXTERNAL, "9"),)
+    assert outcome.profile == profile(people, JANE).number
+    assert profile(people, Identifiers(external_id="9")).properties == {"b": 1}
+
+
+def test_a_profile_is_found_by_its_own_id_also_after_a_merge(people: Database) -> None:
+    told(people, known(JANE, a=1), known(Identifiers(external_id="9"), b=1))
+    jane, other = profile(people, JANE), profile(people, Identifiers(external_id="9"))
+    with writing(people) as connection:
+        merging.merge(connection, other.number, jane.number, NOW)
+    for who in (
+        Identifiers(profile=other.id),
+        Identifiers(profile=jane.id),
+        Identifiers(external_id="9"),
+    ):
+        assert profile(people, who).id == jane.id
+    assert profile(people, JANE).external_id == "9"
+    (outcome,) = told(people, Action(who=Identifiers(profile="01HUNKNOWN")))
+    assert outcome.profile is None
+
+
+def test_a_deleted_person_is_nobody(people: Database) -> None:
+    told(
+        people,
+        known(JANE, **{"$first_name": "Jane", "$last_name": "Doe", "plan": "gold"}),
+        did(
+            JANE,
+            properties={
+                "$email": JANE.email,
+                "note": "for JANE.DOE@example.com",
+                "who": "Jane Doe",
+                "ProductID": "M-1",
+                "shipping_address": {"city": "Springfield", "lines": ["1 Main Street"]},
+            },
+        ),
+    )
+    number = profile(people, JANE).number
+    with writing(people) as connection:
+        assert merging.redact(connection, number, NOW) == 1
+    assert find_profile(people, JANE) is None
+    ((text,),) = stored(people, "SELECT properties FROM events")
+    assert json.loads(text) == {
+        "$email": "redacted",
+        "note": "redacted",
+        "who": "redacted",
+        "ProductID": "M-1",
+        "shipping_address": {"city": "redacted", "lines": ["redacted"]},
+    }
+    dump = str(
+        stored(people, "SELECT * FROM profiles") + stored(people, "SELECT * FROM identifiers")
+    )
+    assert "jane" not in dump.lower()
+    told(people, known(JANE, fresh=True))
+    assert profile(people, JANE).properties == {"fresh": True}
+
+
+def test_nothing_is_stored_of_a_batch_that_fails(people: Database) -> None:
+    def fail() -> None:
+        with writing(people) as connection:
+            record(connection, [did(JANE)], NOW)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert find_profile(people, JANE) is None
+    assert stored(people, "SELECT count(*) FROM events") == [(0,)]
+
+
+def test_events_are_numbered_in_the_order_of_recording(people: Database) -> None:
+    outcomes = told(people, did(JANE, at=AT + 5), did(JANE, at=AT)) + told(people, did(JANE, at=1))
+    assert [each.event for each in outcomes] == [1, 2, 3]
