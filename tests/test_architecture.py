@@ -56,6 +56,8 @@ OWNERS = {
     "rich": {"cli"},
     "structlog": {"logs"},
     "prometheus_client": {"metrics"},
+    "email_validator": {"people"},
+    "phonenumbers": {"people"},
     "jsonschema": {"schema"},
     "jsonschema_rs": {"normalize"},
 }

@@ -21,6 +21,7 @@ from feedd.cli.commands import COMMANDS, GROUPS
 HEAVY = {
     "alembic",
     "apscheduler",
+    "email_validator",
     "fastapi",
     "feedd.api",
     "feedd.daemon",
@@ -37,6 +38,7 @@ HEAVY = {
     "lxml",
     "multiprocessing",
     "numpy",
+    "phonenumbers",
     "psycopg",
     "sqlalchemy.orm",
     "sqlmodel",
