@@ -12,7 +12,7 @@ from feedd.store.database import Database
 from feedd.store.people_tables import EVENTS, IDENTIFIERS, PROFILES
 
 _START = "SELECT value, profile_id FROM identifiers WHERE kind = "
-_IN_SQLITE = _START + "? AND value IN (SELECT value FROM json_each(?))"
+_IN_SQLITE = _START + "? AND value IN (SELECT value FROM json_each(?))"  # noqa: S608 our own words
 _IN_POSTGRES = _START + "%s AND value = ANY(%s)"
 
 
