@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from itertools import takewhile
 from pathlib import Path
@@ -22,6 +22,7 @@ from feedd.bodies import Bodies
 from feedd.configured import USER_AGENT, due_of, reading_of, request_of, shown_url
 from feedd.databases import open_databases
 from feedd.errors import FeedError, NotFound, UsageError
+from feedd.keyring import Keyring
 from feedd.model import (
     INTERRUPTED,
     ApiKey,
@@ -77,6 +78,7 @@ class App:
         )  # staged rows can outgrow a /tmp in memory
         for database in (self.catalog, self.people):
             migrate(database)
+        self.keyring = Keyring(self.people)
         self.bodies = Bodies(settings.state_dir / "bodies")
         self.holder = state.instance_id(settings.state_dir)
         self._judged: tuple[object, dict[int, bool]] | None = None  # of the feed asked for last
@@ -452,21 +454,21 @@ class App:
         self, *, kind: str, name: str, scopes: tuple[str, ...] = keys.SCOPES
     ) -> tuple[ApiKey, str]:
         """Make an API key; its text is shown this once."""
-        return keys.create_key(
-            self.people, kind=kind, name=name, scopes=scopes, now=datetime.now(UTC)
-        )
+        return self.keyring.create(kind=kind, name=name, scopes=scopes)
 
     def list_keys(self) -> list[ApiKey]:
         """Every API key, revoked ones too."""
         return keys.list_keys(self.people)
 
+    def rotate_key(
+        self, prefix: str, *, keep: timedelta = timedelta(0)
+    ) -> tuple[ApiKey, ApiKey, str]:
+        """Replace an API key: the old one, the new one and its text. Raises NotFound."""
+        return self.keyring.rotate(prefix, keep=keep)
+
     def revoke_key(self, prefix: str) -> ApiKey:
         """Make an API key useless. Raises NotFound."""
-        return keys.revoke_key(self.people, prefix, datetime.now(UTC))
-
-    def private_key(self, text: str) -> ApiKey | None:
-        """The private API key in use with that text."""
-        return keys.find_private_key(self.people, text)
+        return self.keyring.revoke(prefix)
 
     def orphans(self) -> list[Orphan]:
         """Feeds that something is stored of and that are not configured any more."""

@@ -26,6 +26,8 @@ from feedd.workers import Workers
 STATUSES = [str(status) for status in SyncStatus if status != SyncStatus.RUNNING]
 KINDS = [str(kind) for kind in ChangeKind]
 DURATIONS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+CALLS = ("track", "identify")
+OUTCOMES = ("recorded", "duplicate", "tested", "unknown_key", "not_json", "refused", "failed")
 OTHER = "other"
 CODES = frozenset(
     {
@@ -120,9 +122,29 @@ class Metrics:
             buckets=DURATIONS_S,
             registry=None,
         )
+        self._calls = Counter(
+            "feedd_calls",
+            "Track and identify calls, by outcome.",
+            ["call", "outcome"],
+            registry=None,
+        )
+        self._wrong_keys = Counter(
+            "feedd_wrong_keys", "Requests with a private key that is none.", registry=None
+        )
         for status in STATUSES:
             self._durations.labels(status)
-        for counter in (self._syncs, self._failures, self._bytes, self._changes, self._durations):
+        for call in CALLS:
+            for outcome in OUTCOMES:
+                self._calls.labels(call, outcome)
+        for counter in (
+            self._syncs,
+            self._failures,
+            self._bytes,
+            self._changes,
+            self._durations,
+            self._calls,
+            self._wrong_keys,
+        ):
             self.registry.register(counter)
         self.registry.register(_Stored(app, dispatcher, workers))
 
@@ -144,6 +166,14 @@ class Metrics:
             elif record.counts is not None:
                 for kind in KINDS:
                     self._changes.labels(record.feed, kind).inc(getattr(record.counts, kind))
+
+    def count_call(self, call: str, outcome: str) -> None:
+        """Count a call to track or identify: one of `CALLS`, one of `OUTCOMES`."""
+        self._calls.labels(call, outcome).inc()
+
+    def count_wrong_key(self) -> None:
+        """Count a request whose private key is none that is in use, or that was not looked at since too many were wrong."""
+        self._wrong_keys.inc()
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """All of it, in the form that an Accept header asks for, with its content type. Raises StoreError."""

@@ -350,6 +350,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     prefix: str
     scopes: tuple[str, ...]
     created_at: datetime
+    expires_at: datetime | None = None
     revoked_at: datetime | None = None
 
 

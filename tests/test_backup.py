@@ -127,7 +127,7 @@ def test_what_was_stored_is_stored_again(
     assert live(old) == live(new)
     assert stream(old) == stream(new)
     people = open_people(other)
-    assert find_private_key(people, key) is not None
+    assert find_private_key(people, key, NOW) is not None
     create_key(people, kind="public", name="q", scopes=(), now=NOW)
     for database in (old, new, people):
         database.close()

@@ -313,6 +313,36 @@ def test_keys_are_made_listed_and_revoked(shell: Shell) -> None:
     assert "--public" in shell.failing(2, "key", "create", "--name", "both")
 
 
+def test_a_key_has_the_scopes_that_it_was_given(shell: Shell) -> None:
+    words = ("key", "create", "--private", "--name", "erp")
+    (made,) = shell.lines(*words, "--scope", "profiles:read", "--scope", "events:write")
+    assert made["scopes"] == ["events:write", "profiles:read"]
+    assert "profiles:read" in shell("key", "list")
+    assert "RESOURCE:read" in shell.failing(2, *words, "--scope", "people:read")
+    assert "--read-only" in shell.failing(2, *words, "--scope", "read", "--read-only")
+    assert "--scope" in shell.failing(
+        2, "key", "create", "--public", "--name", "p", "--scope", "read"
+    )
+
+
+def test_a_key_is_replaced_and_the_old_one_goes_on_for_a_while(shell: Shell) -> None:
+    (made,) = shell.lines("key", "create", "--private", "--name", "erp", "--scope", "events:write")
+    start = made["key"][:11]
+    (fresh,) = shell.lines("key", "rotate", start, "--keep", "24h")
+    assert fresh["key"] != made["key"]
+    assert (fresh["name"], fresh["kind"], fresh["scopes"]) == ("erp", "private", ["events:write"])
+    assert fresh["old"]["prefix"] == start
+    assert fresh["old"]["expires_at"]
+    assert "works no more" in shell.run("key", "rotate", fresh["key"][:11]).stderr
+    ends = [
+        (bool(key["expires_at"]), bool(key["revoked_at"])) for key in shell.lines("key", "list")
+    ]
+    assert ends == [(True, False), (False, True), (False, False)]
+    assert "24h" in shell.failing(2, "key", "rotate", start, "--keep", "soon")
+    assert "a year" in shell.failing(2, "key", "rotate", start, "--keep", "400d")
+    assert "no key in use" in shell.failing(2, "key", "rotate", fresh["key"][:11])
+
+
 def test_an_id_may_hold_any_sign(shell: Shell, server: FeedServer) -> None:
     ids = ['a"b\\c', "ü/x?y#z&w", "a, b)", "$custom", "כד-1"]
     server.bodies["/shop.json"] = body(*({"id": each} for each in ids), {"id": "a"}, {"id": "b"})

@@ -1,9 +1,8 @@
-"""The databases themselves: migrations, transactions, keys, leases."""
+"""The databases themselves: migrations, transactions, leases."""
 
 import sqlite3
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from feedd import intake
-from feedd.errors import NotFound, StoreError
+from feedd.errors import StoreError
 from feedd.store import commit, keys
 from feedd.store.database import (
     ROWS_AT_ONCE,
@@ -132,44 +131,6 @@ def test_an_upgrade_copies_the_data_first(tmp_path: Path) -> None:
     copy = sqlite3.connect(tmp_path / "people.db.before-people0000-upgrade")
     assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("people0000",)
     copy.close()
-
-
-def test_a_private_key_opens_until_it_is_revoked(place: intake.Place) -> None:
-    people = opened(place, "people")
-    now = datetime.now(UTC)
-    made, text = keys.create_key(people, kind="private", name="site", scopes=("read",), now=now)
-    assert text.startswith("pk_")
-    assert keys.find_private_key(people, text) == made
-    assert keys.find_private_key(people, text[:-1] + "!") is None
-    assert keys.find_private_key(people, made.prefix) is None
-    assert keys.find_private_key(people, "") is None
-    assert keys.revoke_key(people, text, now).revoked_at is not None
-    assert keys.find_private_key(people, text) is None
-    with pytest.raises(NotFound):
-        keys.revoke_key(people, text, now)
-    people.close()
-
-
-def test_the_text_of_a_private_key_is_not_stored(place: intake.Place) -> None:
-    people = opened(place, "people")
-    _, text = keys.create_key(
-        people, kind="private", name="site", scopes=("read",), now=datetime.now(UTC)
-    )
-    with people.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT * FROM api_keys").all()
-    people.close()
-    assert text[12:] not in repr(rows)
-
-
-def test_a_public_key_is_six_characters_and_opens_nothing(place: intake.Place) -> None:
-    people = opened(place, "people")
-    made, text = keys.create_key(
-        people, kind="public", name="pages", scopes=(), now=datetime.now(UTC)
-    )
-    assert len(text) == 6
-    assert keys.find_private_key(people, text) is None
-    assert keys.list_keys(people) == [made]
-    people.close()
 
 
 def _lose_the_connection(database: Database) -> None:

@@ -1,20 +1,29 @@
 """Who may call: the unix socket's file mode says who may use it; over TCP a private key does.
 
-What waits for nothing is async: FastAPI would have a thread do it, which costs more than all that it does.
+What waits for nothing is async: FastAPI would have a thread do it, which costs more than all that it does. A key that was looked
+up a moment ago is not looked up again (`feedd.keyring`).
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import anyio.to_thread
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
+from starlette.requests import HTTPConnection
 
+from feedd.api.attempts import Attempts
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import UsageError
+from feedd.metrics import Metrics
+from feedd.model import ApiKey
+from feedd.scopes import allows
+from feedd.store.keys import PRIVATE_START, digest_of
 from feedd.tail import Tail
 
 
-def is_local(request: Request) -> bool:
+def is_local(request: HTTPConnection) -> bool:
     """Whether the request came over the unix socket."""
     server = request.scope.get("server")
     return server is not None and server[1] is None
@@ -51,26 +60,90 @@ KEY_HEADER = APIKeyHeader(
 )
 
 
-def authorize(request: Request, app: TheApp) -> None:
-    """Let the request pass, or raise UsageError (`not_authenticated`, `forbidden`).
+class Gate:
+    """Looks at private keys, and counts the wrong ones."""
 
-    Over TCP: `Authorization: Klaviyo-API-Key pk_…` or `Bearer pk_…`, with scope `read` for GET and `write` otherwise.
+    def __init__(self, app: App, metrics: Metrics) -> None:
+        self._keyring = app.keyring
+        self._metrics = metrics
+        self._attempts = Attempts()
+
+    async def key_of(self, request: HTTPConnection) -> ApiKey | None:
+        """The private key that a request came with, if it came with one.
+
+        Raises:
+            UsageError: `not_authenticated`, it is none that is in use.
+            TooManyAttempts: too many wrong ones have come from there.
+            StoreError: it cannot be looked up now.
+        """
+        text = _key_text(request)
+        if text is None:
+            return None
+        address = request.client.host if request.client else ""
+        digest = digest_of(text)
+        try:
+            self._attempts.check(address, digest)
+        except UsageError:
+            self._metrics.count_wrong_key()
+            raise
+        key = self._keyring.known(text)
+        if key is None:
+            key = await anyio.to_thread.run_sync(self._keyring.find, text)
+        if key is None:
+            self._attempts.failed(address, digest)
+            self._metrics.count_wrong_key()
+            raise _no_key()
+        self._attempts.succeeded(address, digest)
+        return key
+
+
+def _key_text(request: HTTPConnection) -> str | None:
+    """What stands where a private key is sent: `Klaviyo-API-Key pk_…` or `Bearer pk_…`."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    text = text.strip()
+    known = scheme.lower() in ("klaviyo-api-key", "bearer") and text.startswith(PRIVATE_START)
+    return text if known else None
+
+
+async def authorize(request: HTTPConnection, resource: str) -> None:
+    """Let a request to a resource pass, or raise UsageError (`not_authenticated`, `forbidden`, `too_many_attempts`).
+
+    Over TCP it needs a private key with the scope `read` for GET and `write` otherwise, of this resource or of all.
     """
     if is_local(request):
         return
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    text = text.strip()
-    known = scheme.lower() in ("klaviyo-api-key", "bearer") and text.startswith("pk_")
-    key = app.private_key(text) if known else None
+    gate: Gate = request.app.state.gate
+    key = await gate.key_of(request)
     if key is None:
+        raise _no_key()
+    check_scope(key, resource, "read" if request.scope["method"] in ("GET", "HEAD") else "write")
+
+
+def check_scope(key: ApiKey, resource: str, action: str) -> None:
+    """Raise UsageError (`forbidden`) where a key may not do that."""
+    if not allows(key.scopes, resource, action):
         raise UsageError(
-            "a private API key is needed",
-            code="not_authenticated",
-            hint="Send Authorization: Klaviyo-API-Key pk_…; `feedd key create --private` makes one.",
+            f"this key has no {action} scope for {resource}",
+            code="forbidden",
+            hint=f"Make one with `feedd key create --private --scope {resource}:{action}`.",
         )
-    scope = "read" if request.method in ("GET", "HEAD") else "write"
-    if scope not in key.scopes:
-        raise UsageError(f"this key has no {scope} scope", code="forbidden")
+
+
+def _no_key() -> UsageError:
+    return UsageError(
+        "a private API key is needed",
+        code="not_authenticated",
+        hint="Send Authorization: Klaviyo-API-Key pk_…; `feedd key create --private` makes one.",
+    )
+
+
+def needs(resource: str) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that lets a request pass that may read or write a resource."""
+
+    async def check(request: Request) -> None:
+        await authorize(request, resource)
+
+    return check
 
 
 async def local_only(request: Request) -> None:

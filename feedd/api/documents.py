@@ -1,5 +1,6 @@
 """JSON:API documents (https://jsonapi.org/format/1.1/): one serializer for every resource and every error."""
 
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "stream_changed": (410, "The cursor's history is gone."),
     "too_old": (410, "No longer kept."),
     "too_many_streams": (429, "Too many streams."),
+    "too_many_attempts": (429, "Too many wrong keys."),
     "payload_too_large": (413, "The body is too large."),
 }
 
@@ -132,7 +134,8 @@ def failure_of(error: FeeddError) -> Response:
     )
     code = getattr(error, "code", "unavailable")
     status, title = CODE_STATUSES.get(code, (status, title))
-    headers = {"Retry-After": "5"} if status in (429, 503) else {}
+    wait_s = math.ceil(getattr(error, "retry_after_s", None) or 5)
+    headers = {"Retry-After": str(wait_s)} if status in (429, 503) else {}
     source = getattr(error, "source", None)
     meta = {"oldest_seq": error.oldest_seq} if isinstance(error, TooOld) else None
     return failure(status, code, title, str(error), source=source, meta=meta, headers=headers)

@@ -1,5 +1,6 @@
 """API keys, over the unix socket only."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
@@ -10,14 +11,16 @@ from feedd.api.body import BodyError, described, json_body
 from feedd.api.documents import Resource, attributes_of, one
 from feedd.api.listing import List, Number
 from feedd.model import ApiKey
+from feedd.scopes import check_scopes
 
 router = APIRouter(tags=["api-keys"], dependencies=[Depends(local_only)])
+MOST_KEEP_S = 365 * 86_400.0
 
 
 class _KeyAttributes(Struct):
     kind: Literal["private", "public"]
     name: Annotated[str, Meta(min_length=1, max_length=200)]
-    scopes: tuple[Literal["read", "write"], ...] = ("read", "write")
+    scopes: tuple[str, ...] = ("read", "write")
 
 
 class _KeyData(Struct):
@@ -26,15 +29,37 @@ class _KeyData(Struct):
 
 
 class KeyRequest(Struct):
-    """`{"data": {"type": "api-key", "attributes": {"kind": "private", "name": …, "scopes": ["read"]}}}`"""
+    """`{"data": {"type": "api-key", "attributes": {"kind": "private", "name": …, "scopes": ["profiles:read"]}}}`"""
 
     data: _KeyData
+
+
+class _Rotation(Struct):
+    key: Annotated[str, Meta(min_length=1, max_length=200)]
+    keep_s: Annotated[float, Meta(ge=0, le=MOST_KEEP_S)] = 0.0
+
+
+class _RotationData(Struct):
+    attributes: _Rotation
+    type: Literal["api-key-rotation"] = "api-key-rotation"
+
+
+class RotationRequest(Struct):
+    """`{"data": {"type": "api-key-rotation", "attributes": {"key": "pk_Ab12Cd34", "keep_s": 86400}}}`"""
+
+    data: _RotationData
 
 
 KEY_EXAMPLE = {
     "data": {
         "type": "api-key",
         "attributes": {"kind": "private", "name": "shop-site", "scopes": ["read"]},
+    }
+}
+ROTATION_EXAMPLE = {
+    "data": {
+        "type": "api-key-rotation",
+        "attributes": {"key": "pk_Ab12Cd34", "keep_s": 86400},
     }
 }
 
@@ -60,11 +85,11 @@ def list_keys(app: TheApp, listing: List) -> Response:
 def create_key(
     app: TheApp, request: Annotated[KeyRequest, Depends(json_body(KeyRequest))]
 ) -> Response:
-    """`key` is in this answer only."""
+    """`key` is in this answer only. `scopes` are `read`, `write`, and those of one resource, such as `profiles:read`."""
     wanted = request.data.attributes
     if not wanted.name.isprintable() or not wanted.name.strip():
         raise BodyError("the name holds a control character, or nothing")
-    scopes = wanted.scopes if wanted.kind == "private" else ()
+    scopes = check_scopes(wanted.scopes) if wanted.kind == "private" else ()
     made, text = app.create_key(kind=wanted.kind, name=wanted.name, scopes=scopes)
     return one(
         Resource(
@@ -72,6 +97,22 @@ def create_key(
         ),
         status=201,
     )
+
+
+@router.post(
+    "/api-key-rotations",
+    summary="Replace a key by a new one of the same name, kind and scopes",
+    status_code=201,
+    openapi_extra=described(RotationRequest, ROTATION_EXAMPLE),
+)
+def rotate_key(
+    app: TheApp, request: Annotated[RotationRequest, Depends(json_body(RotationRequest))]
+) -> Response:
+    """The old one goes on for `keep_s` seconds, or ends at once. `key`, the text of the new one, is in this answer only."""
+    wanted = request.data.attributes
+    old, new, text = app.rotate_key(wanted.key, keep=timedelta(seconds=wanted.keep_s))
+    attributes = {"old": old, "new": new, "key": text}
+    return one(Resource("api-key-rotation", new.prefix, attributes, has_page=False), status=201)
 
 
 @router.delete("/api-keys/{prefix}", summary="Revoke a key")

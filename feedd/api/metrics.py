@@ -5,17 +5,17 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from feedd.api.access import TheApp, authorize, is_local
+from feedd.api.access import authorize, is_local
 from feedd.metrics import Metrics
 
 router = APIRouter(tags=["health"])
 _OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
-def may_scrape(request: Request, app: TheApp) -> None:
-    """Let the unix socket pass, this machine, and who has a private key. Raises UsageError for everybody else."""
+async def may_scrape(request: Request) -> None:
+    """Let the unix socket pass, this machine, and who has a private key that may read feeds. Raises UsageError for others."""
     if not is_local(request) and not _is_this_machine(request):
-        authorize(request, app)
+        await authorize(request, "feeds")
 
 
 def _is_this_machine(request: Request) -> bool:

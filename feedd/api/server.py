@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from feedd import __version__
 from feedd.api import catalog, feeds, health, keys, metrics, operating, stream, webhooks
-from feedd.api.access import KEY_HEADER, authorize
+from feedd.api.access import KEY_HEADER, Gate, needs
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
 from feedd.app import App
@@ -21,13 +21,14 @@ from feedd.errors import FeeddError
 from feedd.metrics import Metrics
 from feedd.tail import Tail
 
-ROUTES: tuple[APIRouter, ...] = (
-    feeds.router,
-    operating.router,
-    catalog.router,
-    stream.router,
-    webhooks.router,
-    keys.router,
+# each with the resource whose scopes it needs (`feedd.scopes`)
+ROUTES: tuple[tuple[APIRouter, str], ...] = (
+    (feeds.router, "feeds"),
+    (operating.router, "feeds"),
+    (catalog.router, "catalogs"),
+    (stream.router, "catalogs"),
+    (webhooks.router, "webhooks"),
+    (keys.router, "api-keys"),
 )
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
@@ -49,12 +50,13 @@ def create_api(
     api.state.feedd = app
     api.state.dispatcher = dispatcher
     api.state.metrics = counted or Metrics(app, dispatcher)
+    api.state.gate = Gate(app, api.state.metrics)
     api.state.tail = tail or Tail(app.stream)
     api.include_router(health.router)
     api.include_router(metrics.router)
-    for router in ROUTES:
+    for router, resource in ROUTES:
         api.include_router(
-            router, prefix="/api", dependencies=[Depends(authorize), Security(KEY_HEADER)]
+            router, prefix="/api", dependencies=[Depends(needs(resource)), Security(KEY_HEADER)]
         )
     api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
     api.add_route("/docs", _docs, include_in_schema=False)

@@ -118,7 +118,7 @@ async def _events(
             more = True
             while more and not tail.stopped:
                 if time.monotonic() >= check_at:  # a key may have been revoked meanwhile
-                    await anyio.to_thread.run_sync(authorize, request, app, limiter=readers)
+                    await authorize(request, "catalogs")
                     check_at = time.monotonic() + HEARTBEAT_S
                 page, place, more = await anyio.to_thread.run_sync(
                     _page_after, app, place, wanted, limiter=readers

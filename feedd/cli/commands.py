@@ -100,6 +100,11 @@ COMMANDS = (
         "Make an API key. A private one is shown this once, and stored as a hash.",
     ),
     Command("key list", "keys:list_", "The API keys, without their secrets."),
+    Command(
+        "key rotate",
+        "keys:rotate",
+        "Replace an API key by a new one of the same name, kind and scopes.",
+    ),
     Command("key revoke", "keys:revoke", "Make an API key useless, at once."),
     Command(
         "webhook list",

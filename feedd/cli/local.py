@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -250,6 +251,9 @@ class Local:
 
     def list_keys(self) -> list[ApiKey]:
         return self._app.list_keys()
+
+    def rotate_key(self, prefix: str, *, keep: timedelta) -> tuple[ApiKey, ApiKey, str]:
+        return self._app.rotate_key(prefix, keep=keep)
 
     def revoke_key(self, prefix: str) -> ApiKey:
         return self._app.revoke_key(prefix)

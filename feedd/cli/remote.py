@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -45,6 +46,12 @@ class _SyncAttributes(SyncRecord, frozen=True, kw_only=True):
 
 
 class _KeyAttributes(ApiKey, frozen=True, kw_only=True):
+    key: str
+
+
+class _Rotation(Struct, frozen=True):
+    old: ApiKey
+    new: ApiKey
     key: str
 
 
@@ -225,6 +232,12 @@ class Remote:
 
     def list_keys(self) -> list[ApiKey]:
         return list(self._rows("/api/api-keys", ApiKey))
+
+    def rotate_key(self, prefix: str, *, keep: timedelta) -> tuple[ApiKey, ApiKey, str]:
+        attributes = {"key": prefix, "keep_s": keep.total_seconds()}
+        body = {"data": {"type": "api-key-rotation", "attributes": attributes}}
+        made = self.one("POST", "/api/api-key-rotations", _Rotation, body)
+        return made.old, made.new, made.key
 
     def revoke_key(self, prefix: str) -> ApiKey:
         return self.one("DELETE", f"/api/api-keys/{quote(prefix, safe='')}", ApiKey)

@@ -18,6 +18,7 @@ from feedd.settings.values import (
     directory,
     each,
     flag,
+    network,
     secret,
     text,
 )
@@ -70,6 +71,8 @@ MAIN_KEYS = (
         "the unix socket that commands talk to the daemon over"),
     Key("listen", "listen", address, "HOST:PORT", '"127.0.0.1:8030"',
         "where the HTTP API listens besides; `\"\"` for nowhere"),
+    Key("trusted_proxies", "trusted_proxies", each(network, 'trusted_proxies = ["10.1.0.0/16"]'), "list of networks", "[]",
+        "proxies whose `X-Forwarded-For` says where a request comes from; of all others it is ignored"),
     Key("file_roots", "file_roots", each(directory('file_roots = ["/srv/feeds"]'), 'file_roots = ["/srv/feeds"]'),
         "list of paths", "[]", "`file://` feeds are allowed below these directories only"),
     Key("database", "database", read_database, "address or secret", "(SQLite)",

@@ -130,7 +130,7 @@ def duration(least_s: float, most_s: float, example: str) -> Reader:
     """A length of time in seconds: a number of seconds, or text such as `1h30m`."""
 
     def read(node: Node) -> float:
-        seconds = _seconds(node.value, example)
+        seconds = seconds_of(node.value, example)
         if not least_s <= seconds <= most_s:
             bound = f"at least {least_s:g} s" if seconds < least_s else f"at most {most_s:g} s"
             raise WrongValueError(f"is {seconds:g} s; it is {bound}", f"Write it so: {example}")
@@ -219,7 +219,8 @@ def address(node: Node) -> tuple[str, int] | None:
 
 def network(node: Node) -> str:
     """A network such as `10.1.0.0/16`, or one address."""
-    example = 'allow_private = ["10.1.0.0/16"]'
+    key = next((each for each in reversed(node.path) if isinstance(each, str)), "allow_private")
+    example = f'{key} = ["10.1.0.0/16"]'
     expect(node.value, str, example)
     try:
         return str(ipaddress.ip_network(node.value))
@@ -262,7 +263,8 @@ def secret(node: Node) -> Secret:
     return Secret(value, reference)
 
 
-def _seconds(value: Any, example: str) -> float:
+def seconds_of(value: Any, example: str) -> float:
+    """A length of time in seconds, from a number or from text such as `1h30m`. Raises WrongValueError."""
     if type(value) is str:
         parts = re.findall(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d|w)\s*", value.strip())
         spelled = re.sub(r"\s", "", value)
