@@ -10,10 +10,12 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 from feedd.store.ahead import committed
 from feedd.store.database import Database
 from feedd.store.migrate import METADATA, current_revision
+from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS
 from feedd.store.tables import CHANGES, FEEDS, ITEM_IDS, ITEMS, STREAM, SYNCS
 
 FETCHED = 500  # rows at a time
 PART_BYTES = 4 * 1024 * 1024
+_MADE_OF_OTHERS = (ITEM_IDS, EVENT_CHUNKS, EVENT_COLUMNS)
 _encode = msgspec.msgpack.encode
 
 
@@ -38,10 +40,10 @@ class Snapshot:
         self.stream_id, self.last_seq = str(stream.stream_id), int(stream.last_seq)
 
     def parts(self) -> Iterator[Part]:
-        """Every row of every table, those first that others refer to; but ids of items, which stand with the items."""
+        """Every row of every table, those first that others refer to; but none that only repeat what others say."""
         for name, connection in self._connections.items():
             for table in METADATA[name].sorted_tables:
-                if table is ITEM_IDS:
+                if table in _MADE_OF_OTHERS:
                     continue
                 columns = [str(column.name) for column in table.columns]
                 query = select(table).where(*_there(table)).order_by(*table.primary_key.columns)

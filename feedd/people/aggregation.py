@@ -1,0 +1,70 @@
+"""What can be asked of the events of a metric, and the answer. Pure."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Interval(StrEnum):
+    """What events are counted by."""
+
+    ALL = "all"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Measure(StrEnum):
+    """What is counted of them."""
+
+    COUNT = "count"
+    UNIQUE = "unique"  # different profiles
+    SUM = "sum"  # of their values
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What is to be counted. Times are Unix seconds, `before` is not with it; null is from the first event, to the last.
+
+    `by` are names of properties whose values make groups; `where` are a name and a value that events must have, all of them. An
+    event with several values of a property is in the group of each, and has each. Values are compared as texts: 5 is "5" and 5.0,
+    true is "true", and what is absent is "". Groups are sorted by `sort` (the first measure if null), those with the most first,
+    and told up to `limit`.
+    """
+
+    metric: int  # the number of its row
+    measures: tuple[Measure, ...] = (Measure.COUNT,)
+    interval: Interval = Interval.DAY
+    zone: str = "UTC"
+    since: int | None = None
+    before: int | None = None
+    by: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
+    sort: Measure | None = None
+    limit: int = 500
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """What was counted of one group: a number for each interval, by measure.
+
+    `dimensions` are its values of the properties asked `by`, in their order; "" where events have none.
+    """
+
+    dimensions: tuple[str, ...]
+    values: dict[Measure, list[float]]
+    totals: dict[Measure, float]
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What was counted. `dates` are the begins of the intervals, in the zone asked for; the first may lie before `since`.
+
+    Without `by` there is one group, without dimensions. Totals are of the whole time, of a group or of all events: there an event
+    counts once however many groups it is in, and `unique` is of different profiles in all of it, not the sum of the intervals.
+    `left_out` is how many groups were more than the limit.
+    """
+
+    dates: list[datetime]
+    groups: list[Group]
+    totals: dict[Measure, float]
+    left_out: int = 0

@@ -1,0 +1,273 @@
+"""Counts events a piece at a time, in memory that grows with what is found and not with what is read. Pure.
+
+A cell is one interval of one group. Distinct people are kept as numbers, `cell << 40 | profile`, each once.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from feedd.errors import UsageError
+from feedd.people.aggregation import Answer, Group, Measure, Question
+
+MOST_CELLS = 1 << 23
+MOST_GROUPS = 200_000
+_PROFILE_BITS = 40
+_PROFILES = (1 << _PROFILE_BITS) - 1
+_UNSORTED = 1 << 20  # people that may wait to be told apart, if there are no more that have been
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Property(Protocol):
+    """A property of a piece: see `store.columns.Coded`."""
+
+    @property
+    def texts(self) -> list[str]: ...
+    @property
+    def codes(self) -> Array: ...
+    @property
+    def extra(self) -> Array: ...
+
+
+class Piece(NamedTuple):
+    """Some events. `profile` and `value` are None where nobody asks; a `value` is NaN where there is none."""
+
+    at: Array
+    profile: Array | None
+    value: Array | None
+    properties: Mapping[str, Property]
+
+
+class TooManyCells(Exception):
+    """There are so many groups that their intervals do not fit: count whole groups first, then those that are told."""
+
+
+class Counter:
+    """What one question comes to. `only` are the groups that are counted by intervals; None takes all."""
+
+    def __init__(
+        self,
+        question: Question,
+        borders: Sequence[int],
+        only: Sequence[tuple[str, ...]] | None = None,
+    ) -> None:
+        self._question = question
+        self._borders = np.array(borders, dtype=np.int64)
+        self._intervals = len(borders) - 1
+        self._since = borders[0] if question.since is None else max(question.since, borders[0])
+        self._only = only is not None
+        self._groups = {group: number for number, group in enumerate(only or ())}
+        measures = question.measures
+        self._count = np.zeros(0, dtype=np.int64) if Measure.COUNT in measures else None
+        self._sum = np.zeros(0, dtype=np.float64) if Measure.SUM in measures else None
+        self._people = _Distinct() if Measure.UNIQUE in measures else None
+        self._all_count, self._all_sum, self._all_people = 0, 0.0, _Distinct()
+        self._grow()
+
+    def add(self, piece: Piece) -> None:
+        """Count some more events.
+
+        Raises:
+            TooManyCells: see there.
+            UsageError: there are too many groups to tell them apart.
+        """
+        interval = np.searchsorted(self._borders, piece.at, side="right") - 1
+        kept = (piece.at >= self._since) & (interval < self._intervals)
+        for name, text in self._question.where:
+            kept &= _having(piece.properties[name], text, len(piece.at))
+        rows = np.flatnonzero(kept)
+        if not len(rows):
+            return
+        self._count_all(piece, rows)
+        if self._question.by:
+            rows, group = self._grouped(piece, rows)
+            self._grow()
+            cells = group * self._intervals + interval[rows]
+        else:
+            cells = interval[rows]
+        if self._count is not None:
+            np.add.at(self._count, cells, 1)
+        if self._sum is not None and piece.value is not None:
+            np.add.at(self._sum, cells, np.nan_to_num(piece.value[rows]))
+        if self._people is not None and piece.profile is not None:
+            self._people.add(cells << _PROFILE_BITS | piece.profile[rows])
+
+    def answer(self, zone: ZoneInfo) -> Answer:
+        """What was counted, with the groups that have the most."""
+        asked = self._question
+        values, totals = self._values(), self._totals()
+        names = list(self._groups) if asked.by else [()]
+        order = sorted(
+            range(len(names)), key=lambda n: (-totals[asked.sort or asked.measures[0]][n], names[n])
+        )
+        return Answer(
+            dates=[datetime.fromtimestamp(int(start), zone) for start in self._borders[:-1]],
+            groups=[
+                Group(
+                    dimensions=names[n],
+                    values={measure: found[n].tolist() for measure, found in values.items()},
+                    totals={measure: found[n].item() for measure, found in totals.items()},
+                )
+                for n in order[: asked.limit]
+            ],
+            totals=self._all_totals(),
+            left_out=max(len(names) - asked.limit, 0),
+        )
+
+    def _count_all(self, piece: Piece, rows: Array) -> None:
+        if not self._question.by:
+            return  # the only group says it
+        self._all_count += len(rows)
+        if self._sum is not None and piece.value is not None:
+            self._all_sum += float(np.nansum(piece.value[rows]))
+        if self._people is not None and piece.profile is not None:
+            self._all_people.add(piece.profile[rows])
+
+    def _all_totals(self) -> dict[Measure, float]:
+        if not self._question.by:
+            return {measure: found[0].item() for measure, found in self._totals().items()}
+        found = {
+            Measure.COUNT: self._all_count,
+            Measure.UNIQUE: len(self._all_people.sorted()),
+            Measure.SUM: self._all_sum,
+        }
+        return {measure: found[measure] for measure in self._question.measures}
+
+    def _grouped(self, piece: Piece, rows: Array) -> tuple[Array, Array]:
+        """Rows, each as often as it has groups, and the numbers of these."""
+        codes = np.zeros((0, len(rows)), dtype=np.int64)
+        for name in self._question.by:
+            rows, again, found = _expanded(piece.properties[name], rows, len(piece.at))
+            codes = np.vstack([codes[:, again], found])
+        alike, inverse = (
+            np.unique(codes, axis=1, return_inverse=True) if len(codes) > 1 else _alike(codes[0])
+        )
+        texts = [piece.properties[name].texts for name in self._question.by]
+        numbers = np.array(
+            [
+                self._number(tuple(text[code] for text, code in zip(texts, column, strict=True)))
+                for column in alike.T.tolist()
+            ],
+            dtype=np.int64,
+        )
+        group = numbers[inverse.reshape(-1)]
+        wanted = group >= 0
+        return (rows, group) if wanted.all() else (rows[wanted], group[wanted])
+
+    def _number(self, group: tuple[str, ...]) -> int:
+        known = self._groups.get(group)
+        if known is not None:
+            return known
+        if self._only:
+            return -1
+        if len(self._groups) >= MOST_GROUPS:
+            raise UsageError(
+                f"{' and '.join(self._question.by)} make more than {MOST_GROUPS:,} groups",
+                code="too_many_groups",
+                hint="Choose a property with fewer values, or fewer events",
+            )
+        return self._groups.setdefault(group, len(self._groups))
+
+    def _grow(self) -> None:
+        wanted = max(len(self._groups), 1) * self._intervals
+        if wanted > MOST_CELLS:
+            raise TooManyCells
+        for name in ("_count", "_sum"):
+            held: Array | None = getattr(self, name)
+            if held is not None and len(held) < wanted:
+                grown = np.zeros(min(2 * wanted, MOST_CELLS), dtype=held.dtype)
+                grown[: len(held)] = held
+                setattr(self, name, grown)
+
+    def _shaped(self, cells: Array) -> Array:
+        groups = len(self._groups) if self._question.by else 1
+        return cells[: groups * self._intervals].reshape(groups, self._intervals)
+
+    def _values(self) -> dict[Measure, Array]:
+        found: dict[Measure, Array] = {}
+        for measure in self._question.measures:
+            if measure is Measure.COUNT and self._count is not None:
+                found[measure] = self._shaped(self._count)
+            if measure is Measure.SUM and self._sum is not None:
+                found[measure] = self._shaped(self._sum)
+            if measure is Measure.UNIQUE and self._people is not None:
+                size = max(len(self._groups), 1) * self._intervals
+                cells = self._people.sorted() >> _PROFILE_BITS
+                found[measure] = self._shaped(np.bincount(cells, minlength=size))
+        return found
+
+    def _totals(self) -> dict[Measure, Array]:
+        found = {measure: values.sum(axis=1) for measure, values in self._values().items()}
+        if self._people is not None and self._intervals > 1:
+            people = self._people.sorted()
+            group = (people >> _PROFILE_BITS) // self._intervals
+            once = _distinct(group << _PROFILE_BITS | people & _PROFILES)
+            groups = len(self._groups) if self._question.by else 1
+            found[Measure.UNIQUE] = np.bincount(once >> _PROFILE_BITS, minlength=groups)
+        return found
+
+
+class _Distinct:
+    """Numbers, each once."""
+
+    def __init__(self) -> None:
+        self._sorted = np.zeros(0, dtype=np.int64)
+        self._waiting: list[Array] = []
+        self._size = 0
+
+    def add(self, numbers: Array) -> None:
+        found = _distinct(numbers)
+        self._waiting.append(found)
+        self._size += len(found)
+        if self._size > max(_UNSORTED, len(self._sorted)):
+            self.sorted()
+
+    def sorted(self) -> Array:
+        if self._waiting:
+            self._sorted = _distinct(np.concatenate([self._sorted, *self._waiting]))
+            self._waiting, self._size = [], 0
+        return self._sorted
+
+
+def _distinct(numbers: Array) -> Array:
+    """Sorted, each once. (`numpy.unique` takes several times as long: it uses a hash table.)"""
+    numbers = np.sort(numbers)
+    first = np.ones(len(numbers), dtype=bool)
+    np.not_equal(numbers[1:], numbers[:-1], out=first[1:])
+    return numbers[first]
+
+
+def _alike(codes: Array) -> tuple[Array, Array]:
+    """As `numpy.unique` with its inverse, for codes, which are small."""
+    there = np.bincount(codes) > 0
+    return np.flatnonzero(there)[np.newaxis], (np.cumsum(there) - 1)[codes]
+
+
+def _having(found: Property, text: str, count: int) -> Array:
+    """Which of the events have that text."""
+    if text not in found.texts:
+        return np.zeros(count, dtype=bool)
+    same = found.codes == found.texts.index(text)
+    having: Array = same[:count]
+    having[found.extra[same[count:]]] = True
+    return having
+
+
+def _expanded(found: Property, rows: Array, count: int) -> tuple[Array, Array, Array]:
+    """Rows, each as often as it has values of a property; their places in the rows given; the codes of the values."""
+    codes = found.codes[rows].astype(np.int64)
+    if not len(found.extra):
+        return rows, np.arange(len(rows)), codes
+    order = np.argsort(found.extra, kind="stable")
+    extra = found.extra[order].astype(np.int64)
+    more = found.codes[count:][order].astype(np.int64)
+    first = np.searchsorted(extra, rows, side="left")
+    many = np.searchsorted(extra, rows, side="right") - first
+    again = np.repeat(np.arange(len(rows)), many)
+    offset = np.arange(len(again)) - np.repeat(np.cumsum(many) - many, many)
+    places = np.concatenate([np.arange(len(rows)), again])
+    return rows[places], places, np.concatenate([codes, more[first[again] + offset]])
