@@ -1,0 +1,244 @@
+"""Group commit: many callers, few commits, and each is told the truth."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from feedd import intake
+from feedd.errors import Overloaded, StoreError, SyncStopped
+from feedd.people.values import Action, Identifiers, NewEvent
+from feedd.recording import Recorder
+from feedd.store.database import Database, open_database
+from feedd.store.recording import writing
+
+AT = int(datetime(2026, 5, 4, tzinfo=UTC).timestamp())
+
+
+def people_of(place: intake.Place) -> Database:
+    return open_database("people", state_dir=Path(place.state_dir), url=place.url)
+
+
+@pytest.fixture
+def people(place: intake.Place) -> Iterator[Database]:
+    database = people_of(place)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def recorder(people: Database) -> Iterator[Recorder]:
+    made = Recorder(people)
+    made.start()
+    yield made
+    made.stop()
+
+
+def viewed(number: int, who: str = "jane.doe@example.com", metric: str = "Viewed") -> Action:
+    seen = NewEvent(metric=metric, at=AT, properties=b"{}", unique_id=f"v-{number}")
+    return Action(who=Identifiers(email=who), event=seen)
+
+
+def count(people: Database) -> int:
+    with people.connect() as connection:
+        return int(connection.exec_driver_sql("SELECT count(*) FROM events").scalar_one())
+
+
+def commits(people: Database) -> list[int]:
+    """How many transactions end from now on, in a list that grows."""
+    seen: list[int] = []
+
+    def look(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement == "COMMIT":
+            seen.append(1)
+
+    event.listen(people.engine, "before_cursor_execute", look)
+    return seen
+
+
+def hold(people: Database) -> "tuple[threading.Event, threading.Thread]":
+    """Keep every other writer waiting until the event is set."""
+    holding, release = threading.Event(), threading.Event()
+
+    def keep() -> None:
+        with writing(people):
+            holding.set()
+            release.wait()
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    assert holding.wait(10)
+    return release, thread
+
+
+def test_who_comes_during_a_commit_shares_the_next(people: Database, recorder: Recorder) -> None:
+    recorder.record([viewed(0)])
+    release, thread = hold(people)
+    seen = commits(people)
+
+    async def many() -> list[int | None]:
+        asked = [asyncio.create_task(recorder.recorded([viewed(1)]))]
+        await asyncio.sleep(0)
+        while recorder.waiting():  # the first one is taken, and kept from writing
+            await asyncio.sleep(0.01)
+        asked += [asyncio.create_task(recorder.recorded([viewed(n)])) for n in range(2, 101)]
+        while recorder.waiting() < 99:
+            await asyncio.sleep(0.01)
+        release.set()
+        return [outcome.event for (outcome,) in await asyncio.gather(*asked)]
+
+    numbers = asyncio.run(many())
+    thread.join()
+    assert sorted(filter(None, numbers)) == list(range(2, 102))
+    assert count(people) == 101
+    assert len(seen) == 3  # the one that held, the first, and all others
+
+
+def test_threads_are_told_after_the_commit(
+    place: intake.Place, people: Database, recorder: Recorder
+) -> None:
+    beside = people_of(place)
+    (outcome,) = recorder.record([viewed(1)])
+    assert outcome.event == 1
+    assert count(beside) == 1
+    beside.close()
+
+
+def test_without_a_thread_each_caller_writes_its_own(people: Database) -> None:
+    alone = Recorder(people)
+    assert [each.duplicate for each in alone.record([viewed(1), viewed(1)])] == [False, True]
+    assert count(people) == 1
+
+
+def test_a_full_queue_takes_no_more_and_loses_nothing(people: Database) -> None:
+    recorder = Recorder(people, most_waiting=5)
+    recorder.start()
+    release, thread = hold(people)
+    done: list[int] = []
+
+    def ask(number: int) -> None:
+        recorder.record([viewed(number)])
+        done.append(number)
+
+    first = threading.Thread(target=ask, args=(0,))
+    first.start()
+    while recorder.waiting():  # taken, and kept from writing
+        time.sleep(0.01)
+    callers = [threading.Thread(target=ask, args=(number,)) for number in range(1, 6)]
+    for each in callers:
+        each.start()
+    while recorder.waiting() < 5:
+        time.sleep(0.01)
+    with pytest.raises(Overloaded):
+        recorder.record([viewed(9)])
+    release.set()
+    for each in (first, *callers, thread):
+        each.join()
+    assert sorted(done) == [0, 1, 2, 3, 4, 5]
+    assert count(people) == 6
+    recorder.record([viewed(9)])
+    recorder.stop()
+
+
+def test_more_than_the_queue_holds_is_taken_when_nothing_waits(people: Database) -> None:
+    recorder = Recorder(people, most_waiting=5)
+    recorder.start()
+    assert len(recorder.record([viewed(number) for number in range(20)])) == 20
+    recorder.stop()
+
+
+def test_a_database_that_fails_is_told_to_all_and_works_again(
+    people: Database, recorder: Recorder
+) -> None:
+    recorder.record([viewed(0)])
+    with people.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE event_keys RENAME TO gone")
+    with pytest.raises(Exception, match="event_keys"):
+        recorder.record([viewed(1, metric="Other")])
+    with people.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE gone RENAME TO event_keys")
+    # the metric that the failed one made is not remembered
+    (outcome,) = recorder.record([viewed(1, metric="Other")])
+    assert outcome.event == 2
+    with people.connect() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM metrics ORDER BY id").scalars().all()
+    assert list(names) == ["Viewed", "Other"]
+
+
+def test_one_that_meets_a_bug_is_not_the_others_trouble(
+    people: Database, recorder: Recorder
+) -> None:
+    broken = viewed(1, who="nul\0@example.com", metric="nul\0")
+    if people.sqlite:  # which stores a NUL
+        broken = Action(who=broken.who, event=NewEvent(metric="x", at=2**70, properties=b"{}"))
+    release, thread = hold(people)
+
+    async def both() -> list[object]:
+        asked = [recorder.recorded([each]) for each in (viewed(0), broken, viewed(2))]
+        gathered = asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        release.set()
+        return list(await gathered)
+
+    first, second, third = asyncio.run(both())
+    thread.join()
+    assert isinstance(second, Exception)
+    assert isinstance(first, list)
+    assert isinstance(third, list)
+    assert count(people) == 2
+
+
+def test_a_stopped_recorder_writes_what_waits_and_takes_no_more(people: Database) -> None:
+    recorder = Recorder(people)
+    recorder.start()
+    release, thread = hold(people)
+    asked = threading.Thread(target=recorder.record, args=([viewed(1)],))
+    asked.start()
+    stopping = threading.Thread(target=recorder.stop)
+    stopping.start()
+    release.set()
+    for each in (stopping, asked, thread):
+        each.join()
+    assert count(people) == 1
+    with pytest.raises(SyncStopped):
+        recorder.record([viewed(2)])
+
+
+def test_whoever_waits_no_more_is_recorded_all_the_same(
+    people: Database, recorder: Recorder
+) -> None:
+    async def leave() -> None:
+        release, thread = hold(people)
+        asked = asyncio.create_task(recorder.recorded([viewed(1)]))
+        await asyncio.sleep(0.05)
+        asked.cancel()
+        release.set()
+        await asyncio.to_thread(thread.join)
+        await recorder.recorded([viewed(2)])
+
+    asyncio.run(leave())
+    assert count(people) == 2
+
+
+def test_a_full_disk_is_told_and_nothing_of_the_batch_is_there(people: Database) -> None:
+    if not people.sqlite:
+        pytest.skip("only SQLite can be told how large it may become")
+    recorder = Recorder(people)
+    recorder.record([viewed(1)])
+    with people.connect() as connection:  # the pool has this one alone
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    properties = b'{"x":"' + b"y" * 90_000 + b'"}'
+    much = NewEvent(metric="Viewed", at=AT, properties=properties)
+    with pytest.raises(StoreError, match="make room"):
+        recorder.record([Action(who=Identifiers(external_id=str(n)), event=much) for n in range(9)])
+    assert count(people) == 1
+    with people.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    recorder.record([viewed(2)])
+    assert count(people) == 2
