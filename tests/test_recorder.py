@@ -84,10 +84,10 @@ def test_who_comes_during_a_commit_shares_the_next(people: Database, recorder: R
     async def many() -> list[int | None]:
         asked = [asyncio.create_task(recorder.recorded([viewed(1)]))]
         await asyncio.sleep(0)
-        while recorder.waiting():  # the first one is taken, and kept from writing
+        while recorder.waiting():  # noqa: ASYNC110 the first one is taken, and kept from writing
             await asyncio.sleep(0.01)
         asked += [asyncio.create_task(recorder.recorded([viewed(n)])) for n in range(2, 101)]
-        while recorder.waiting() < 99:
+        while recorder.waiting() < 99:  # noqa: ASYNC110 nothing tells
             await asyncio.sleep(0.01)
         release.set()
         return [outcome.event for (outcome,) in await asyncio.gather(*asked)]
