@@ -31,7 +31,7 @@ class Keyring:
         self._people = people
         self._now = now
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
         self._generation = (
             0  # goes up with every change, so that what was read before it is not kept after it
         )
@@ -97,13 +97,14 @@ class Keyring:
 
     def is_public(self, token: str) -> bool:
         """Whether a public key is in use. Raises StoreError."""
-        if (known := self.knows_public(token)) is not None:
-            return known
-        generation, asked_at = self._generation, self._clock()
-        found = keys.public_keys(self._people, self._now())
-        with self._lock:
-            if generation == self._generation:
-                self._public, self._read_at = found, asked_at
+        with self._reading:  # many ask at once when the time is over: one reads for all
+            if (known := self.knows_public(token)) is not None:
+                return known
+            generation, asked_at = self._generation, self._clock()
+            found = keys.public_keys(self._people, self._now())
+            with self._lock:
+                if generation == self._generation:
+                    self._public, self._read_at = found, asked_at
         return token in found
 
     def _is_over(self, expires_at: datetime | None) -> bool:

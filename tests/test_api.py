@@ -22,6 +22,8 @@ from feedd.settings import FeedSettings, Settings, WebhookSettings
 from feedd.settings.secret import Secret
 from feedd.store.feeds import begin_sync
 
+# a rotation needs a key that is there, and track and identify take no document; they have tests of their own
+ELSEWHERE = {"/api/api-key-rotations", "/api/track", "/api/identify"}
 DOCS = Path(__file__).parent.parent / "docs" / "api.md"
 
 
@@ -344,7 +346,7 @@ def test_openapi_says_what_a_request_needs(api: Api) -> None:
     for path, method, operation in operations:
         assert operation["summary"], (path, method)
         assert bool(operation.get("security")) == path.startswith("/api/"), (path, method)
-        if method == "post" and path != "/api/api-key-rotations":
+        if method == "post" and path not in ELSEWHERE:
             (content,) = operation["requestBody"]["content"].values()
             assert "data" in content["schema"]["properties"]
             assert "$ref" not in json.dumps(content["schema"])

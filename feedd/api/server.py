@@ -1,5 +1,7 @@
 """The ASGI application: routes, documentation pages, and one place where errors become responses."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from feedd.api import catalog, feeds, health, keys, metrics, operating, stream, 
 from feedd.api.access import KEY_HEADER, Gate, needs
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
+from feedd.api.track import Tracking
+from feedd.api.track_openapi import TRACK_PATHS
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import FeeddError
@@ -61,11 +65,20 @@ def create_api(
     api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
     api.add_route("/docs", _docs, include_in_schema=False)
     api.add_middleware(HeadAsGet)
+    api.add_middleware(Tracking, feedd=app, gate=api.state.gate, metrics=api.state.metrics)
+    api.openapi = partial(_described, api, api.openapi)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     api.add_exception_handler(FeeddError, _feedd_error)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(Exception, _bug)
     return api
+
+
+def _described(api: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The OpenAPI document, with the calls that are no routes of FastAPI's."""
+    if api.openapi_schema is None:
+        describe()["paths"].update(TRACK_PATHS)
+    return describe()
 
 
 async def _docs(request: Request) -> Response:
