@@ -57,6 +57,7 @@ from feedd.store.migrate import migrate
 if TYPE_CHECKING:
     from feedd import ingest, intake
     from feedd.fetch import Fetcher
+    from feedd.persons import Persons
     from feedd.recording import Recorder
     from feedd.watching import Watching
     from feedd.webhooks import Webhooks
@@ -105,6 +106,13 @@ class App:
         from feedd.recording import Recorder
 
         return Recorder(self.people)
+
+    @cached_property
+    def persons(self) -> "Persons":
+        """What the command line asks about people is answered by."""
+        from feedd.persons import Persons
+
+        return Persons(self.people, self.recorder)
 
     @cached_property
     def watching(self) -> "Watching":

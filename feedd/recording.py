@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from feedd import logs
 from feedd.errors import FeeddError, Overloaded, SyncStopped
@@ -24,15 +25,22 @@ STOP_WITHIN_S = 5.0
 
 log = logs.get_logger("feedd")
 Prepare = Callable[[Sequence[Action]], Sequence[Action]]
+Also = Callable[[Any, list[Outcome]], None]  # a connection, and what became of the actions
 
 
 class _Ticket:
     """What one caller wants recorded, and what became of it."""
 
-    __slots__ = ("actions", "done", "error", "outcomes", "size")
+    __slots__ = ("actions", "also", "done", "error", "outcomes", "size")
 
-    def __init__(self, actions: Sequence[Action], done: Callable[["_Ticket"], None]) -> None:
+    def __init__(
+        self,
+        actions: Sequence[Action],
+        done: Callable[["_Ticket"], None],
+        also: Also | None = None,
+    ) -> None:
         self.actions = actions
+        self.also = also
         self.done = done
         self.size = sum(len(a.event.properties) for a in actions if a.event is not None)
         self.outcomes: list[Outcome] = []
@@ -83,19 +91,21 @@ class Recorder:
         """How many actions wait to be written."""
         return self._count
 
-    def record(self, actions: Sequence[Action]) -> list[Outcome]:
+    def record(self, actions: Sequence[Action], also: Also | None = None) -> list[Outcome]:
         """Record actions, all or none; gives what became of each, after the commit.
+
+        `also` is called in their transaction, which is theirs alone then; what it raises undoes it.
 
         Raises:
             Overloaded: too many wait already; none of these was recorded.
             StoreError: the database cannot be used; none was recorded.
         """
         if not self._running:
-            ticket = _Ticket(self._prepare(actions), lambda _: None)
+            ticket = _Ticket(self._prepare(actions), lambda _: None, also)
             self._write([ticket])
             return ticket.result()
         ended = threading.Event()
-        ticket = self._submit(actions, lambda _: ended.set())
+        ticket = self._submit(actions, lambda _: ended.set(), also)
         ended.wait()
         return ticket.result()
 
@@ -106,8 +116,13 @@ class Recorder:
         self._submit(actions, _Promise(loop, future))
         return await future
 
-    def _submit(self, actions: Sequence[Action], done: Callable[[_Ticket], None]) -> _Ticket:
-        ticket = _Ticket(self._prepare(actions), done)
+    def _submit(
+        self,
+        actions: Sequence[Action],
+        done: Callable[[_Ticket], None],
+        also: Also | None = None,
+    ) -> _Ticket:
+        ticket = _Ticket(self._prepare(actions), done, also)
         with self._changed:
             if self._stopping:
                 raise SyncStopped("stopped", "feedd is stopping")
@@ -134,7 +149,11 @@ class Recorder:
     def _take(self) -> list[_Ticket]:
         batch = [self._waiting.popleft()]
         count = len(batch[0].actions)
-        while self._waiting and count + len(self._waiting[0].actions) <= MOST_AT_ONCE:
+        while (
+            self._waiting
+            and count + len(self._waiting[0].actions) <= MOST_AT_ONCE
+            and batch[0].also is self._waiting[0].also is None
+        ):
             batch.append(self._waiting.popleft())
             count += len(batch[-1].actions)
         self._count -= count
@@ -146,7 +165,7 @@ class Recorder:
         actions = [action for ticket in batch for action in ticket.actions]
         try:
             with self._writing:
-                outcomes = self._recorded(actions)
+                outcomes = self._recorded(actions, batch[0].also)
         except FeeddError as error:
             for ticket in batch:
                 ticket.error = error
@@ -164,10 +183,12 @@ class Recorder:
             ticket.outcomes = outcomes[start : start + len(ticket.actions)]
             start += len(ticket.actions)
 
-    def _recorded(self, actions: Sequence[Action]) -> list[Outcome]:
+    def _recorded(self, actions: Sequence[Action], also: Also | None) -> list[Outcome]:
         try:
             with writing(self._people) as connection:
                 outcomes = record(connection, actions, datetime.now(UTC), self._metrics)
+                if also is not None:
+                    also(connection, outcomes)
         except BaseException:
             self._metrics.forget()
             raise

@@ -69,6 +69,13 @@ def test_api_keys_are_managed_over_the_unix_socket_only(app: App) -> None:
     assert Caller(app)("GET", "/api/api-keys", key).status_code == 403
 
 
+def test_the_command_lines_operations_are_done_over_the_unix_socket_only(app: App) -> None:
+    _, key = app.create_key(kind="private", name="k", scopes=("read", "write"))
+    refused = Caller(app)("POST", "/api/people-operations", key)
+    assert refused.status_code == 403
+    assert "unix socket only" in refused.json()["errors"][0]["detail"]
+
+
 def test_too_many_wrong_keys_are_refused_and_a_known_one_is_not(app: App) -> None:
     ask = Caller(app)
     _, key = app.create_key(kind="private", name="k", scopes=("read",))

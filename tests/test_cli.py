@@ -670,6 +670,9 @@ class Terminal:
             assert time.monotonic() < deadline, self.shown.decode()
             assert self._read(1.0), self.shown.decode()
 
+    def type(self, text: bytes) -> None:
+        os.write(self._terminal, text)
+
     def end(self, number: int | None = None) -> int:
         """Send a signal, read to the end; the exit code."""
         if number is not None:

@@ -63,7 +63,8 @@ def completed(words: list[str], shell: dict[str, str], tmp_path: Path) -> set[st
     ("words", "offered"),
     [
         (["resy"], {"resync"}),
-        (["key", ""], {"create", "list", "revoke"}),
+        (["key", ""], {"create", "list", "revoke", "rotate"}),
+        (["metrics", ""], {"chart", "list", "timeline"}),
         (["resync", "sho"], {"shop", "shoes"}),
         (["resync", "shop", "b"], {"b"}),
         (["resync", "--acc"], {"--accept-removals"}),

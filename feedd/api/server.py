@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from feedd import __version__
-from feedd.api import catalog, feeds, health, keys, metrics, operating, stream, webhooks
+from feedd.api import catalog, feeds, health, keys, metrics, operating, persons, stream, webhooks
 from feedd.api.access import KEY_HEADER, Gate, needs
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
@@ -33,6 +33,7 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (stream.router, "catalogs"),
     (webhooks.router, "webhooks"),
     (keys.router, "api-keys"),
+    (persons.router, "profiles"),
 )
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 

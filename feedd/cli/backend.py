@@ -30,6 +30,7 @@ from feedd.model import (
 if TYPE_CHECKING:
     from feedd.cli.local import Local
     from feedd.cli.remote import Remote
+    from feedd.people.operations import Answer, Asking
 
 STARTING_S = 5.0  # for so long a daemon may hold the state directory and not answer yet
 
@@ -93,16 +94,23 @@ class Backend(Protocol):
     ) -> int: ...
     def test_webhook(self, name: str) -> Trial: ...
     def drop_delivery(self, delivery: int) -> Delivery: ...
+    def people(self, operation: "Asking[Answer]") -> "Answer": ...
 
 
 @contextlib.contextmanager
 def connect(
-    options: Options, *, to_sync: bool = False, to_send: bool = False, to_try: bool = False
+    options: Options,
+    *,
+    to_sync: bool = False,
+    to_send: bool = False,
+    to_try: bool = False,
+    to_record: bool = False,
 ) -> Iterator[Backend]:
     """The running daemon; or without one the state directory, which is held while a command syncs.
 
     `to_send` looks up the secrets that sending to a webhook takes, as syncing does anyway. `to_try` is for what asks
-    what the configuration would do: the one in the files, which the daemon may not have read yet.
+    what the configuration would do: the one in the files, which the daemon may not have read yet. `to_record` makes the state
+    directory where there is none.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -114,7 +122,7 @@ def connect(
     while (remote := _answering(socket)) is None:
         try:
             with contextlib.closing(
-                _open_local(options, to_sync=to_sync, to_send=to_send)
+                _open_local(options, to_sync=to_sync, to_send=to_send, to_record=to_record)
             ) as local:
                 yield local
                 return
@@ -159,9 +167,11 @@ def _open_beside(options: Options, *, with_secrets: bool) -> "Local | None":
     return None
 
 
-def _open_local(options: Options, *, to_sync: bool, to_send: bool) -> "Local":
+def _open_local(
+    options: Options, *, to_sync: bool, to_send: bool, to_record: bool = False
+) -> "Local":
     from feedd.cli.local import open_local
 
     takes_secrets = to_sync or to_send
     settings = options.checked_settings() if takes_secrets else options.settings(with_secrets=True)
-    return open_local(settings, to_sync=to_sync)
+    return open_local(settings, to_sync=to_sync, to_record=to_record)

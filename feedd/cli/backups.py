@@ -32,7 +32,7 @@ def backup(
     settings = options_of(context).settings(with_secrets=True)
     with (
         contextlib.closing(open_local(settings, to_sync=False)) as local,
-        _target(file) as out,
+        target(file) as out,
         snapshot(*local.databases) as taken,
     ):
         manifest = archive.write(out, taken, datetime.now(UTC))
@@ -48,7 +48,7 @@ def backup(
 
 
 @contextlib.contextmanager
-def _target(file: str) -> Iterator[BinaryIO]:
+def target(file: str) -> Iterator[BinaryIO]:
     """What to write to. A file takes its name once all of it is on the disk: one that is there stays until then."""
     if file == "-":
         yield sys.stdout.buffer

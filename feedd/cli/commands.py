@@ -85,6 +85,61 @@ COMMANDS = (
     ),
     Command("rejects", "reading:rejects", "Records that could not become items, and why."),
     Command(
+        "profile show",
+        "profiles:show",
+        "Who somebody is, what is known of them, and what they did, the newest first.",
+    ),
+    Command(
+        "profile set",
+        "profiles:set_",
+        "Change what is known of somebody; makes their profile where there is none.",
+    ),
+    Command(
+        "profile merge",
+        "profiles:merge",
+        "Make one profile of several: events and identifiers move, gaps are filled. It cannot be undone.",
+    ),
+    Command(
+        "profile delete",
+        "profiles:delete",
+        "Delete what is known of a person. Their events stay and name nobody any more. It cannot be undone.",
+    ),
+    Command(
+        "profile import",
+        "profiles:import_",
+        "Take in profiles from a file. Interrupted, the same command goes on where it was.",
+    ),
+    Command(
+        "profile export",
+        "profiles:export",
+        "Write all profiles to a file, the oldest first; `profile import` reads it without loss.",
+    ),
+    Command(
+        "track",
+        "tracking:track",
+        "Record that somebody did something; with --import, the events of a file.",
+    ),
+    Command(
+        "identify",
+        "tracking:identify",
+        "Say who somebody is, as the identify call does; makes their profile where there is none.",
+    ),
+    Command(
+        "metrics list",
+        "people_metrics:list_",
+        "What people do: every metric, how much of it there is, and when it was last.",
+    ),
+    Command(
+        "metrics timeline",
+        "people_metrics:timeline",
+        "What happened, the newest first: of one metric, or of all.",
+    ),
+    Command(
+        "metrics chart",
+        "people_metrics:chart",
+        "How much of a metric there was over time, drawn.",
+    ),
+    Command(
         "backup",
         "backups:backup",
         "Write both databases, as they are at one moment, to one file; the daemon may run.",
@@ -130,8 +185,14 @@ COMMANDS = (
 )
 GROUPS = {
     "key": "API keys for the HTTP side.",
+    "profile": "People: who they are, and what is known of them.",
+    "metrics": "What people do, and how much of it; alone it lists the metrics.",
     "webhook": "Webhooks, and what they were not told.",
 }
+
+
+# the command of a group that is meant where none is named
+DEFAULTS = {"metrics": "list"}
 
 
 class LazyGroup(TyperGroup):
@@ -140,12 +201,20 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self._lazy: dict[str, Command] = {}
+        self._default = DEFAULTS.get(self.name or "")
+        self.no_args_is_help = self.no_args_is_help and self._default is None
 
     def add(self, command: Command) -> None:
         """Take up a command by its name and help; `resolve_command` loads it."""
         name = command.name.rpartition(" ")[2]
         self.add_command(TyperCommand(name, help=command.help, context_settings=CONTEXT))
         self._lazy[name] = command
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        unnamed = not args or (args[0].startswith("-") and args[0] not in ("-h", "--help"))
+        if self._default is not None and unnamed and not ctx.resilient_parsing:
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)

@@ -35,13 +35,14 @@ from feedd.store.database import Database
 
 if TYPE_CHECKING:
     from feedd.dispatch import Dispatcher, Ticket
+    from feedd.people.operations import Answer, Asking
 
 PAGE = 1_000
 FOLLOW_EVERY_S = 0.5
 Row = TypeVar("Row")
 
 
-def open_local(settings: Settings, *, to_sync: bool) -> "Local":
+def open_local(settings: Settings, *, to_sync: bool, to_record: bool = False) -> "Local":
     """The state directory of those settings; held until `close` by one that syncs.
 
     Who only reads does not hold it, so that a daemon can start meanwhile, unless databases must be upgraded first.
@@ -52,7 +53,7 @@ def open_local(settings: Settings, *, to_sync: bool) -> "Local":
         StoreError: a database cannot be used.
         NotFound: there is nothing to read yet.
     """
-    if not to_sync and not settings.state_dir.exists():
+    if not to_sync and not to_record and not settings.state_dir.exists():
         raise NotFound(
             f"nothing is stored in {settings.state_dir} yet",
             hint="Start the daemon (feedd run) or sync a feed (feedd resync); or is another state directory meant?",
@@ -279,6 +280,9 @@ class Local:
 
     def drop_delivery(self, delivery: int) -> Delivery:
         return self._app.webhooks.drop(delivery)
+
+    def people(self, operation: "Asking[Answer]") -> "Answer":
+        return self._app.persons.answer(operation)
 
     def _conditions(self, wanted: Wanted) -> dict[str, Any]:
         return {

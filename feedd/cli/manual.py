@@ -36,7 +36,7 @@ _TAIL = r"""
 Done; held removals are no failure.
 .TP
 .B 1
-A feed failed, or a database cannot be used.
+A feed failed, rows of a file were not taken in, or a database cannot be used.
 .TP
 .B 2
 Wrong usage or configuration; nothing like that exists.

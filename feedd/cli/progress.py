@@ -95,3 +95,73 @@ def _size(progress: Progress) -> str:
     if progress.records:
         parts.append(f"{progress.records:,} records")
     return ", ".join(parts)
+
+
+class Meter:
+    """One bar for a file that is gone through: how much of it, how many rows, how many a second."""
+
+    def __init__(
+        self, what: str, total_bytes: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._what = what
+        self._total = total_bytes
+        self._clock = clock
+        self._begun = clock()
+        self._drawn = 0.0
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.hide()
+
+    @property
+    def took_s(self) -> float:
+        """For how long it has been going on."""
+        return self._clock() - self._begun
+
+    def show(self, rows: int, done_bytes: int = 0, note: str = "") -> None:
+        """Show how far it is; ten times a second is enough."""
+        took = self.took_s
+        if took < SHOWN_AFTER_S or took - self._drawn < 0.1 or is_plain(stderr=True):
+            return
+        self._drawn = took
+        if self._bar is None:
+            self._bar = self._made()
+            self._bar.start()
+        (task,) = self._bar.task_ids
+        done = None if self._total is None else min(done_bytes, self._total)
+        self._bar.update(
+            task,
+            completed=done or 0,
+            rows=f"{rows:,} rows",
+            speed=f"{rows / took:,.0f}/s",
+            took=str(timedelta(seconds=int(took))),
+            note=note,
+        )
+        self._bar.refresh()
+
+    def hide(self) -> None:
+        """Take the bar off the terminal, before something is printed."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _made(self) -> "RichProgress":
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        made = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            *[TextColumn(f"{{task.fields[{name}]}}") for name in ("rows", "speed", "note")],
+            TextColumn("{task.fields[took]}", style="progress.elapsed"),
+            console=console(stderr=True),
+            transient=True,
+            expand=True,
+            auto_refresh=False,
+            disable=not console(stderr=True).is_terminal,
+        )
+        made.add_task(self._what, total=self._total, rows="", speed="", note="", took="")
+        return made

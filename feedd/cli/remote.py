@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -34,6 +34,9 @@ from feedd.model import (
     WebhookView,
 )
 from feedd.state import socket_address
+
+if TYPE_CHECKING:
+    from feedd.people.operations import Answer, Asking
 
 PAGE = 1_000
 TIMEOUT_S = 60.0
@@ -267,6 +270,11 @@ class Remote:
     def drop_delivery(self, delivery: int) -> Delivery:
         return self.one("DELETE", f"/api/webhook-deliveries/{delivery}", Delivery)
 
+    def people(self, operation: "Asking[Answer]") -> "Answer":
+        content = self._request("POST", "/api/people-operations", msgspec.json.encode(operation))
+        answered: Answer = msgspec.json.decode(content, type=operation.answer)
+        return answered
+
     def one(
         self,
         method: str,
@@ -328,7 +336,8 @@ class Remote:
         connection = _Connection(self._path, timeout_s)
         headers = {} if request_id is None else {"Idempotency-Key": request_id}
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            encoded = body if body is None or isinstance(body, bytes) else json.dumps(body)
+            connection.request(method, path, encoded, headers)
             response = connection.getresponse()
             if response.status >= 400:
                 raise _error_of(response.status, response.read())

@@ -89,6 +89,24 @@ def read_timeline(
     )
 
 
+def read_recorded(
+    database: Database, *, behind: int, metric: int | None = None, limit: int = MOST_EVENTS
+) -> list[Event]:
+    """Events in the order in which they were recorded, behind a number; of one metric if one is given."""
+    only = "" if metric is None else " AND metric_id = :metric"
+    chosen = f"SELECT id, id AS at FROM events WHERE id > :behind{only} ORDER BY id LIMIT :limit"  # noqa: S608
+    bound = {"behind": behind, "limit": limit} | ({} if metric is None else {"metric": metric})
+    with database.snapshot(by_key=True) as connection:
+        rows = connection.execute(text(_ROWS.format(chosen=chosen, order="ASC")), bound).all()
+    return [_event_of(row) for row in rows]
+
+
+def last_number(database: Database) -> int:
+    """The number of the event that was recorded last; 0 where there is none."""
+    with database.connect() as connection:
+        return connection.execute(select(func.max(EVENTS.c.id))).scalar() or 0
+
+
 def read_event(database: Database, number: int) -> Event | None:
     """One event by its number, or None."""
     chosen = "SELECT id, at FROM events WHERE id = :number"

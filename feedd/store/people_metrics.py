@@ -1,12 +1,26 @@
 """The metrics of an account: the names of what people do. There are a few hundred at most."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 
 from feedd.people.values import Metric
 from feedd.store.database import Database
 from feedd.store.people_tables import METRICS
+
+DAY_S = 86_400
+_ALL = "SELECT metric_id, count(*) AS events, max(at) AS last FROM events GROUP BY metric_id"
+_COUNT = "(SELECT count(*) FROM events WHERE metric_id = metrics.id AND at >= :{0}) AS {0}"
+_NEWEST = f"SELECT id, {_COUNT.format('day')}, {_COUNT.format('week')} FROM metrics"  # noqa: S608 our own names
+
+
+class Activity(NamedTuple):
+    """How many events a metric has, in all and of late, and when the last one was, in Unix seconds."""
+
+    events: int
+    day: int
+    week: int
+    last: int
 
 
 def read_metrics(database: Database) -> list[Metric]:
@@ -23,6 +37,20 @@ def find_metric(database: Database, named: str) -> Metric | None:
         found = {row.uid == named: row for row in connection.execute(query)}
     row = found.get(True, found.get(False))
     return None if row is None else _metric_of(row)
+
+
+def read_activity(database: Database, now: int) -> dict[int, Activity]:
+    """How much happens, by the numbers of the metrics; of those that nothing was recorded of, nothing."""
+    with database.snapshot() as connection:
+        counted = connection.execute(text(_ALL)).all()
+        newest = connection.execute(text(_NEWEST), {"day": now - DAY_S, "week": now - 7 * DAY_S})
+        recent = {row.id: row for row in newest}
+    return {
+        row.metric_id: Activity(
+            row.events, recent[row.metric_id].day, recent[row.metric_id].week, row.last
+        )
+        for row in counted
+    }
 
 
 def _metric_of(row: Any) -> Metric:

@@ -74,6 +74,23 @@ def read_profiles(
     return [_profile(row, anonymous.get(row.id, ()), last.get(row.id)) for row in rows]
 
 
+def read_names(database: Database, uids: Sequence[str]) -> dict[str, str]:
+    """How people are called, by the ids of their profiles: email, phone number or customer id; those with none are left out."""
+    name = func.coalesce(PROFILES.c.email, PROFILES.c.phone_number, PROFILES.c.external_id)
+    query = (
+        select(IDENTIFIERS.c.value, name)
+        .join(PROFILES, PROFILES.c.id == IDENTIFIERS.c.profile_id)
+        .where(
+            IDENTIFIERS.c.kind == int(Kind.PROFILE),
+            IDENTIFIERS.c.value.in_(set(uids)),
+            name.is_not(None),
+        )
+    )
+    with database.connect() as connection:
+        rows = connection.execute(query).all()
+    return {row[0]: row[1] for row in rows}
+
+
 def last_events(connection: Connection, numbers: Sequence[int]) -> dict[int, datetime]:
     """When each of those profiles did something last, by number."""
     newest = (
