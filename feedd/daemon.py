@@ -36,6 +36,7 @@ from feedd.listen import HttpServer
 from feedd.metrics import Metrics
 from feedd.notify import Notifier, take_notifier
 from feedd.outbox import Outbox
+from feedd.packing import Packer
 from feedd.replays import Replays
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, only_reading_changed, restart_needed
@@ -113,6 +114,7 @@ class Daemon:
         self.scheduler = Scheduler(on_tick=self._schedule_all)
         self.metrics = Metrics(self.app, self.dispatcher, self.workers)
         self.outbox = Outbox(self.app)
+        self.packer = Packer(self.app)
         self.replays = Replays(self.app, self.dispatcher)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
         self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
@@ -129,6 +131,7 @@ class Daemon:
         self.http.start()
         self._checkpoints.start()
         self._retention.start()
+        self.packer.start()
         self.scheduler.start()
         self._schedule_all()
         self.replays.start()
@@ -165,6 +168,7 @@ class Daemon:
         self.replays.stop()
         self.workers.stop()
         self.dispatcher.stop()
+        self.packer.stop()
         self.outbox.stop()
         self.http.stop()
         self.app.recorder.stop()

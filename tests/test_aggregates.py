@@ -19,8 +19,9 @@ from feedd.people.aggregation import Answer, Interval, Measure, Question
 from feedd.people.intervals import borders
 from feedd.store import columns
 from feedd.store.aggregates import Aggregates, count_events
-from feedd.store.chunks import STRETCH, drop_chunks, pack_next
+from feedd.store.chunks import STRETCH, drop_chunks
 from feedd.store.database import Database
+from feedd.store.packing import pack_next
 from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS, EVENTS, MERGES, METRICS, PROFILES
 
 ALL = (Measure.COUNT, Measure.UNIQUE, Measure.SUM)

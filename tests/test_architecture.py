@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("api",),
     ("metrics",),
     ("replays",),
-    ("dispatch", "tail", "outbox"),
+    ("dispatch", "tail", "outbox", "packing"),
     ("app", "workers", "checks", "archive", "restore", "probe"),
     ("watching", "dryrun", "databases", "configured", "keyring"),
     ("webhooks", "persons"),

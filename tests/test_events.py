@@ -1,5 +1,6 @@
 """Timelines and single events."""
 
+import itertools
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -66,37 +67,35 @@ def expected(
     return [row.number for row in chosen]
 
 
-@pytest.mark.parametrize("since", [None, SINCE])
-@pytest.mark.parametrize("before", [None, BEFORE])
-@pytest.mark.parametrize("oldest_first", [False, True])
-def test_pages_add_up_to_the_timeline(
-    people: Database, since: int | None, before: int | None, oldest_first: bool
-) -> None:
-    for profile, metric, limit in (
-        (2, None, 17),
-        (None, 1, 60),
-        (2, 1, 9),
-        (None, None, 150),
-        (6, None, 5),
+def test_pages_add_up_to_the_timeline(people: Database) -> None:
+    for since, before, oldest_first in itertools.product(
+        (None, SINCE), (None, BEFORE), (False, True)
     ):
-        found: list[int] = []
-        after: Position | None = None
-        while True:
-            page = read_timeline(
-                people,
-                profile=profile,
-                metric=metric,
-                since=since,
-                before=before,
-                after=after,
-                oldest_first=oldest_first,
-                limit=limit,
-            )
-            found += [event.number for event in page.events]
-            assert len(page.events) == limit or page.next is None
-            if (after := page.next) is None:
-                break
-        assert found == expected(profile, metric, since, before, oldest_first)
+        for profile, metric, limit in (
+            (2, None, 17),
+            (None, 1, 60),
+            (2, 1, 9),
+            (None, None, 150),
+            (6, None, 5),
+        ):
+            found: list[int] = []
+            after: Position | None = None
+            while True:
+                page = read_timeline(
+                    people,
+                    profile=profile,
+                    metric=metric,
+                    since=since,
+                    before=before,
+                    after=after,
+                    oldest_first=oldest_first,
+                    limit=limit,
+                )
+                found += [event.number for event in page.events]
+                assert len(page.events) == limit or page.next is None
+                if (after := page.next) is None:
+                    break
+            assert found == expected(profile, metric, since, before, oldest_first)
 
 
 def test_an_event_is_told_whole(people: Database) -> None:

@@ -4,7 +4,8 @@ Everything is read from one snapshot, a stretch of ids at a time, so that no eve
 recorded, packed or dropped.
 """
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -136,13 +137,13 @@ class _Reader:
 
     def count(self, counter: Counter) -> Counter:
         """Have it count all there is."""
-        for piece in self._pieces():
-            if len(piece.at):
+        with contextlib.closing(self._pieces()) as pieces:
+            for piece in pieces:
                 profile = None if piece.profile is None else mapped(self._into, piece.profile)
                 counter.add(piece._replace(profile=profile))
         return counter
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self) -> Generator[Piece, None, None]:
         ends = [
             self._connection.execute(select(f(EVENTS.c.id))).scalar() for f in (func.min, func.max)
         ]
@@ -189,18 +190,27 @@ class _Reader:
         """Events that are not packed, from an id up to another one."""
         if low >= end:
             return
-        rows = self._connection.execute(
-            self._rows,
-            {"metric": self._metric, "low": low, "end": end},
-            execution_options={"yield_per": ROWS_AT_ONCE},
-        )
-        for some in rows.partitions():
+        size = ROWS_AT_ONCE if self._wants.properties else 10 * ROWS_AT_ONCE
+        bound = {"metric": self._metric, "low": low, "end": end}
+        options = {"yield_per": size}
+        with self._connection.execute(self._rows, bound, execution_options=options) as rows:
+            for some in rows.partitions(size):
+                yield self._piece_of_rows(some)
+
+    def _piece_of_rows(self, rows: Sequence[Any]) -> Piece:
+        at, profile, value, *properties = zip(*rows, strict=True)
+        coded: dict[str, Coded] = {}
+        if properties:
             builder = Builder()
-            for row in some:
-                properties = self._decode(row[3]) if self._wants.properties else {}
-                builder.add(row[0], row[1], row[2], properties)
+            for written in properties[0]:
+                builder.add(0, 0, None, self._decode(written))
             coded = {name: builder.coded(name) or _NONE for name in self._wants.properties}
-            yield Piece(builder.at(), builder.profile(), builder.value(), coded)
+        return Piece(
+            np.array(at, dtype=np.int64),
+            np.array(profile, dtype=np.int64),
+            np.array(value, dtype=np.float64),  # NaN where there is none
+            coded,
+        )
 
 
 def _columns_statement(metric: int, wants: _Wants) -> Any:

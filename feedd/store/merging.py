@@ -1,9 +1,6 @@
 """Profiles that become one, and profiles that go. In the caller's `recording.writing`."""
 
-import bisect
-import math
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, literal, select, text, tuple_, update
@@ -11,10 +8,9 @@ from sqlalchemy import Connection, delete, insert, literal, select, text, tuple_
 from feedd.people.patching import merged
 from feedd.people.redaction import personal_values, redacted
 from feedd.store import profile_rows
+from feedd.store.chunks import drop_chunks
 from feedd.store.database import among, among_value
 from feedd.store.people_tables import (
-    EVENT_CHUNKS,
-    EVENT_COLUMNS,
     EVENT_KEYS,
     EVENTS,
     IDENTIFIERS,
@@ -96,21 +92,6 @@ def _repeated_seconds(connection: Connection, source: int, into: int) -> list[in
         ~theirs.c.keyed,
     )
     return [max(pair) for pair in connection.execute(query)]
-
-
-def drop_chunks(connection: Connection, numbers: Sequence[int]) -> None:
-    """Drop the packed columns of events that were changed or deleted; they are packed again."""
-    chunks = connection.execute(select(EVENT_CHUNKS.c.first_id, EVENT_CHUNKS.c.last_id)).all()
-    starts = sorted((first, last) for first, last in chunks)
-    touched = {
-        first
-        for number in numbers
-        if (place := bisect.bisect_right(starts, (number, math.inf)) - 1) >= 0
-        for first, last in (starts[place],)
-        if number <= last
-    }
-    for table in (EVENT_COLUMNS, EVENT_CHUNKS):
-        connection.execute(delete(table).where(table.c.first_id.in_(touched)))
 
 
 def redact(connection: Connection, number: int, now: datetime) -> int:

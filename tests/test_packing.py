@@ -1,27 +1,34 @@
 """Stretches are packed when they are full, one packer at a time, and never as they were before a change."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from people_rows import Row, add_events, fill, open_people
-from sqlalchemy import select
+from daemons import wait_for
+from people_rows import NOW, Row, add_events, fill, open_people, profile_row
+from sqlalchemy import insert, select, update
 
+from feedd.app import App
 from feedd.intake import Place
-from feedd.people.aggregation import Measure, Question
-from feedd.store import chunks
+from feedd.packing import Packer
+from feedd.people.aggregation import Interval, Measure, Question
+from feedd.settings import Secret, Settings
+from feedd.store import merging, packing
 from feedd.store.aggregates import Aggregates
-from feedd.store.chunks import STRETCH, drop_chunks, next_event_number, pack_next, ready_chunks
+from feedd.store.chunks import STRETCH, drop_chunks, next_event_number, ready_chunks
 from feedd.store.database import Database
-from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS, EVENTS
+from feedd.store.packing import pack_next
+from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS, EVENTS, PROFILES
+from feedd.store.recording import writing
 
 QUESTION = Question(metric=1, measures=(Measure.COUNT, Measure.SUM))
 
 
 @pytest.fixture
 def people(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setattr(chunks, "BUSY_S", 0.0)  # so that there is a rest after every step
-    monkeypatch.setattr(chunks, "BYTES_AT_ONCE", 1)
-    monkeypatch.setattr(chunks, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(packing, "BUSY_S", 0.0)  # so that there is a rest after every step
+    monkeypatch.setattr(packing, "BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(packing, "ROWS_AT_ONCE", 7)
     database = open_people(place)
     rows = [Row(n, 1, 1, 1_700_000_000 + n, 1.0, {"n": n}) for n in range(1, 31)]
     fill(database, rows, profiles=1, metrics=2)
@@ -120,3 +127,62 @@ def test_a_packed_stretch_gets_no_more_events(people: Database) -> None:
         assert next_event_number(connection) == 21
         connection.execute(EVENTS.delete())
         assert next_event_number(connection) == 1
+
+
+def test_a_daemon_packs_what_is_full(people: Database, place: Place, tmp_path: Path) -> None:
+    seal(people)
+    app = App(
+        Settings(
+            state_dir=Path(place.state_dir),
+            socket=tmp_path / "s",
+            database=Secret(place.url) if place.url else None,
+            feeds={},
+        )
+    )
+    packer = Packer(app, look_every_s=0.01)
+    packer.start()
+    wait_for(lambda: ready(people) == [0])
+    seal(people, 2 * STRETCH)
+    wait_for(lambda: ready(people) == [0, STRETCH])
+    packer.stop()
+    app.close()
+
+
+def test_merged_and_redacted_people_count_as_they_are_now(people: Database) -> None:
+    with people.transaction() as connection:
+        connection.execute(insert(PROFILES), [profile_row(2), profile_row(3)])
+    same_second = 1_700_000_001
+    add_events(
+        people,
+        [
+            Row(31, 2, 1, same_second, 100.0, {"mail": "jane.doe@example.com"}),  # as profile 1 has
+            Row(32, 2, 1, same_second + 100, 1.0, {"mail": "jane.doe@example.com"}),
+            Row(33, 3, 1, same_second + 101, 1.0),
+        ],
+    )
+    seal(people)
+    assert pack_next(people, rest=go_on)
+    asked = Question(metric=1, measures=tuple(Measure), interval=Interval.ALL, by=("mail",))
+    aggregates = Aggregates(people)
+    assert aggregates.answer(asked).totals == {"count": 33, "unique": 3, "sum": 132}
+    with writing(people) as connection:
+        merging.merge(connection, 2, 1, NOW)
+    with people.connect() as connection:
+        assert ready_chunks(connection) == [], "a repeated event has gone"
+    assert aggregates.answer(asked).totals == {"count": 32, "unique": 2, "sum": 32}
+    assert pack_next(people, rest=go_on)
+    with writing(people) as connection:
+        merging.merge(connection, 3, 1, NOW)
+    assert ready(people) == [0], "nothing is packed again for a profile's number"
+    answer = aggregates.answer(asked)
+    assert answer.totals == {"count": 32, "unique": 1, "sum": 32}
+    assert {group.dimensions for group in answer.groups} == {("",), ("jane.doe@example.com",)}
+    with people.transaction() as connection:
+        connection.execute(update(PROFILES).values(email="jane.doe@example.com"))
+    with writing(people) as connection:
+        merging.redact(connection, 1, NOW)
+    with people.connect() as connection:
+        assert connection.execute(select(EVENT_COLUMNS.c.first_id)).all() == []
+    again = aggregates.answer(asked)
+    assert again.totals == answer.totals
+    assert {group.dimensions for group in again.groups} == {("",), ("redacted",)}
