@@ -252,6 +252,15 @@ def test_a_profile_is_found_by_its_own_id_also_after_a_merge(people: Database) -
     assert outcome.profile is None
 
 
+def test_the_number_of_a_merged_profile_is_not_given_again(people: Database) -> None:
+    told(people, known(JANE, a=1), known(Identifiers(external_id="9"), b=1))
+    jane, other = profile(people, JANE), profile(people, Identifiers(external_id="9"))
+    with writing(people) as connection:
+        merging.merge(connection, other.number, jane.number, NOW)
+    told(people, known(Identifiers(external_id="10"), c=1))
+    assert profile(people, Identifiers(external_id="10")).number > other.number
+
+
 def test_a_deleted_person_is_nobody(people: Database) -> None:
     told(
         people,

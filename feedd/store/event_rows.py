@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.sql import exists
 
 from feedd.store.database import UTF8, bulk_insert
@@ -44,7 +44,7 @@ class NewRow(msgspec.Struct, kw_only=True, gc=False):
 
 def last_number(connection: Connection) -> int:
     """The number of the newest event; 0 where there is none."""
-    return int(connection.execute(select(func.coalesce(func.max(EVENTS.c.id), 0))).scalar_one())
+    return connection.exec_driver_sql("SELECT max(id) FROM events").scalar() or 0
 
 
 def has_any(connection: Connection, profile: int, metric: int) -> bool:

@@ -3,17 +3,21 @@
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, text, update
 
 from feedd.people.values import Identifier, Kind
-from feedd.store.database import among, among_value
-from feedd.store.people_tables import PROFILES
+from feedd.store.database import UTF8, among, among_value, bulk_insert
+from feedd.store.people_tables import IDENTIFIERS, PROFILES
 
 KNOWN = ((Kind.EMAIL, "email"), (Kind.PHONE, "phone_number"), (Kind.EXTERNAL, "external_id"))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_COLUMNS = ("id", "uid", *(name for _, name in KNOWN), "properties", "created_at", "updated_at")
+_TYPES = ("int8", "text", "text", "text", "text", UTF8, "timestamptz", "timestamptz")
+_SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"
 _encode = msgspec.json.encode
 
 
@@ -54,17 +58,24 @@ def ulid(now: datetime) -> str:
 
 
 def last_number(connection: Connection) -> int:
-    """The number of the newest profile; 0 where there is none."""
-    return int(connection.execute(select(func.coalesce(func.max(PROFILES.c.id), 0))).scalar_one())
+    """The last number that a profile was given; 0 where there is none. Those of merged ones are not given again."""
+    newest = "SELECT max(id) FROM profiles UNION ALL SELECT max(from_id) FROM merges"
+    return max(number or 0 for (number,) in connection.exec_driver_sql(newest))
 
 
 def load(connection: Connection, numbers: Sequence[int]) -> dict[int, Person]:
     """Profiles by their numbers."""
     if not numbers:
         return {}
-    query = select(PROFILES).where(text(among(connection, "profiles.id")))
+    query = _numbered(among(connection, "profiles.id"))
     rows = connection.execute(query, {"values": among_value(connection, numbers)})
     return {row.id: _person(row) for row in rows}
+
+
+@cache
+def _numbered(condition: str) -> Select[Any]:
+    """The question for some profiles, which takes as long to put together as to answer."""
+    return select(PROFILES).where(text(condition))
 
 
 def _person(row: Any) -> Person:
@@ -83,15 +94,34 @@ def store(connection: Connection, persons: Iterable[Person]) -> None:
     added = [each for each in listed if each.is_new]
     changed = [each for each in listed if each.is_changed and not each.is_new]
     if added:
-        connection.execute(
-            insert(PROFILES), [_values(each) | {"id": each.number} for each in added]
-        )
+        _add(connection, added)
     if changed:
         statement = update(PROFILES).where(PROFILES.c.id == bindparam("number"))
         rows = [_values(each) | {"number": each.number} for each in changed]
         connection.execute(statement, rows)
     for each in listed:
         each.is_new = each.is_changed = False
+
+
+def _add(connection: Connection, added: Sequence[Person]) -> None:
+    """By the driver, which takes times on SQLite as text without a zone."""
+    as_text = connection.dialect.name == "sqlite"
+
+    def stored(at: datetime) -> Any:
+        return at.astimezone(UTC).strftime(_SQLITE_TIME) if as_text else at
+
+    rows = [
+        (
+            each.number,
+            each.uid,
+            *(each.known.get(kind) for kind, _ in KNOWN),
+            _encode(each.properties),
+            stored(each.created_at),
+            stored(each.updated_at),
+        )
+        for each in added
+    ]
+    bulk_insert(connection, "profiles", _COLUMNS, rows, _TYPES)
 
 
 def _values(person: Person) -> dict[str, Any]:
@@ -122,11 +152,8 @@ def enter(connection: Connection, entries: Sequence[tuple[Identifier, int]]) -> 
     )
 
 
-def leave(connection: Connection, identifiers: Sequence[Identifier]) -> None:
-    """Have identifiers be nobody's."""
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    for kind, value in identifiers:
-        connection.exec_driver_sql(
-            f"DELETE FROM identifiers WHERE kind = {mark} AND value = {mark}",  # noqa: S608
-            (int(kind), value),
-        )
+def leave(connection: Connection, identifier: Identifier) -> None:
+    """Have an identifier be nobody's."""
+    kind, value = identifier
+    mine = (IDENTIFIERS.c.kind == int(kind), IDENTIFIERS.c.value == value)
+    connection.execute(delete(IDENTIFIERS).where(*mine))

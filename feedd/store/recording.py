@@ -90,8 +90,8 @@ class _Batch:
         self._next_profile: int | None = None
         self._next_event: int | None = None
         self._entered: list[tuple[Identifier, int]] = []
-        self._left: list[Identifier] = []
         self._rows: list[NewRow] = []
+        self._has_written = False
 
     def look_up(self, actions: Sequence[Action]) -> None:
         """Read what the actions will ask for, at once: who their identifiers belong to, and whom they may change."""
@@ -210,7 +210,9 @@ class _Batch:
             received_at=self._received,
             source=int(action.source),
             key=_key_of(event),
-            is_first=target in self._persons and self._persons[target].is_new,
+            is_first=not self._has_written
+            and target in self._persons
+            and self._persons[target].is_new,
             items=event.items,
         )
         self._next_event += 1
@@ -239,9 +241,10 @@ class _Batch:
         self._entered.append((identifier, number))
 
     def _leave(self, identifier: Identifier) -> None:
+        """Have an identifier be nobody's; it may only just have become somebody's."""
         self._owners.pop(identifier, None)
-        self._left.append(identifier)
         self._write_identifiers()
+        profile_rows.leave(self._connection, identifier)
 
     def flush(self) -> None:
         """Write what is pending."""
@@ -250,12 +253,12 @@ class _Batch:
         self._write_events()
 
     def _write_identifiers(self) -> None:
-        profile_rows.leave(self._connection, self._left)
         profile_rows.enter(self._connection, self._entered)
-        self._left, self._entered = [], []
+        self._entered = []
 
     def _write_events(self) -> None:
         event_rows.insert(self._connection, self._rows)
+        self._has_written = self._has_written or bool(self._rows)
         self._rows = []
 
 
