@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import pytest
 from conftest import KINDS, fresh_place
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from feedd.api import track
-from feedd.api.track_body import body_fields, json_of
+from feedd.api.track_body import body_fields, json_of, unquoted
 from feedd.api.track_openapi import EXAMPLES
 from feedd.app import App
 from feedd.dispatch import Dispatcher
@@ -465,7 +465,7 @@ def test_a_body_without_an_end_is_not_read_to_it(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(track, "MAX_BODY_BYTES", 1_000)
-    request = b"POST /api/track HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n"
+    request = b"POST /api/track HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n"
     assert shop.raw(request + b"x" * 1_001).startswith(b"HTTP/1.1 413 ")
 
 
@@ -599,3 +599,9 @@ def test_base64_comes_back_however_it_was_changed(data: bytes) -> None:
 def test_any_body_gives_fields(body: bytes, content_type: bytes) -> None:
     for value in body_fields(body, content_type).values():
         assert json_of(value) is None or isinstance(json_of(value), bytes)
+
+
+@given(st.one_of(st.binary(), st.text("%=aF0+ \n\r\t_.g", max_size=12).map(str.encode)))
+def test_the_quick_way_to_decode_a_form_gives_what_the_usual_one_gives(sent: bytes) -> None:
+    assert unquoted(sent) == unquote_to_bytes(sent)
+    assert unquoted(quote(sent).encode()) == sent

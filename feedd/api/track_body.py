@@ -6,7 +6,7 @@ Old clients differ, and so does what is between them and feedd: base64 comes in 
 
 import re
 from binascii import Error as Base64Error
-from binascii import a2b_base64
+from binascii import a2b_base64, a2b_qp
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
@@ -18,7 +18,20 @@ _BOM = b"\xef\xbb\xbf"
 _BOUNDARY = re.compile(rb'boundary="?([^",;]{1,100})')
 _NAME = re.compile(rb'\bname="?(data|test|i|callback)"?\s*(?:;|\r?\n|$)', re.IGNORECASE)
 
+_NO_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")
+
 Fields = Mapping[bytes, bytes]
+
+
+def unquoted(text: bytes) -> bytes:
+    """What is percent-encoded, decoded.
+
+    A payload in a form has an escape for every fourth of its letters. `unquote_to_bytes` takes one after the other in Python, and
+    that would be half of all that a call costs; quoted-printable is the same with another sign, and is decoded in C.
+    """
+    if _NO_ESCAPE.search(text):
+        return unquote_to_bytes(text)
+    return a2b_qp(text.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 def fields_of(text: bytes) -> dict[bytes, bytes]:
@@ -28,7 +41,7 @@ def fields_of(text: bytes) -> dict[bytes, bytes]:
         name, _, value = pair.partition(b"=")
         if name in PARAMETERS:
             found[name] = value
-    return {name: unquote_to_bytes(raw.replace(b"+", b" ")) for name, raw in found.items()}
+    return {name: unquoted(raw.replace(b"+", b" ")) for name, raw in found.items()}
 
 
 def body_fields(body: bytes, content_type: bytes) -> dict[bytes, bytes]:
@@ -41,7 +54,7 @@ def body_fields(body: bytes, content_type: bytes) -> dict[bytes, bytes]:
         return _parts_of(body, content_type)
     found = fields_of(body.strip())
     if b"data" not in found and start:
-        found[b"data"] = unquote_to_bytes(body)  # base64 with nothing around it
+        found[b"data"] = unquoted(body)  # base64 with nothing around it
     return found
 
 
@@ -61,7 +74,7 @@ def json_of(data: bytes) -> bytes | None:
     """The JSON that is in `data`, plain or in base64; None where it is neither."""
     text = data.strip().removeprefix(_BOM)
     if not text.startswith(_JSON_STARTS) and b"%" in text:
-        text = unquote_to_bytes(text).strip()
+        text = unquoted(text).strip()
     if text.startswith(_JSON_STARTS):
         return text
     packed = text.translate(_ALPHABET, b"\r\n\t=")
