@@ -490,6 +490,20 @@ def test_who_leaves_before_the_end_has_said_nothing(shop: Shop) -> None:
     assert shop.count() == before
 
 
+def test_what_cannot_be_written_now_is_to_be_sent_again(tmp_path: Path) -> None:
+    closing = Shop(
+        Settings(state_dir=tmp_path, socket=tmp_path / "s.sock", listen=("127.0.0.1", 0))
+    )
+    closing.app.recorder.stop()
+    answer = closing.track(local=True)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    _, token = closing.app.create_key(kind="public", name="pages", scopes=())
+    picture = quote(packed(PAYLOAD | {"token": token}))
+    assert closing.ask("GET", f"/api/track?i=1&data={picture}").status == 200
+    assert closing.counted("track", "failed") == 2
+    closing.close()
+
+
 def test_a_picture_is_the_answer_whatever_happened(shop: Shop, at: int) -> None:
     for query in (
         f"?i=1&data={quote(packed(PAYLOAD | {'time': at}))}",
