@@ -112,7 +112,7 @@ class App:
         """What the command line asks about people is answered by."""
         from feedd.persons import Persons
 
-        return Persons(self.people, self.recorder)
+        return Persons(self.people, lambda: self.recorder)
 
     @cached_property
     def watching(self) -> "Watching":

@@ -25,12 +25,12 @@ from feedd.people.values import (
     Outcome,
     Profile,
 )
-from feedd.recording import Also, Recorder
 from feedd.store import events, imports, merging, people_metrics, profiles
 from feedd.store.database import Database
 from feedd.store.recording import writing
 
 if TYPE_CHECKING:
+    from feedd.recording import Also, Recorder
     from feedd.store.aggregates import Aggregates
 
 WAIT_S = 0.2  # while the queue of the recorder is full
@@ -46,9 +46,9 @@ KIND_NAMES = {
 
 
 class Persons:
-    """Answers operations on one people database, by one recorder."""
+    """Answers operations on one people database; what is written goes through `recorder`, which is made for the first of that."""
 
-    def __init__(self, people: Database, recorder: Recorder) -> None:
+    def __init__(self, people: Database, recorder: "Callable[[], Recorder]") -> None:
         self._people = people
         self._recorder = recorder
         self._methods: dict[type, Callable[[Any], Any]] = {
@@ -98,7 +98,7 @@ class Persons:
             raise NotFound(f"there is nobody with {_shown(asked.who.given())}")
         else:
             action = replace(action, who=_together(asked.who, action.who))
-        (outcome,) = self._recorder.record([action])
+        (outcome,) = self._recorder().record([action])
         return op.Changed(profile=self._profile_of(outcome), outcome=outcome)
 
     def _profile_of(self, outcome: Outcome) -> Profile:
@@ -141,7 +141,7 @@ class Persons:
     # what is recorded
 
     def _record(self, asked: op.Record) -> op.Outcomes:
-        return op.Outcomes(self._recorder.record(asked.actions))
+        return op.Outcomes(self._recorder().record(asked.actions))
 
     def _begin_import(self, asked: op.BeginImport) -> op.ImportState:
         with writing(self._people) as connection:
@@ -168,12 +168,12 @@ class Persons:
         self._recorded(actions, also)
         return taken[-1]
 
-    def _recorded(self, actions: Sequence[Action], also: Also) -> None:
+    def _recorded(self, actions: Sequence[Action], also: "Also") -> None:
         """Record, and wait for room where others have filled the queue: an import can."""
         deadline = time.monotonic() + WAIT_FOR_S
         while True:
             try:
-                self._recorder.record(actions, also)
+                self._recorder().record(actions, also)
             except Overloaded:
                 if time.monotonic() > deadline:
                     raise

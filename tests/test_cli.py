@@ -702,10 +702,20 @@ def test_the_demo_shows_syncs_and_changes_and_ends_at_ctrl_c() -> None:
 def _show_the_demo(folder: Path) -> None:
     terminal = Terminal([sys.executable, "-m", "feedd", "demo"], TMPDIR=str(folder))
     terminal.read_until(b"price")
+    terminal.read_until(b"Placed Order")
     code = terminal.end(signal.SIGINT)
     text = terminal.shown.decode()
     assert code == 0, text
-    for expected in ("second terminal", "applied", "+150 added", "price", "->", "has ended"):
+    for expected in (
+        "second terminal",
+        "applied",
+        "+150 added",
+        "price",
+        "->",
+        "people",
+        "shopper1@example.com",
+        "has ended",
+    ):
         assert expected in text
     assert "Traceback" not in text
     assert "\x1b[3" in text  # there is colour

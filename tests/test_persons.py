@@ -33,7 +33,7 @@ def persons(request: pytest.FixtureRequest, people: Database) -> Iterator[Person
     recorder = Recorder(people)
     if request.param == "grouped":
         recorder.start()
-    yield Persons(people, recorder)
+    yield Persons(people, lambda: recorder)
     recorder.stop()
 
 

@@ -102,12 +102,20 @@ def test_a_command_that_looks_opens_the_databases_and_no_more(
     subprocess.run(
         [sys.executable, "-m", "feedd", "--config", config, "resync", "shop"], check=True
     )
+    subprocess.run(
+        [sys.executable, "-m", "feedd", "--config", config, "identify", "jane.doe@example.com"],
+        check=True,
+    )
     for command in (
         ["feeds"],
         ["feeds", "--json"],
         ["changes"],
         ["item", "sku-1"],
         ["key", "list"],
+        ["metrics"],
+        ["metrics", "timeline"],
+        ["profile", "show", "jane.doe@example.com"],
+        ["profile", "export", "-"],
     ):
         modules = imported_by("--config", str(config), *command)
         assert modules >= STORE, command
@@ -150,7 +158,14 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 
 def test_a_command_that_asks_the_daemon_opens_nothing(tmp_path: Path, server: FeedServer) -> None:
     with running(write_config(tmp_path, {"shop": shop(server)})) as daemon:
-        for command in (["feeds"], ["changes"], ["rejects", "--warnings"]):
+        for command in (
+            ["feeds"],
+            ["changes"],
+            ["rejects", "--warnings"],
+            ["track", "Placed Order", "jane.doe@example.com"],
+            ["profile", "show", "jane.doe@example.com"],
+            ["metrics", "chart", "Placed Order"],
+        ):
             modules = imported_by("--config", str(daemon.config), *command)
             assert not modules & (HEAVY | STORE | {"feedd.cli.local"}), command
 

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 from xml.sax.saxutils import escape
 
+import msgspec
 from msgspec import Struct
 
 PRODUCTS = 150
@@ -65,6 +66,20 @@ class Shop:
                 self._products.remove(self._random.choice(self._products))
                 self._add()
 
+    def some_product(self, by: random.Random) -> Product:
+        """One of the products, some more often than others."""
+        with self._lock:
+            most = len(self._products) - 1
+            return msgspec.structs.replace(self._products[min(int(by.expovariate(0.03)), most)])
+
+    def sell(self, number: int) -> bool:
+        """Take one of a product away; whether there was one."""
+        with self._lock:
+            found = next((p for p in self._products if p.number == number and p.stock), None)
+            if found is not None:
+                found.stock -= 1
+            return found is not None
+
     def _add(self) -> None:
         kind, category, price = self._random.choice(_KINDS)
         colour = self._random.choice(_COLOURS)
@@ -83,7 +98,7 @@ class Shop:
     def _shown(self) -> list[Product]:
         with self._lock:
             step = _SHARE_WHEN_BROKEN if self.broken else 1
-            return [Product(*_values(product)) for product in self._products[::step]]
+            return [msgspec.structs.replace(product) for product in self._products[::step]]
 
     def as_json(self, address: str) -> bytes:
         """The products as a shop's API gives them."""
@@ -114,10 +129,6 @@ class Shop:
             + "\n".join(items)
             + "\n</channel></rss>\n"
         ).encode()
-
-
-def _values(product: Product) -> list[Any]:
-    return [getattr(product, name) for name in Product.__struct_fields__]
 
 
 def _google_item(p: Product, address: str) -> str:

@@ -1,4 +1,4 @@
-"""The demo on the terminal: what to type in a second one, then syncs and changes as they come."""
+"""The demo on the terminal: what to type in a second one, then syncs, changes and what shoppers do, as they come."""
 
 import os
 import shlex
@@ -11,14 +11,19 @@ from pathlib import Path
 from feedd import daemon, logs
 from feedd.cli.changes import show_change
 from feedd.cli.demo.shop import PRODUCTS, TICK_S, Shop, ShopServer
+from feedd.cli.demo.shoppers import VISITORS, Shoppers
 from feedd.cli.options import Options
 from feedd.cli.show import plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text
 from feedd.model import Counts, SyncRecord
+from feedd.people.operations import FollowEvents
+from feedd.people.values import Event, Source
 
 LOOK_EVERY_S = 0.2
 MOST_CHANGES = 6
 EVERY_S = 3
+# what is not shown of people: there is too much of it
+QUIET = ("Viewed Product",)
 
 _CONFIG = """\
 # The demo's configuration: two feeds of one small shop.
@@ -44,19 +49,23 @@ def run_demo(seconds: float | None = None) -> int:
     """Run until Ctrl-C, or for some seconds; leaves nothing behind. Gives the exit code."""
     logs.configure(sys.stderr, "warning")
     with tempfile.TemporaryDirectory(prefix="feedd-demo-") as folder:
-        server = ShopServer(Shop())
+        shop = Shop()
+        server = ShopServer(shop)
         server.start()
         config = Path(folder) / "feedd.toml"
         config.write_text(_CONFIG.format(address=server.address, every=EVERY_S))
-        watch: list[Watch] = []
+        started: list[Watch | Shoppers] = []
 
         def on_ready(running: daemon.Daemon) -> None:
-            _introduce(config, server.address, running.http.address())
-            watch.append(Watch(running))
-            watch[0].start()
+            address = running.http.address() or ""
+            _introduce(config, server.address, address)
+            key, _ = running.app.create_key(kind="public", name="pages of the shop")
+            started.extend((Watch(running), Shoppers(shop, address, key.prefix)))
+            for each in started:
+                each.start()
 
         def stop_watching() -> None:
-            for each in watch:
+            for each in reversed(started):
                 each.stop()
 
         timer = threading.Timer(seconds or 0, os.kill, (os.getpid(), signal.SIGINT))
@@ -78,7 +87,7 @@ def run_demo(seconds: float | None = None) -> int:
     return code
 
 
-def _introduce(config: Path, shop: str, listen: str | None) -> None:
+def _introduce(config: Path, shop: str, listen: str) -> None:
     typed = sys.argv[0]
     is_program = Path(typed).name == "feedd"
     feedd = shlex.quote(typed) if is_program else f"{shlex.quote(sys.executable)} -m feedd"
@@ -88,12 +97,16 @@ def _introduce(config: Path, shop: str, listen: str | None) -> None:
         (f"{feedd} changes shop --follow", "what changes, as it changes"),
         (f"{feedd} item J-1001", "one item"),
         (f"{feedd} rejects", "what could not be used, and why"),
+        (f"{feedd} profile show shopper1@example.com", "one shopper, and what they did"),
+        (f"{feedd} metrics timeline --follow", "what shoppers do"),
+        (f"{feedd} metrics chart 'Added to Cart' --by hour --last 2h", "how much of it"),
         (f"curl -X POST {shop}/break", "the feeds lose most products: nothing is deleted"),
         (f"curl -X POST {shop}/mend", "and they are whole again"),
     )
     width = max(len(command) for command, _ in lines)
     say(f"A small shop of {PRODUCTS} products changes every {TICK_S:g} s. feedd takes in its two")
-    say("feeds, JSON and Google Merchant XML, and says what changed. Ctrl-C ends it.")
+    say("feeds, JSON and Google Merchant XML, and says what changed. Its pages tell feedd what")
+    say(f"{VISITORS} visitors do; some say who they are when they order. Ctrl-C ends it.")
     say("")
     say("In a second terminal, in this directory:")
     say("")
@@ -110,6 +123,7 @@ class Watch:
 
     def __init__(self, running: daemon.Daemon) -> None:
         self._app = running.app
+        self._seen = 0  # the number of the last event
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._shown_sync = 0
@@ -132,6 +146,14 @@ class Watch:
                     break  # those after it are shown when it has ended: in order
                 self._show(record)
                 self._shown_sync = record.id
+            self._show_people()
+
+    def _show_people(self) -> None:
+        page = self._app.persons.answer(FollowEvents(behind=self._seen))
+        self._seen = page.number
+        for event in page.events:
+            if event.metric not in QUIET:
+                _show_event(event, page.people.get(event.profile))
 
     def _show(self, record: SyncRecord) -> None:
         counts = record.counts or Counts()
@@ -145,3 +167,15 @@ class Watch:
             show_change(change, as_json=False)
         if changes > MOST_CHANGES:
             say(text(f"         … and {changes - MOST_CHANGES:,} more", style="dim"))
+
+
+def _show_event(event: Event, person: str | None) -> None:
+    value = "" if event.value is None else f"{event.value:,.2f}  "
+    items = event.properties.get("Items") or [event.properties]
+    names = ", ".join(str(item.get("ProductName", "")) for item in items if isinstance(item, dict))
+    kind = "feedd" if event.source is Source.FEEDD else "people"
+    say(
+        text(f"{kind:<8}", style="magenta"),
+        text(f"{event.metric:<28}"),
+        f"{plain(person or 'somebody'):<23} {value}{plain(names)}".rstrip(),
+    )
