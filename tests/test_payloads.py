@@ -160,6 +160,7 @@ def test_limits_are_told_with_the_place() -> None:
     long_text = "x" * 102_401
     assert refused(track(properties={"a": [{"b": long_text}]})).pointer == "/properties/a/0/b"
     assert refused(track(properties={"a": "é" * 51_201})).pointer == "/properties/a"
+    assert refused(track(properties={"a/b~": long_text})).pointer == "/properties/a~1b~0"
     assert refused(track(properties={long_text: 1})).pointer == "/properties"
     assert refused(track(customer_properties=JANE | {"a": long_text[:99_999], "b": long_text})).pointer == (
         "/customer_properties"

@@ -27,7 +27,7 @@ _RESOURCES = {"track": "events", "identify": "profiles"}
 MAX_BODY_BYTES = (
     3 * MAX_EVENT_BYTES
 )  # percent-encoded, what is not ASCII takes three times its size
-MOST_HELD_BYTES = 64 * 1024 * 1024  # of all bodies that are on their way
+MOST_HELD_BYTES = 64 * 1024 * 1024  # of all bodies that are on their way or wait to be written
 _LARGE_BYTES = 64 * 1024  # decoded in a thread, so that nobody waits for it
 _LOG_EVERY_S = 60.0
 
@@ -88,10 +88,12 @@ class Tracking:
 
     async def _answer(self, call: str, scope: Scope, receive: Receive, send: Send) -> None:
         fields: dict[bytes, bytes] = fields_of(scope["query_string"])
+        body = bytearray()
         outcome = "failed"
         try:
             if scope["method"] == "POST":
-                await self._add_body(fields, scope, receive)
+                await self._read(body, receive)
+                fields |= await _run(len(body), body_fields, bytes(body), _type_of(scope))
             outcome = await self._done(call, scope, fields)
         except _Gone:
             return
@@ -104,31 +106,25 @@ class Tracking:
                 await refused(scope, receive, send)
                 return
         finally:
+            self._held_bytes -= len(body)
             self._metrics.count_call(call, outcome)
         await _say(send, b"0" if outcome == "not_json" else b"1", fields)
 
-    async def _add_body(self, fields: dict[bytes, bytes], scope: Scope, receive: Receive) -> None:
-        """Read the body, and what it says goes before what the query says."""
-        body = bytearray()
-        try:
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                more = message.get("more_body", False)
-                chunk = message.get("body", b"")
-                body += chunk
-                self._held_bytes += len(chunk)
-                if len(body) > MAX_BODY_BYTES:
-                    raise _too_large()
-                if self._held_bytes > MOST_HELD_BYTES:
-                    raise Overloaded
-            if body:
-                content_type = next((v for k, v in scope["headers"] if k == b"content-type"), b"")
-                fields.update(await _run(len(body), body_fields, bytes(body), content_type))
-        finally:
-            self._held_bytes -= len(body)
+    async def _read(self, body: bytearray, receive: Receive) -> None:
+        """Read the body. It counts among those that are held until its call is answered."""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            more = message.get("more_body", False)
+            chunk = message.get("body", b"")
+            body += chunk
+            self._held_bytes += len(chunk)
+            if len(body) > MAX_BODY_BYTES:
+                raise _too_large()
+            if self._held_bytes > MOST_HELD_BYTES:
+                raise Overloaded
 
     async def _done(self, call: str, scope: Scope, fields: Fields) -> str:
         """Do what is asked; gives the outcome, one of `metrics.OUTCOMES`."""
@@ -178,6 +174,10 @@ class Tracking:
             shown = token if token is not None and len(token) <= 8 else "(longer than a public key)"
             log.warning(logs.TRACK_DROPPED, calls=self._dropped, public_key=shown)
             self._dropped, self._logged_at = 0, now
+
+
+def _type_of(scope: Scope) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"content-type"), b"")
 
 
 def _decoded(call: str, data: bytes, trusted: bool) -> Payload:

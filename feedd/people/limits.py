@@ -45,13 +45,18 @@ def _walk(value: Any, pointer: str) -> None:
             elif isinstance(each, dict):
                 for name, inner in each.items():
                     _check_string(name, place)
-                    deeper.append((inner, f"{place}/{name[:100]}"))
+                    deeper.append((inner, f"{place}/{_step(name)}"))
             elif isinstance(each, list):
                 deeper.extend((inner, f"{place}/{n}") for n, inner in enumerate(each))
         level = deeper
         if not level:
             return
     raise too_deep(pointer)
+
+
+def _step(name: str) -> str:
+    """A name as a step of a pointer."""
+    return name[:100].replace("~", "~0").replace("/", "~1")
 
 
 def too_deep(pointer: str) -> PayloadProblem:
