@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from feedd.fetch import Fetcher
     from feedd.persons import Persons
     from feedd.recording import Recorder
+    from feedd.telling import Telling
     from feedd.watching import Watching
     from feedd.webhooks import Webhooks
 
@@ -105,7 +106,14 @@ class App:
         """What people do is recorded by."""
         from feedd.recording import Recorder
 
-        return Recorder(self.people)
+        return Recorder(self.people, prepare=self.telling.name_items)
+
+    @cached_property
+    def telling(self) -> "Telling":
+        """What tells people of items that changed."""
+        from feedd.telling import Telling
+
+        return Telling(lambda: self.settings, self.catalog, self.people)
 
     @cached_property
     def persons(self) -> "Persons":

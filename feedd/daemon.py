@@ -41,6 +41,7 @@ from feedd.replays import Replays
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, only_reading_changed, restart_needed
 from feedd.state import StateLock
+from feedd.teller import Teller
 from feedd.watchdog import Watchdog
 from feedd.workers import Workers
 
@@ -115,6 +116,7 @@ class Daemon:
         self.metrics = Metrics(self.app, self.dispatcher, self.workers)
         self.outbox = Outbox(self.app)
         self.packer = Packer(self.app)
+        self.teller = Teller(self.app)
         self.replays = Replays(self.app, self.dispatcher)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
         self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
@@ -127,6 +129,7 @@ class Daemon:
         self.workers.start()
         interrupted = self.app.recover()
         self.outbox.start()
+        self.teller.start()
         self.app.recorder.start()
         self.http.start()
         self._checkpoints.start()
@@ -169,6 +172,7 @@ class Daemon:
         self.workers.stop()
         self.dispatcher.stop()
         self.packer.stop()
+        self.teller.stop()
         self.outbox.stop()
         self.http.stop()
         self.app.recorder.stop()
@@ -194,6 +198,7 @@ class Daemon:
         ) as error:  # in force all the same; what is not needed any more goes another time
             log.error(logs.STORE_ERROR, error=str(error))
         self.outbox.reload()
+        self.teller.reload()
         for name in removed:
             self.scheduler.remove(name)
         self._schedule_all()
@@ -259,6 +264,7 @@ class Daemon:
         self.http.tail.wake()
         not_before = None
         self.outbox.wake(ticket.feed)
+        self.teller.wake()
         if ticket.record is not None:
             self.metrics.observe(ticket.record)
             log.info(logs.SYNC_DONE, **logs.sync_line(ticket.feed, ticket.record))

@@ -37,6 +37,13 @@ WEBHOOK_DEAD = "webhook.dead"
 WEBHOOK_DISABLED = "webhook.disabled"
 WEBHOOK_ERROR = "webhook.error"
 ALERT_RAISED = "alert.raised"
+PEOPLE_TOLD = "people.told"
+TELLING_RESTARTED = (
+    "telling.restarted"  # the catalog was restored or made anew: it begins at the end
+)
+TELLING_GAP = "telling.gap"  # changes that are no longer kept were never looked at
+TELLING_ERROR = "telling.error"
+RULE_CHANGED = "rule.changed"
 
 _OURS = "feedd"
 _DEEPEST = 8

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -21,6 +21,7 @@ from feedd.dispatch import Dispatcher
 from feedd.model import ChangeKind, SyncRecord, SyncStatus, WebhookView
 from feedd.settings import FeedSettings
 from feedd.store.standing import Standing, read_standings, size_bytes
+from feedd.telling import RuleStanding
 from feedd.workers import Workers
 
 STATUSES = [str(status) for status in SyncStatus if status != SyncStatus.RUNNING]
@@ -228,6 +229,7 @@ class _Stored(Collector):
         feeds = list(self._app.settings.feeds.values())
         yield from _feed_gauges(feeds, standings, now)
         yield from _webhook_gauges(self._app.webhooks.views())
+        yield from _rule_families(self._app.telling.standings())
         yield InfoMetricFamily(
             "feedd_build",
             "Which feedd this is.",
@@ -310,6 +312,19 @@ def _webhook_gauges(webhooks: list[WebhookView]) -> Iterator[Metric]:
         waiting.add_metric([webhook.name], webhook.waiting)
         dead.add_metric([webhook.name], webhook.dead)
     yield from (working, behind, waiting, dead)
+
+
+def _rule_families(standings: list[RuleStanding]) -> Iterator[Metric]:
+    behind = GaugeMetricFamily(
+        "feedd_rule_behind", "Changes that the rule has not looked at yet.", labels=["rule"]
+    )
+    told = CounterMetricFamily(
+        "feedd_rule_told", "Events that were recorded by the rule.", labels=["rule"]
+    )
+    for each in standings:
+        behind.add_metric([each.rule], each.behind)
+        told.add_metric([each.rule], each.told)
+    yield from (behind, told)
 
 
 def _lag_s(stored: Standing | None, now: datetime) -> float:

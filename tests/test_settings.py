@@ -33,6 +33,7 @@ from feedd.settings.hook_keys import ALERT_KEYS, WEBHOOK_KEYS
 from feedd.settings.lines import key_lines
 from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.retention_keys import RETENTION_KEYS
+from feedd.settings.rule_keys import BACK_IN_STOCK_KEYS, PRICE_DROP_KEYS
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 URL = 'url = "https://shop.example/feed.xml"\n'
@@ -717,6 +718,8 @@ def _table(heading: str) -> list[list[str]]:
         ("Keys of a feed", FEED_KEYS),
         ("Keys of a webhook", WEBHOOK_KEYS),
         ("Keys of alerts", ALERT_KEYS),
+        ("Keys of price drops", PRICE_DROP_KEYS),
+        ("Keys of back in stock", BACK_IN_STOCK_KEYS),
     ],
 )
 def test_the_documentation_names_every_key_as_it_is(heading: str, keys: Any):
@@ -750,6 +753,8 @@ def test_every_field_has_a_key():
         "feeds",
         "webhooks",
         "alerts",
+        "price_drop",
+        "back_in_stock",
     }
     assert {key.field for key in WEBHOOK_KEYS} == set(WebhookSettings.__struct_fields__) - {"name"}
     assert {key.field for key in ALERT_KEYS} == set(AlertSettings.__struct_fields__)

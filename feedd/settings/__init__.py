@@ -1,6 +1,6 @@
 """The settings of feedd: TOML files in, frozen values out, and every problem of them at once.
 
-To add a key: a row in `feed_keys.FEED_KEYS`, `main_keys.MAIN_KEYS` or `hook_keys`, its field in the settings, its row in
+To add a key: a row in `feed_keys.FEED_KEYS`, `main_keys.MAIN_KEYS`, `hook_keys` or `rule_keys`, its field in the settings, its row in
 `docs/configuration.md`, and its cases in `tests/test_settings.py`.
 """
 
@@ -18,6 +18,7 @@ from feedd.settings.loader import (
     restart_needed,
     secret_values,
 )
+from feedd.settings.rule_keys import RuleSettings
 from feedd.settings.secret import Secret
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Basic",
     "Bearer",
     "FeedSettings",
+    "RuleSettings",
     "Secret",
     "Settings",
     "WebhookSettings",

@@ -31,6 +31,7 @@ from feedd.settings.hook_keys import (
     read_webhooks,
 )
 from feedd.settings.main_keys import MAIN_KEYS
+from feedd.settings.rule_keys import BACK_IN_STOCK, PRICE_DROP, RuleSettings, read_rules
 from feedd.settings.secret import Secret
 from feedd.settings.values import read_keys
 
@@ -40,6 +41,7 @@ SOCKET_NAME = "feedd.sock"
 
 # what decides how a stored body is read: a change of these alone is no reason to fetch
 _READING = ("schema", "items", "format", "fields", "currency", "doctype", "encoding", "base_dir")
+_TABLES = ("feeds", "webhooks", "alerts", "price_drop", "back_in_stock")
 _NEEDS_RESTART = ("state_dir", "socket", "listen", "database")
 
 
@@ -109,6 +111,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     feeds: dict[str, FeedSettings] = {}
     webhooks: dict[str, WebhookSettings] = {}
     alerts: AlertSettings = AlertSettings()
+    price_drop: RuleSettings = PRICE_DROP
+    back_in_stock: RuleSettings = BACK_IN_STOCK
 
 
 def load(
@@ -227,7 +231,7 @@ class _Loader:
         file = read_config(path, self.problems)
         if file is not None:
             self.main = self._node(file)
-            values = read_keys(self.main, MAIN_KEYS, also=["feeds", "webhooks", "alerts"])
+            values = read_keys(self.main, MAIN_KEYS, also=_TABLES)
             self._read_feeds(self._node(file, is_main=False), values)
         for drop_in in find_drop_ins(path, self.problems):
             file = read_config(drop_in, self.problems)
@@ -245,6 +249,7 @@ class _Loader:
             rest = self._node(self.main.place.file, is_main=False)
             values["alerts"] = read_alerts(rest)
             values["webhooks"] = read_webhooks(rest, self._nodes, self._check_address)
+            values |= read_rules(rest, self._catalogs())
         return values
 
     def _node(self, file: ConfigFile, *, is_main: bool = True) -> Node:
@@ -256,6 +261,11 @@ class _Loader:
             with_secrets=self._with_secrets and (is_main or not self._only_database),
         )
         return Node(file.data, (), place)
+
+    def _catalogs(self) -> list[str]:
+        """The catalogs that feeds name, also those of feeds that cannot be used."""
+        tables = [node.value for node in self._nodes.values() if type(node.value) is dict]
+        return list(dict.fromkeys(str(each.get("catalog", DEFAULT_CATALOG)) for each in tables))
 
     def _read_feeds(self, top: Node, main: dict[str, Any]) -> None:
         if "feeds" not in top.value:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.sql import exists
 
+from feedd.store import interests
 from feedd.store.database import UTF8, bulk_insert
 from feedd.store.people_tables import EVENTS
 
@@ -68,6 +69,8 @@ def insert(connection: Connection, rows: Sequence[NewRow]) -> None:
         _mark_repeats(connection, plain)
     stored = [row for row in rows if not row.duplicate]
     bulk_insert(connection, "events", _COLUMNS, [_stored(row) for row in stored], _TYPES)
+    named = [(*pair, row.profile, row.at) for row in stored for pair in row.items]
+    interests.enter(connection, named)
 
 
 def _stored(row: NewRow) -> tuple[Any, ...]:

@@ -82,6 +82,38 @@ def read_versions(
         return [_version(connection, row, seq) for row in rows]
 
 
+def read_around(
+    database: Database, changes: Sequence[Change]
+) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
+    """The fields of items right before and right after changes of the stream, by the numbers of the changes.
+
+    Those of a removed item are what it last had. A change that cannot be told of any more is left out: its item
+    was deleted since, or emptied by `feedd forget`.
+    """
+    feeds, ids = {each.feed for each in changes}, {each.item for each in changes}
+    wanted = {each.seq for each in changes}
+    with database.snapshot(by_key=True) as connection:
+        items = connection.execute(
+            select(ITEMS.c.id, ITEMS.c.fields).where(ITEMS.c.id.in_(keys_of([*ids], [*feeds])))
+        ).all()
+        later = (
+            change_rows()
+            .add_columns(CHANGES.c.item.label("key"))
+            .where(CHANGES.c.item.in_([item.id for item in items]))
+            .where(min(each.seq or 0 for each in changes) <= _SEQ)
+            .order_by(SYNCS.c.first_seq.desc(), CHANGES.c.ordinal.desc())
+        )
+        rows = connection.execute(later).all()
+    fields = {item.id: _decode_fields(item.fields) for item in items}
+    found = {}
+    for row in rows:
+        change, after = change_of(row), fields[row.key]
+        before = fields[row.key] = undo(after, change.fields)
+        if change.seq in wanted and "id" in after:
+            found[row.seq] = (before, after)
+    return found
+
+
 def _of_item(item_key: int, *, descending: bool) -> Select[Any]:
     order = (SYNCS.c.first_seq, CHANGES.c.ordinal)
     return (

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, literal, select, text, tuple_
 
 from feedd.people.patching import merged
 from feedd.people.redaction import personal_values, redacted
-from feedd.store import profile_rows
+from feedd.store import interests, profile_rows
 from feedd.store.chunks import drop_chunks
 from feedd.store.database import among, among_value
 from feedd.store.people_tables import (
@@ -39,6 +39,7 @@ def merge(connection: Connection, source: int, into: int, now: datetime) -> None
         update(IDENTIFIERS).where(IDENTIFIERS.c.profile_id == source).values(profile_id=into)
     )
     _move_events(connection, source, into)
+    interests.move(connection, source, into)
     connection.execute(delete(PROFILES).where(PROFILES.c.id == source))
     connection.execute(insert(MERGES).values(from_id=source, into_id=into, merged_at=now))
 
@@ -107,6 +108,7 @@ def redact(connection: Connection, number: int, now: datetime) -> int:
     values = personal_values([*identifiers, *person.known.values()], person.properties)
     changed = _redact_events(connection, number, values)
     connection.execute(delete(IDENTIFIERS).where(IDENTIFIERS.c.profile_id == number))
+    interests.forget(connection, number)
     connection.execute(
         update(PROFILES)
         .where(PROFILES.c.id == number)

@@ -124,6 +124,7 @@ INTERESTS = Table(
     Column("item_id", Text, primary_key=True),
     Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
     required("at", BigInteger),
+    Index("ix_interests_profile", "profile_id"),
 )
 
 # how far somebody has read the change stream; `position` is where within a change

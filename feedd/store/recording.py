@@ -209,7 +209,7 @@ class _Batch:
             properties=event.properties,
             received_at=self._received,
             source=int(action.source),
-            key=_key_of(event),
+            key=key_of(event),
             is_first=not self._has_written
             and target in self._persons
             and self._persons[target].is_new,
@@ -262,7 +262,7 @@ class _Batch:
         self._rows = []
 
 
-def _key_of(event: NewEvent) -> int | None:
+def key_of(event: NewEvent) -> int | None:
     """64 bits that stand for a unique id, signed; none for an id that says what the time says."""
     if event.unique_id is None or event.unique_id == str(event.at):
         return None

@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_interests_profile", "interests", ["profile_id"])
     op.create_table(
         "cursors",
         sa.Column("name", sa.Text, primary_key=True),
