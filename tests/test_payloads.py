@@ -173,6 +173,8 @@ def test_what_is_just_within_the_limits_is_taken() -> None:
     assert event(**{str(n): [] for n in range(400)}).at == NOW
     assert track_payload(track(event="x" * 127), NOW).action.event is not None
     assert track_payload(track(properties=_nested(62)), NOW).action.event is not None
+    text = b'{"a":' * 64 + b"1" + b"}" * 64
+    assert new_event("V", text, now_s=NOW).properties == text
 
 
 @pytest.mark.parametrize("depth", [65, 70, 500, 100_000])

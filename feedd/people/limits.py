@@ -1,5 +1,6 @@
 """How large and how deep what people send may be, and the error that says what is wrong with it. Pure."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from feedd.errors import UsageError
@@ -11,6 +12,7 @@ MAX_PROFILE_BYTES = 100 * 1024
 MAX_METRIC_LENGTH = 127
 MAX_ID_LENGTH = 255
 MAX_DEPTH = 64
+_SURELY_SHORT = MAX_STRING_BYTES // 4  # characters: none takes more than four bytes
 
 
 class PayloadProblem(UsageError):
@@ -32,31 +34,36 @@ def check_shape(value: Any, pointer: str, size_bytes: int, brackets: int) -> Non
     and has fewer brackets than the deepest nesting, which is nearly everything, needs no walk.
     """
     if size_bytes > MAX_STRING_BYTES or brackets > MAX_DEPTH:
-        _walk(value, pointer)
+        _walk(value, [], pointer)
 
 
-def _walk(value: Any, pointer: str) -> None:
-    level = [(value, pointer)]
-    for _ in range(MAX_DEPTH + 1):
-        deeper: list[tuple[Any, str]] = []
-        for each, place in level:
-            if isinstance(each, str):
-                _check_string(each, place)
-            elif isinstance(each, dict):
-                for name, inner in each.items():
-                    _check_string(name, place)
-                    deeper.append((inner, f"{place}/{_step(name)}"))
-            elif isinstance(each, list):
-                deeper.extend((inner, f"{place}/{n}") for n, inner in enumerate(each))
-        level = deeper
-        if not level:
-            return
-    raise too_deep(pointer)
+def _walk(value: Any, steps: list[str | int], pointer: str) -> None:
+    """Look at every text of a value; `steps` lead to it. Millions of small values are gone through without anything made of them."""
+    if len(steps) > MAX_DEPTH - 1:
+        raise too_deep(pointer)
+    is_object = type(value) is dict
+    members: Iterable[tuple[Any, Any]] = value.items() if is_object else enumerate(value)
+    for step, inner in members:
+        if is_object and len(step) > _SURELY_SHORT:
+            _check_text(step, steps, pointer)
+        kind = type(inner)
+        if kind is str:
+            if len(inner) > _SURELY_SHORT:
+                _check_text(inner, [*steps, step], pointer)
+        elif kind is dict or kind is list:
+            steps.append(step)
+            _walk(inner, steps, pointer)
+            steps.pop()
 
 
-def _step(name: str) -> str:
-    """A name as a step of a pointer."""
-    return name[:100].replace("~", "~0").replace("/", "~1")
+def _check_text(text: str, steps: list[str | int], pointer: str) -> None:
+    if len(text.encode()) > MAX_STRING_BYTES:
+        place = "/".join(str(step)[:100].replace("~", "~0").replace("/", "~1") for step in steps)
+        raise PayloadProblem(
+            f"{pointer}/{place}" if place else pointer,
+            f"is a text of more than {MAX_STRING_BYTES // 1024} KB",
+            hint="Send where it can be read instead.",
+        )
 
 
 def too_deep(pointer: str) -> PayloadProblem:
@@ -66,12 +73,3 @@ def too_deep(pointer: str) -> PayloadProblem:
         f"is nested more than {MAX_DEPTH} levels deep",
         hint="Send it flatter, or the inner part as text.",
     )
-
-
-def _check_string(text: str, pointer: str) -> None:
-    if len(text) * 4 > MAX_STRING_BYTES and len(text.encode()) > MAX_STRING_BYTES:
-        raise PayloadProblem(
-            pointer,
-            f"is a text of more than {MAX_STRING_BYTES // 1024} KB",
-            hint="Send where it can be read instead.",
-        )
