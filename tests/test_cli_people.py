@@ -206,6 +206,8 @@ def test_a_file_of_profiles_is_taken_in(shell: Shell, tmp_path: Path) -> None:
     again = shell.run("profile", "import", str(path))
     assert (again.returncode, again.stdout) == (0, "")
     assert "--again" in again.stderr
+    again = shell.run("profile", "import", str(path), "--json")
+    assert (again.returncode, json.loads(again.stdout)["resumed_after"]) == (1, 4)
     path.write_text("Email,First Name,Points\n" + f"{JANE},,13\n")
     shell("profile", "import", str(path))
     assert profile(shell, JANE)["properties"] == found["properties"] | {"Points": 13}
@@ -245,6 +247,21 @@ def test_an_export_is_imported_without_loss(shell: Shell, tmp_path: Path) -> Non
         rows = list(csv.reader(file))
     assert not [cell for row in rows for cell in row if cell[:1] in tuple("=+-@\t\r")]
     assert (tmp_path / "out.csv").stat().st_mode & 0o077 == 0
+
+
+def test_rows_are_taken_where_what_was_wrong_cannot_be_written(
+    alone: Shell, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(f"Email\njoe\n{JANE}\n")
+    Path(f"{path}.errors.csv").mkdir()
+    done = alone.run("profile", "import", str(path))
+    assert done.returncode == 1
+    assert "--errors PATH" in done.stderr
+    assert "1 profile made" in done.stdout
+    elsewhere = tmp_path / "wrong.csv"
+    alone.failing(1, "profile", "import", str(path), "--again", "--errors", str(elsewhere))
+    assert "joe" in elsewhere.read_text()
 
 
 def test_events_of_a_file_are_recorded_and_their_repeats_are_not(

@@ -238,9 +238,8 @@ def import_(
 
     with Source(file) as source, connect(options_of(context), to_record=True) as backend:
         importing = Importing(backend, source, "profiles", as_form or source.form())
-        if not importing.begin(again=again):
-            return
-        raise typer.Exit(importing.run(errors_path(file, errors), as_json=as_json))
+        code = importing.run(errors_path(file, errors), again=again, as_json=as_json)
+    raise typer.Exit(code)
 
 
 def export(

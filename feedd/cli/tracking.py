@@ -167,6 +167,4 @@ def _import(backend: Backend, file: str, errors: Path | None, *, again: bool, as
                 hint='Each line is an object: {"event": …, "email": …}',
             )
         importing = Importing(backend, source, "events", "jsonl")
-        if not importing.begin(again=again):
-            return 0
-        return importing.run(errors_path(file, errors), as_json=as_json)
+        return importing.run(errors_path(file, errors), again=again, as_json=as_json)

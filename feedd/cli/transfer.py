@@ -156,15 +156,17 @@ class Report:
 
     def go_on_after(self, line: int) -> None:
         """Keep what an earlier run has written of the lines up to this one; with 0, nothing."""
-        if self.path is None or not self.path.exists():
+        if self.path is None or not self.path.is_file():
             return
-        with self.path.open(newline="", encoding="utf-8") as old:
-            rows = list(csv.reader(old))
-        if rows[:1] != [ERROR_HEADINGS]:
-            return  # another file that is called so
+        try:
+            with self.path.open(newline="", encoding="utf-8", errors="replace") as old:
+                rows = list(csv.reader(old))
+            if rows[:1] != [ERROR_HEADINGS]:
+                return  # another file that is called so
+            self.path.unlink()
+        except (OSError, csv.Error):
+            return
         kept = [row for row in rows[1:] if row and row[0].isdecimal() and int(row[0]) <= line]
-        self.close()
-        self.path.unlink()
         for row in kept:
             self._write(row)
 
@@ -203,11 +205,14 @@ class Report:
             is_new = not self.path.exists()
             try:
                 descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            except OSError as error:
-                raise UsageError(
-                    f"cannot write {self.path}: {error.strerror}",
-                    hint="--errors PATH writes what was wrong elsewhere.",
-                ) from error
+            except OSError as error:  # which is no reason to stop
+                say(
+                    f"feedd: cannot write {plain(str(self.path))}: {error.strerror};"
+                    " --errors PATH writes what is wrong elsewhere",
+                    stderr=True,
+                )
+                self.path = None
+                return
             self._out = os.fdopen(descriptor, "w", newline="", encoding="utf-8", errors="replace")
             if is_new:
                 csv.writer(self._out).writerow(ERROR_HEADINGS)
@@ -223,10 +228,26 @@ class Importing:
         self._what = what
         self._form = form
         self._id: str | None = None
-        self._rows_before = 0
+        self._rows_before = self._rows_taken = 0
         self.counts = Counts()
 
-    def begin(self, *, again: bool) -> bool:
+    def run(self, errors: Path | None, *, again: bool, as_json: bool) -> int:
+        """Take in what is left of it; the exit code."""
+        with Meter(self._what, self._source.size) as meter:
+            report = Report(errors, meter)
+            if self._begin(again=again):
+                try:
+                    with ThreadPoolExecutor(1) as pool:
+                        self._take(pool, meter, report)
+                finally:
+                    report.close()
+            elif not as_json:
+                return 0
+            took = meter.took_s
+        self._tell(took, report, as_json=as_json)
+        return 1 if self.counts.bad else 0
+
+    def _begin(self, *, again: bool) -> bool:
         """Look how far it is already; whether there is anything left to do."""
         source = self._source
         if source.size is None:
@@ -249,19 +270,6 @@ class Importing:
             say(f"Goes on after {counted(state.rows, 'row')}: it was ended there.", stderr=True)
         return True
 
-    def run(self, errors: Path | None, *, as_json: bool) -> int:
-        """Take in what is left of it; the exit code."""
-        with Meter(self._what, self._source.size) as meter:
-            report = Report(errors, meter)
-            try:
-                with ThreadPoolExecutor(1) as pool:
-                    rows = self._take(pool, meter, report)
-            finally:
-                report.close()
-            took = meter.took_s
-        self._tell(rows, took, report, as_json=as_json)
-        return 1 if self.counts.bad else 0
-
     def _rows(self) -> Iterator[Row]:
         if self._form == "csv":
             return csv_rows(self._source.stream)
@@ -270,8 +278,8 @@ class Importing:
         now = time.time()
         return json_rows(self._source.stream, lambda line, text: event_line(line, text, now))
 
-    def _take(self, pool: ThreadPoolExecutor, meter: Meter, report: Report) -> int:
-        """All rows, in chunks; how many this run has taken."""
+    def _take(self, pool: ThreadPoolExecutor, meter: Meter, report: Report) -> None:
+        """All rows that are left, in chunks."""
         number, line = 0, 0
         rows = self._rows()
         while number < self._rows_before and (row := next(rows, None)) is not None:
@@ -303,7 +311,7 @@ class Importing:
             meter.hide()
             self._say_how_to_go_on(sent)
             raise
-        return number - begin
+        self._rows_taken = number - begin
 
     def _send(
         self,
@@ -342,8 +350,8 @@ class Importing:
                 stderr=True,
             )
 
-    def _tell(self, rows: int, took_s: float, report: Report, *, as_json: bool) -> None:
-        counts = self.counts
+    def _tell(self, took_s: float, report: Report, *, as_json: bool) -> None:
+        counts, rows = self.counts, self._rows_taken
         errors = str(report.path) if report.path is not None and report.path.exists() else None
         if as_json:
             emit(

@@ -106,7 +106,9 @@ def _introduce(config: Path, shop: str, listen: str) -> None:
     width = max(len(command) for command, _ in lines)
     say(f"A small shop of {PRODUCTS} products changes every {TICK_S:g} s. feedd takes in its two")
     say("feeds, JSON and Google Merchant XML, and says what changed. Its pages tell feedd what")
-    say(f"{VISITORS} visitors do; some say who they are when they order. Ctrl-C ends it.")
+    say(
+        f"{VISITORS} visitors do, and feedd tells those who looked of lower prices. Ctrl-C ends it."
+    )
     say("")
     say("In a second terminal, in this directory:")
     say("")
@@ -172,7 +174,7 @@ class Watch:
 def _show_event(event: Event, person: str | None) -> None:
     value = "" if event.value is None else f"{event.value:,.2f}  "
     items = event.properties.get("Items") or [event.properties]
-    names = ", ".join(str(item.get("ProductName", "")) for item in items if isinstance(item, dict))
+    names = " + ".join(str(item.get("ProductName", "")) for item in items if isinstance(item, dict))
     kind = "feedd" if event.source is Source.FEEDD else "people"
     say(
         text(f"{kind:<8}", style="magenta"),
