@@ -15,6 +15,7 @@ from feedd import logs
 from feedd.errors import FeeddError, Overloaded, SyncStopped
 from feedd.people.values import Action, Outcome
 from feedd.store.database import Database
+from feedd.store.log_keeper import LogKeeper
 from feedd.store.metric_ids import MetricIds
 from feedd.store.recording import record, writing
 
@@ -67,6 +68,7 @@ class Recorder:
         self._prepare = prepare
         self._most_waiting = most_waiting
         self._metrics = MetricIds()
+        self._log = LogKeeper(people)
         self._waiting: deque[_Ticket] = deque()
         self._count = self._bytes = 0
         self._changed = threading.Condition()
@@ -86,6 +88,7 @@ class Recorder:
             self._changed.notify()
         if self._running:
             self._thread.join(STOP_WITHIN_S)
+        self._log.wait()
 
     def waiting(self) -> int:
         """How many actions wait to be written."""
@@ -193,6 +196,7 @@ class Recorder:
             self._metrics.forget()
             raise
         self._metrics.keep()
+        self._log.wrote(len(actions))
         return outcomes
 
 

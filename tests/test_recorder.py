@@ -14,6 +14,7 @@ from feedd import intake
 from feedd.errors import Overloaded, StoreError, SyncStopped
 from feedd.people.values import Action, Identifiers, NewEvent
 from feedd.recording import Recorder
+from feedd.store import log_keeper
 from feedd.store.database import Database, open_database
 from feedd.store.recording import writing
 
@@ -242,3 +243,28 @@ def test_a_full_disk_is_told_and_nothing_of_the_batch_is_there(people: Database)
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     recorder.record([viewed(2)])
     assert count(people) == 2
+
+
+def test_the_log_stays_short_under_a_writer_that_never_rests(
+    place: intake.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place.url is not None:
+        pytest.skip("PostgreSQL looks after its log itself")
+    sizes = []
+    for long in (1 << 60, 300):
+        monkeypatch.setattr(log_keeper, "MOVE_AFTER", 200)
+        monkeypatch.setattr(log_keeper, "LONG", long)
+        people = people_of(place)
+        recorder = Recorder(people)
+        log = Path(place.state_dir) / "people.db-wal"
+        for start in range(0, 10_000, 100):
+            many = [
+                viewed(long % 7 * 10_000 + n, f"u{n % 900}@example.com")
+                for n in range(start, start + 100)
+            ]
+            assert all(each.event for each in recorder.record(many))
+        recorder.stop()
+        sizes.append(log.stat().st_size)
+        people.checkpoint()
+        people.close()
+    assert sizes[1] < sizes[0] / 2
