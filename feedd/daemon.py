@@ -115,7 +115,7 @@ class Daemon:
         self.scheduler = Scheduler(on_tick=self._schedule_all)
         self.metrics = Metrics(self.app, self.dispatcher, self.workers)
         self.outbox = Outbox(self.app)
-        self.packer = Packer(self.app)
+        self.packer = Packer(self.app.people, place_of(settings))
         self.teller = Teller(self.app)
         self.replays = Replays(self.app, self.dispatcher)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)

@@ -185,7 +185,7 @@ def _child(
     leave_interrupts()
     give_way(NICENESS)
     calm_collector()
-    watcher = threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True)
+    watcher = threading.Thread(target=die_with_parent, args=(pipe,), daemon=True)
     watcher.start()
     catalog = place.open_catalog()
     try:
@@ -210,7 +210,8 @@ def _child(
     pipe.send_bytes(_encode(answer))
 
 
-def _die_with_parent(pipe: Connection) -> None:
+def die_with_parent(pipe: Connection) -> None:
+    """End this process when the other end of its pipe closes; run it in a thread."""
     with contextlib.suppress(EOFError, OSError):
         pipe.recv_bytes()
     os._exit(1)

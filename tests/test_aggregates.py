@@ -37,18 +37,8 @@ def people(place: Place) -> Iterator[Database]:
     database.close()
 
 
-def on_and_on(_seconds: float) -> bool:
-    return False
-
-
 def pack_all(database: Database) -> int:
-    return len(
-        list(
-            itertools.takewhile(
-                bool, (pack_next(database, rest=on_and_on) for _ in itertools.count())
-            )
-        )
-    )
+    return len(list(itertools.takewhile(bool, (pack_next(database) for _ in itertools.count()))))
 
 
 def seal(database: Database, number: int) -> None:

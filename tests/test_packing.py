@@ -1,18 +1,16 @@
 """Stretches are packed when they are full, one packer at a time, and never as they were before a change."""
 
+import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from daemons import wait_for
 from people_rows import NOW, Row, add_events, fill, open_people, profile_row
 from sqlalchemy import insert, select, update
 
-from feedd.app import App
 from feedd.intake import Place
 from feedd.packing import Packer
 from feedd.people.aggregation import Interval, Measure, Question
-from feedd.settings import Secret, Settings
 from feedd.store import merging, packing
 from feedd.store.aggregates import Aggregates
 from feedd.store.chunks import STRETCH, drop_chunks, next_event_number, ready_chunks
@@ -20,13 +18,13 @@ from feedd.store.database import Database
 from feedd.store.packing import pack_next
 from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS, EVENTS, PROFILES
 from feedd.store.recording import writing
+from feedd.workers import Workers
 
 QUESTION = Question(metric=1, measures=(Measure.COUNT, Measure.SUM))
 
 
 @pytest.fixture
 def people(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setattr(packing, "BUSY_S", 0.0)  # so that there is a rest after every step
     monkeypatch.setattr(packing, "BYTES_AT_ONCE", 1)
     monkeypatch.setattr(packing, "ROWS_AT_ONCE", 7)
     database = open_people(place)
@@ -38,10 +36,6 @@ def people(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
 
 def seal(people: Database, number: int = STRETCH) -> None:
     add_events(people, [Row(number, 1, 2, 1_700_000_000)])
-
-
-def go_on(_seconds: float) -> bool:
-    return False
 
 
 def ready(people: Database) -> list[int]:
@@ -61,13 +55,13 @@ def counted(people: Database) -> tuple[float, float]:
 
 
 def test_only_full_stretches_are_packed(people: Database) -> None:
-    assert not pack_next(people, rest=go_on)
+    assert not pack_next(people)
     seal(people, STRETCH - 1)
-    assert pack_next(people, rest=go_on)
+    assert pack_next(people)
     assert ready(people) == [0]
-    assert not pack_next(people, rest=go_on)
+    assert not pack_next(people)
     seal(people, 3 * STRETCH + 5)
-    while pack_next(people, rest=go_on):
+    while pack_next(people):
         pass
     assert ready(people) == [0, STRETCH, 2 * STRETCH]
     assert counted(people) == (30, 30)
@@ -75,28 +69,42 @@ def test_only_full_stretches_are_packed(people: Database) -> None:
 
 def test_a_stretch_that_changes_while_it_is_packed_is_packed_again(people: Database) -> None:
     seal(people)
-    rests = iter(range(1_000_000))
+    for number, when in (
+        (2, 1),
+        (3, 4),
+        (4, 7),
+    ):  # while events are read, while columns are written
+        steps = itertools.count(1)
 
-    def change_late(_seconds: float) -> bool:
-        if next(rests) == 12:
-            change(people, 2)  # which has been read by now
-        return False
+        def change_late() -> None:
+            if next(steps) == when:  # noqa: B023
+                change(people, number)  # noqa: B023
 
-    assert pack_next(people, rest=change_late)
-    assert ready(people) == []
-    assert counted(people) == (30, 34)
-    assert pack_next(people, rest=go_on)
-    assert ready(people) == [0]
-    assert counted(people) == (30, 34)
-
-
-def test_packing_that_is_stopped_leaves_nothing_that_counts(people: Database) -> None:
-    seal(people)
-    for steps in (0, 5, 20, 31):
-        rests = iter(range(1_000_000))
-        assert not pack_next(people, rest=lambda _: next(rests) == steps)  # noqa: B023
+        assert pack_next(people, between=change_late)
         assert ready(people) == []
-    assert pack_next(people, rest=go_on)
+        assert counted(people) == (30, 30 + 4 * (number - 1))
+    assert pack_next(people)
+    assert ready(people) == [0]
+    assert counted(people) == (30, 42)
+
+
+class Ended(Exception):
+    pass
+
+
+def test_packing_that_is_broken_off_leaves_nothing_that_counts(people: Database) -> None:
+    seal(people)
+    for last in (1, 3, 6, 8):
+        steps = itertools.count(1)
+
+        def end() -> None:
+            if next(steps) == last:  # noqa: B023
+                raise Ended
+
+        with pytest.raises(Ended):
+            pack_next(people, between=end)
+        assert ready(people) == []
+    assert pack_next(people)
     with people.connect() as connection:
         names = connection.execute(select(EVENT_COLUMNS.c.metric_id, EVENT_COLUMNS.c.name)).all()
     assert sorted(map(tuple, names)) == [(1, ".n"), (1, "at"), (1, "profile"), (1, "value")]
@@ -106,19 +114,18 @@ def test_one_packs_at_a_time(people: Database) -> None:
     seal(people)
     others: list[bool] = []
 
-    def meanwhile(_seconds: float) -> bool:
+    def meanwhile() -> None:
         if not others and not people.sqlite:  # where a file has one daemon
-            others.append(pack_next(people, rest=go_on))
-        return False
+            others.append(pack_next(people))
 
-    assert pack_next(people, rest=meanwhile)
+    assert pack_next(people, between=meanwhile)
     assert others == ([] if people.sqlite else [False])
     assert ready(people) == [0]
 
 
 def test_a_packed_stretch_gets_no_more_events(people: Database) -> None:
     seal(people)
-    assert pack_next(people, rest=go_on)
+    assert pack_next(people)
     with people.transaction() as connection:
         assert next_event_number(connection) == STRETCH + 1
         connection.execute(EVENTS.delete().where(EVENTS.c.id > 20))
@@ -129,23 +136,17 @@ def test_a_packed_stretch_gets_no_more_events(people: Database) -> None:
         assert next_event_number(connection) == 1
 
 
-def test_a_daemon_packs_what_is_full(people: Database, place: Place, tmp_path: Path) -> None:
+def test_a_daemon_packs_what_is_full(people: Database, place: Place) -> None:
     seal(people)
-    app = App(
-        Settings(
-            state_dir=Path(place.state_dir),
-            socket=tmp_path / "s",
-            database=Secret(place.url) if place.url else None,
-            feeds={},
-        )
-    )
-    packer = Packer(app, look_every_s=0.01)
+    workers = Workers(place)
+    workers.start()
+    packer = Packer(people, place, look_every_s=0.01)
     packer.start()
     wait_for(lambda: ready(people) == [0])
     seal(people, 2 * STRETCH)
     wait_for(lambda: ready(people) == [0, STRETCH])
     packer.stop()
-    app.close()
+    workers.stop()
 
 
 def test_merged_and_redacted_people_count_as_they_are_now(people: Database) -> None:
@@ -161,7 +162,7 @@ def test_merged_and_redacted_people_count_as_they_are_now(people: Database) -> N
         ],
     )
     seal(people)
-    assert pack_next(people, rest=go_on)
+    assert pack_next(people)
     asked = Question(metric=1, measures=tuple(Measure), interval=Interval.ALL, by=("mail",))
     aggregates = Aggregates(people)
     assert aggregates.answer(asked).totals == {"count": 33, "unique": 3, "sum": 132}
@@ -170,7 +171,7 @@ def test_merged_and_redacted_people_count_as_they_are_now(people: Database) -> N
     with people.connect() as connection:
         assert ready_chunks(connection) == [], "a repeated event has gone"
     assert aggregates.answer(asked).totals == {"count": 32, "unique": 2, "sum": 32}
-    assert pack_next(people, rest=go_on)
+    assert pack_next(people)
     with writing(people) as connection:
         merging.merge(connection, 3, 1, NOW)
     assert ready(people) == [0], "nothing is packed again for a profile's number"

@@ -1,6 +1,6 @@
 """Counts events a piece at a time, in memory that grows with what is found and not with what is read. Pure.
 
-A cell is one interval of one group. Distinct people are kept as numbers, `cell << 40 | profile`, each once.
+A cell is one interval of one group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,10 @@ import numpy as np
 
 from feedd.errors import UsageError
 from feedd.people.aggregation import Answer, Group, Measure, Question
+from feedd.people.distinct import People
 
 MOST_CELLS = 1 << 23
 MOST_GROUPS = 200_000
-_PROFILE_BITS = 40
-_PROFILES = (1 << _PROFILE_BITS) - 1
-_UNSORTED = 1 << 20  # people that may wait to be told apart, if there are no more that have been
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -47,12 +45,16 @@ class TooManyCells(Exception):
 
 
 class Counter:
-    """What one question comes to. `only` are the groups that are counted by intervals; None takes all."""
+    """What one question comes to. `only` are the groups that are counted by intervals; None takes all.
+
+    The numbers of profiles are below `profiles`, as far as is known.
+    """
 
     def __init__(
         self,
         question: Question,
         borders: Sequence[int],
+        profiles: int,
         only: Sequence[tuple[str, ...]] | None = None,
     ) -> None:
         self._question = question
@@ -64,8 +66,8 @@ class Counter:
         measures = question.measures
         self._count = np.zeros(0, dtype=np.int64) if Measure.COUNT in measures else None
         self._sum = np.zeros(0, dtype=np.float64) if Measure.SUM in measures else None
-        self._people = _Distinct() if Measure.UNIQUE in measures else None
-        self._all_count, self._all_sum, self._all_people = 0, 0.0, _Distinct()
+        self._people = People(profiles) if Measure.UNIQUE in measures else None
+        self._all_count, self._all_sum, self._all_people = 0, 0.0, People(profiles)
         self._grow()
 
     def add(self, piece: Piece) -> None:
@@ -94,7 +96,7 @@ class Counter:
         if self._sum is not None and piece.value is not None:
             np.add.at(self._sum, cells, np.nan_to_num(piece.value[rows]))
         if self._people is not None and piece.profile is not None:
-            self._people.add(cells << _PROFILE_BITS | piece.profile[rows])
+            self._people.add(cells, piece.profile[rows])
 
     def answer(self, zone: ZoneInfo) -> Answer:
         """What was counted, with the groups that have the most."""
@@ -125,14 +127,14 @@ class Counter:
         if self._sum is not None and piece.value is not None:
             self._all_sum += float(np.nansum(piece.value[rows]))
         if self._people is not None and piece.profile is not None:
-            self._all_people.add(piece.profile[rows])
+            self._all_people.add(np.zeros(len(rows), dtype=np.int64), piece.profile[rows])
 
     def _all_totals(self) -> dict[Measure, float]:
         if not self._question.by:
             return {measure: found[0].item() for measure, found in self._totals().items()}
         found = {
             Measure.COUNT: self._all_count,
-            Measure.UNIQUE: len(self._all_people.sorted()),
+            Measure.UNIQUE: int(self._all_people.counts(1)[0]),
             Measure.SUM: self._all_sum,
         }
         return {measure: found[measure] for measure in self._question.measures}
@@ -196,49 +198,15 @@ class Counter:
                 found[measure] = self._shaped(self._sum)
             if measure is Measure.UNIQUE and self._people is not None:
                 size = max(len(self._groups), 1) * self._intervals
-                cells = self._people.sorted() >> _PROFILE_BITS
-                found[measure] = self._shaped(np.bincount(cells, minlength=size))
+                found[measure] = self._shaped(self._people.counts(size))
         return found
 
     def _totals(self) -> dict[Measure, Array]:
         found = {measure: values.sum(axis=1) for measure, values in self._values().items()}
         if self._people is not None and self._intervals > 1:
-            people = self._people.sorted()
-            group = (people >> _PROFILE_BITS) // self._intervals
-            once = _distinct(group << _PROFILE_BITS | people & _PROFILES)
             groups = len(self._groups) if self._question.by else 1
-            found[Measure.UNIQUE] = np.bincount(once >> _PROFILE_BITS, minlength=groups)
+            found[Measure.UNIQUE] = self._people.counts_together(groups, self._intervals)
         return found
-
-
-class _Distinct:
-    """Numbers, each once."""
-
-    def __init__(self) -> None:
-        self._sorted = np.zeros(0, dtype=np.int64)
-        self._waiting: list[Array] = []
-        self._size = 0
-
-    def add(self, numbers: Array) -> None:
-        found = _distinct(numbers)
-        self._waiting.append(found)
-        self._size += len(found)
-        if self._size > max(_UNSORTED, len(self._sorted)):
-            self.sorted()
-
-    def sorted(self) -> Array:
-        if self._waiting:
-            self._sorted = _distinct(np.concatenate([self._sorted, *self._waiting]))
-            self._waiting, self._size = [], 0
-        return self._sorted
-
-
-def _distinct(numbers: Array) -> Array:
-    """Sorted, each once. (`numpy.unique` takes several times as long: it uses a hash table.)"""
-    numbers = np.sort(numbers)
-    first = np.ones(len(numbers), dtype=bool)
-    np.not_equal(numbers[1:], numbers[:-1], out=first[1:])
-    return numbers[first]
 
 
 def _alike(codes: Array) -> tuple[Array, Array]:

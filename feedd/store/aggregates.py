@@ -33,7 +33,7 @@ from feedd.store.columns import (
 )
 from feedd.store.database import Database
 from feedd.store.merged import Merged, mapped
-from feedd.store.people_tables import EVENT_COLUMNS, EVENTS
+from feedd.store.people_tables import EVENT_COLUMNS, EVENTS, PROFILES
 
 ROWS_AT_ONCE = 500  # in memory, with their properties
 MOST_PROPERTIES = 5  # in a question
@@ -65,14 +65,15 @@ class Aggregates:
                     code="too_many_groups",
                     hint="Ask for fewer groups or for a longer interval",
                 )
+            profiles = (connection.execute(select(func.max(PROFILES.c.id))).scalar() or 0) + 1
             reader = _Reader(connection, question, self._merged)
             try:
-                return reader.count(Counter(question, edges)).answer(zone)
+                return reader.count(Counter(question, edges, profiles)).answer(zone)
             except TooManyCells:
                 together = msgspec.structs.replace(question, interval=Interval.ALL)
-                whole = reader.count(Counter(together, [edges[0], before])).answer(zone)
+                whole = reader.count(Counter(together, [edges[0], before], profiles)).answer(zone)
                 most = [group.dimensions for group in whole.groups]
-                found = reader.count(Counter(question, edges, only=most)).answer(zone)
+                found = reader.count(Counter(question, edges, profiles, only=most)).answer(zone)
                 return msgspec.structs.replace(found, left_out=whole.left_out)
 
 

@@ -18,6 +18,11 @@ _ENDS = select(
     select(func.max(EVENT_CHUNKS.c.first_id)).scalar_subquery(),
 )
 
+_SPAN = select(
+    select(func.min(EVENTS.c.id)).scalar_subquery(),
+    select(func.max(EVENTS.c.id)).scalar_subquery(),
+)
+
 
 def first_of(event_id: int) -> int:
     """The first id of an event's stretch."""
@@ -49,3 +54,13 @@ def ready_chunks(connection: Connection) -> list[int]:
     """The first ids of the stretches whose columns are there, in order."""
     query = select(EVENT_CHUNKS.c.first_id).where(EVENT_CHUNKS.c.last_id > 0)
     return list(connection.execute(query.order_by(EVENT_CHUNKS.c.first_id)).scalars())
+
+
+def next_full(connection: Connection) -> int | None:
+    """The first id of the first stretch that gets no more events and is not packed."""
+    oldest, newest = connection.execute(_SPAN).one()
+    if oldest is None:
+        return None
+    ready = set(ready_chunks(connection))
+    starts = range(first_of(oldest), newest - STRETCH + 2, STRETCH)
+    return next((first for first in starts if first not in ready), None)

@@ -118,21 +118,34 @@ class Builder:
             kind = type(given)
             if kind is dict or given is None:
                 continue
-            found = known.get(name) or self._new(name)
-            if found is None or found.texts is None:
+            found = known.get(name)
+            if found is None and (found := self._new(name)) is None:
                 continue
-            for text in (
-                texts_of(given) if kind is list else (given if kind is str else _text_of(given),)
-            ):
-                code = found.texts.get(text)
-                if code is None:
-                    if not self._may_have(found, text):
-                        found.texts = None
-                        break
-                    code = found.texts[text] = len(found.texts)
-                if code:
-                    found.rows.append(row)
-                    found.codes.append(code)
+            if found.texts is None:
+                continue
+            if kind is list:
+                for text in texts_of(given):
+                    self._enter(found, row, text)
+                continue
+            text = given if kind is str else _text_of(given)
+            code = found.texts.get(text)
+            if code:
+                found.rows.append(row)
+                found.codes.append(code)
+            elif code is None:
+                self._enter(found, row, text)
+
+    def _enter(self, found: _Property, row: int, text: str) -> None:
+        if found.texts is None:
+            return
+        code = found.texts.get(text)
+        if code is None:
+            if not self._may_have(found, text):
+                found.texts = None
+                return
+            code = found.texts[text] = len(found.texts)
+        found.rows.append(row)
+        found.codes.append(code)
 
     def _new(self, name: str) -> _Property | None:
         if self._budget is not None and (
