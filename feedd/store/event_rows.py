@@ -43,11 +43,6 @@ class NewRow(msgspec.Struct, kw_only=True, gc=False):
     duplicate: bool = False
 
 
-def last_number(connection: Connection) -> int:
-    """The number of the newest event; 0 where there is none."""
-    return connection.exec_driver_sql("SELECT max(id) FROM events").scalar() or 0
-
-
 def has_any(connection: Connection, profile: int, metric: int) -> bool:
     """Whether a profile has an event of a metric."""
     found = exists().where(EVENTS.c.profile_id == profile, EVENTS.c.metric_id == metric)

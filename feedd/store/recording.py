@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from feedd.people.patching import patched
 from feedd.people.values import Action, Identifier, Kind, NewEvent, Outcome
 from feedd.store import event_rows, merging, profile_rows
+from feedd.store.chunks import next_event_number
 from feedd.store.database import Database
 from feedd.store.event_rows import NewRow
 from feedd.store.metric_ids import MetricIds
@@ -199,7 +200,7 @@ class _Batch:
             if event_rows.has_any(self._connection, target, metric):
                 return None
         if self._next_event is None:
-            self._next_event = event_rows.last_number(self._connection) + 1
+            self._next_event = next_event_number(self._connection)
         row = NewRow(
             id=self._next_event,
             profile=target,
