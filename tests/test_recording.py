@@ -1,6 +1,7 @@
 """Actions become profiles, metrics and events: whose they are, what changes, what is a repeat."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from feedd.people.values import (
     Profile,
     Source,
 )
-from feedd.store import merging
+from feedd.store import merging, profile_rows
 from feedd.store.database import Database, open_database
 from feedd.store.profiles import find_profile
 from feedd.store.recording import record, writing
@@ -311,3 +312,15 @@ def test_nothing_is_stored_of_a_batch_that_fails(people: Database) -> None:
 def test_events_are_numbered_in_the_order_of_recording(people: Database) -> None:
     outcomes = told(people, did(JANE, at=AT + 5), did(JANE, at=AT)) + told(people, did(JANE, at=1))
     assert [each.event for each in outcomes] == [1, 2, 3]
+
+
+def test_ids_of_profiles_are_ulids_in_the_order_of_time() -> None:
+    later = NOW.replace(hour=13)
+    first, second = profile_rows.ulid(NOW), profile_rows.ulid(later)
+    assert first < second
+    assert re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", first)
+    digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    milliseconds = 0
+    for each in first[:10]:
+        milliseconds = milliseconds * 32 + digits.index(each)
+    assert milliseconds == int(NOW.timestamp() * 1000)

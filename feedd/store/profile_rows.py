@@ -15,6 +15,7 @@ from feedd.store.people_tables import IDENTIFIERS, PROFILES
 
 KNOWN = ((Kind.EMAIL, "email"), (Kind.PHONE, "phone_number"), (Kind.EXTERNAL, "external_id"))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _COLUMNS = ("id", "uid", *(name for _, name in KNOWN), "properties", "created_at", "updated_at")
 _TYPES = ("int8", "text", "text", "text", "text", UTF8, "timestamptz", "timestamptz")
 _SQLITE_TIME = "%Y-%m-%d %H:%M:%S.%f"
@@ -54,7 +55,7 @@ def new(number: int, now: datetime) -> Person:
 def ulid(now: datetime) -> str:
     """A new ULID (https://github.com/ulid/spec): 48 bits of milliseconds, 80 random ones, in Crockford's base 32."""
     number = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -10, -10)])
 
 
 def last_number(connection: Connection) -> int:
@@ -107,6 +108,7 @@ def _add(connection: Connection, added: Sequence[Person]) -> None:
     """By the driver, which takes times on SQLite as text without a zone."""
     as_text = connection.dialect.name == "sqlite"
 
+    @cache  # most of them are now
     def stored(at: datetime) -> Any:
         return at.astimezone(UTC).strftime(_SQLITE_TIME) if as_text else at
 
