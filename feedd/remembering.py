@@ -115,7 +115,7 @@ class Remembering:
 
     def _steps(self, rule: RuleSettings, now: datetime) -> Iterator[list[interests.Row] | None]:
         """What is to be done, each in a transaction of its own: rows to keep; None to drop some of what is kept."""
-        while self._is_any_kept(rule):
+        while interests.is_wanted(self._people, *_names(rule)):
             yield None
         known = namings([rule])
         within = None if rule.within_s is None else timedelta(seconds=rule.within_s) + MARGIN
@@ -129,10 +129,6 @@ class Remembering:
                     for pair in named_items(metric, properties, known)
                 ]
                 after = page[-1][:2]
-
-    def _is_any_kept(self, rule: RuleSettings) -> bool:
-        with self._people.connect() as connection:
-            return interests.has_any(connection, _names(rule))
 
 
 def _names(rule: RuleSettings) -> tuple[str, str]:

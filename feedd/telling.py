@@ -169,6 +169,8 @@ class Telling:
         """Look through pages of the stream until there is somebody to tell."""
         seq = cursor.seq
         news: list[News] = []
+        if not interests.is_wanted(self._people, rule.name):
+            return Part(news, stream.last_seq)
         for _ in range(MOST_PAGES):
             page = changes.read_changes(
                 self._catalog,
@@ -192,7 +194,7 @@ class Telling:
         wanted = interests.named(
             self._people, rule.name, {name for pair in names.values() for name in pair}
         )
-        found = [each for each in found if not wanted.isdisjoint(names[each.seq])]
+        found = [each for each in found if any(name in wanted for name in names[each.seq])]
         for start in range(0, len(found), ITEMS_AT_ONCE):
             some = found[start : start + ITEMS_AT_ONCE]
             around = history.read_around(self._catalog, some)
@@ -205,7 +207,8 @@ class Telling:
                 if properties is not None:
                     told = _event(rule, stream_id, change, names[change.seq][1], properties)
                     event = _named(told, self._current_namings())
-                    yield News(change.seq or 0, change.item, reached, event)
+                    most = sum(wanted.get(name, 0) for name in reached)
+                    yield News(change.seq or 0, change.item, reached, most, event)
 
     def _catalogs(self, rule: RuleSettings) -> dict[str, str]:
         """The feeds whose items a rule is about, in the order of the configuration, with their catalogs."""

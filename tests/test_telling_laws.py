@@ -29,7 +29,7 @@ DAY = 86_400
 START = int(datetime(2026, 5, 4, tzinfo=UTC).timestamp())
 PEOPLE, ITEMS = ("ann", "ben", "cas"), ("1",)
 METRICS = ("Viewed Product", "Placed Order", "Subscribed to Back in Stock")
-EXAMPLES = int(os.environ.get("FEEDD_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("FEEDD_EXAMPLES", "12"))
 _numbers = itertools.count(1)
 
 

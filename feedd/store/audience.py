@@ -15,16 +15,20 @@ from feedd.store.interests import Interested, Wish
 from feedd.store.recording import key_of
 
 MOST_AT_ONCE = 500  # events in a transaction: others wait for it
-NEWS_AT_ONCE = 200
+NEWS_AT_ONCE = 100  # each is a question of its own
 _EVER = -(1 << 62)
 
 
 class News(NamedTuple):
-    """What is to be told of one change: under which names of its item somebody may want to know, and the event that tells."""
+    """What is to be told of one change: under which names of its item somebody may want to know, and the event that tells.
+
+    `most` is how many that were when it was read, or more.
+    """
 
     seq: int
     item: str
     names: tuple[str, str]
+    most: int
     event: NewEvent
 
 
@@ -46,14 +50,19 @@ class Batch:
         room, seen = MOST_AT_ONCE, set()
         seq = cursor.seq
         for each in news[:NEWS_AT_ONCE]:
-            if self._rule.once and each.item in seen:
+            if room <= 0 or (self._rule.once and each.item in seen):
                 break
             seen.add(each.item)
             after = cursor.position if each.seq == cursor.seq + 1 else 0
-            people = interests.audience(self._connection, self._wish(each), after=after, limit=room)
+            people, reached = interests.audience(
+                self._connection,
+                self._wish(each),
+                after=after,
+                limit=None if each.most <= room else room,
+            )
             actions += [_action(person, each) for person in people if self._did_want(person, each)]
-            if len(people) == room:
-                return actions, replace(cursor, seq=each.seq - 1, position=people[-1].number)
+            if reached is not None:
+                return actions, replace(cursor, seq=each.seq - 1, position=reached)
             room -= len(people)
             seq = each.seq
         return actions, replace(cursor, seq=seq, position=0)

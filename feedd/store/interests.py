@@ -7,7 +7,6 @@ one item: what `people.interest.named_items` says of it. So rows can be made fro
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection, Select, delete, literal, select, text, tuple_
 
 from feedd.store import cursors
@@ -16,20 +15,20 @@ from feedd.store.people_tables import EVENTS, INTERESTS, MERGES, METRICS, PROFIL
 
 Row = tuple[str, str, int, int]  # kept as, item, profile, at (Unix seconds)
 
-_KEPT = "SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?) WHERE true"
 _KEPT_POSTGRES = "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])"
 _ENTER = (
     "INSERT INTO interests (rule, item_id, profile_id, at) {source} "
     "ON CONFLICT (rule, item_id, profile_id) DO UPDATE SET at = excluded.at WHERE interests.at < excluded.at"
 )
-_NAMED = "SELECT DISTINCT item_id FROM interests WHERE rule = :rule AND {items}"
+_NAMED = "SELECT item_id, count(*) FROM interests WHERE rule = :rule AND {items} GROUP BY item_id"
 # who may want to know: the newest event for it is not too old, and newer than what ends it; whoever was told is left out. One that is
 # younger than the change says nothing of those before it, which have to be looked for
-_AUDIENCE = """
+_AUDIENCE = text("""
 SELECT wish.profile_id, profiles.uid, wish.wished_at, wish.ended_at FROM (
   SELECT profile_id, max(CASE WHEN rule = :rule THEN at END) AS wished_at, max(CASE WHEN rule = :until THEN at END) AS ended_at
   FROM interests
-  WHERE item_id IN (:plain, :full) AND rule IN (:rule, :until) AND profile_id > :after
+  WHERE item_id IN (:plain, :full) AND rule IN (:rule, :until)
+    AND profile_id > :after AND profile_id <= :upto
   GROUP BY profile_id
 ) AS wish JOIN profiles ON profiles.id = wish.profile_id
 WHERE wish.wished_at >= :earliest AND (wish.ended_at IS NULL OR wish.wished_at > wish.ended_at)
@@ -37,8 +36,9 @@ WHERE wish.wished_at >= :earliest AND (wish.ended_at IS NULL OR wish.wished_at >
     SELECT 1 FROM event_keys
     WHERE event_keys.profile_id = wish.profile_id AND event_keys.metric_id = :metric AND event_keys.key = :key
   )
-ORDER BY wish.profile_id LIMIT :limit
-"""
+ORDER BY wish.profile_id
+""")
+_LAST = 2**62
 
 
 class Wish(NamedTuple):
@@ -75,8 +75,7 @@ def enter(connection: Connection, rows: Iterable[Row]) -> None:
         return
     listed = [(*key, at) for key, at in sorted(newest.items())]
     if connection.dialect.name == "sqlite":
-        statement = _ENTER.format(source=_KEPT)
-        connection.exec_driver_sql(statement, (msgspec.json.encode(listed).decode(),))
+        connection.exec_driver_sql(_ENTER.format(source="VALUES (?, ?, ?, ?)"), listed)
     else:
         columns = tuple(list(column) for column in zip(*listed, strict=True))
         connection.exec_driver_sql(_ENTER.format(source=_KEPT_POSTGRES), columns)
@@ -98,16 +97,29 @@ def forget(connection: Connection, profile: int) -> None:
     connection.execute(delete(INTERESTS).where(INTERESTS.c.profile_id == profile))
 
 
-def named(database: Database, rule: str, names: Collection[str]) -> set[str]:
-    """Those of some items' names that somebody wants to know of by a rule."""
+def is_wanted(database: Database, *kept_as: str) -> bool:
+    """Whether anything is kept under some names: whether anybody wants to know of anything."""
+    query = select(INTERESTS.c.at).where(INTERESTS.c.rule.in_(kept_as)).limit(1)
+    with database.connect() as connection:
+        return connection.execute(query).first() is not None
+
+
+def named(database: Database, rule: str, names: Collection[str]) -> dict[str, int]:
+    """Those of some items' names that somebody wants to know of by a rule, and how many that may be."""
     with database.connect() as connection:
         query = _NAMED.format(items=among(connection, "item_id", "items"))
         values = {"rule": rule, "items": among_value(connection, list(names))}
-        return set(connection.execute(text(query), values).scalars())
+        return {row[0]: row[1] for row in connection.execute(text(query), values)}
 
 
-def audience(connection: Connection, wish: Wish, *, after: int, limit: int) -> list[Interested]:
-    """Who wants to know and was not told, in the order of their numbers, of those above `after`."""
+def audience(
+    connection: Connection, wish: Wish, *, after: int, limit: int | None
+) -> tuple[list[Interested], int | None]:
+    """Who wants to know and was not told, in the order of their numbers, of those above `after`.
+
+    Looks at `limit` profiles for each name of the item, or at all; gives the number up to which it looked, None where that was all.
+    """
+    reached = None if limit is None else _place(connection, wish, after, limit)
     plain, full = wish.names
     values = {
         "plain": plain,
@@ -118,9 +130,26 @@ def audience(connection: Connection, wish: Wish, *, after: int, limit: int) -> l
         "metric": wish.told_by,
         "key": wish.key,
         "after": after,
-        "limit": limit,
+        "upto": _LAST if reached is None else reached,
     }
-    return [Interested(*row) for row in connection.execute(text(_AUDIENCE), values)]
+    people = [Interested(*row) for row in connection.execute(_AUDIENCE, values)]
+    return people, reached
+
+
+def _place(connection: Connection, wish: Wish, after: int, limit: int) -> int | None:
+    """The number of the profile in that place of those that may want to know; None where they are fewer."""
+    query = (
+        select(INTERESTS.c.profile_id)
+        .where(INTERESTS.c.rule == wish.rule, INTERESTS.c.profile_id > after)
+        .order_by(INTERESTS.c.profile_id)
+        .offset(limit - 1)
+        .limit(1)
+    )
+    places = [
+        connection.execute(query.where(INTERESTS.c.item_id == name)).scalar()
+        for name in set(wish.names)
+    ]
+    return min((place for place in places if place is not None), default=None)
 
 
 def said_until(
@@ -190,12 +219,6 @@ def _chosen(
     bound = {"values": among_value(connection, sorted(set(values)))}
     rows = connection.execute(query.where(text(among(connection, column))), bound)
     return {row[0]: row[1] for row in rows}
-
-
-def has_any(connection: Connection, kept_as: Sequence[str]) -> bool:
-    """Whether anything is kept under some names."""
-    query = select(INTERESTS.c.at).where(INTERESTS.c.rule.in_(kept_as)).limit(1)
-    return connection.execute(query).first() is not None
 
 
 def drop(connection: Connection, kept_as: Sequence[str], limit: int) -> None:
