@@ -19,7 +19,7 @@ from feedd.errors import TooOld, UsageError
 from feedd.store.changes import read_changes
 from feedd.store.database import Database
 from feedd.store.feeds import read_stream
-from feedd.store.history import Absence, read_history, read_versions
+from feedd.store.history import Absence, read_around, read_history, read_versions
 from feedd.store.read import read_items
 
 VALUES = st.recursive(
@@ -92,6 +92,14 @@ def test_an_item_at_any_change_is_what_the_catalog_held_then(
         whole = read_changes(catalog, items=[each.id], limit=1000)
         assert changes == whole
         assert read_history(catalog, each.key, limit=1000, descending=True) == whole[::-1]
+    kept_changes = read_changes(catalog, limit=1000)
+    around = read_around(catalog, kept_changes) if kept_changes else {}
+    for change in kept_changes:
+        if change.kind in ("updated", "restored"):
+            before, after = around[change.seq or 0]
+            assert after == held[change.seq or 0][change.item]
+            assert apply(before, change.fields) == after
+            assert change.kind == "restored" or before == held[(change.seq or 0) - 1][change.item]
     catalog.close()
 
 

@@ -20,7 +20,7 @@ from feedd.people.values import Action, Identifiers, NewEvent
 from feedd.settings import FeedSettings, Settings
 from feedd.settings.rule_keys import Drop
 from feedd.settings.secret import Secret
-from feedd.store import audience, cursors, merging
+from feedd.store import audience, cursors, interests, merging
 from feedd.store.cursors import Moved, read_cursor
 from feedd.store.people_tables import CURSORS, EVENTS, INTERESTS, METRICS, PROFILES
 from feedd.store.profiles import find_profile
@@ -276,11 +276,15 @@ def test_the_least_drop_and_the_names_are_configured(shop: Shop) -> None:
 def test_an_id_means_the_first_feed_that_has_it(shop: Shop) -> None:
     shop.viewed("jane.doe")
     shop.viewed("john.doe", ProductID="$custom:::outlet:::42")
+    shop.viewed("richard.roe", ProductID="$custom:::$default:::42")
+    shop.viewed("all.names", ProductID=["42", "$custom:::$default:::42", "$custom:::none:::42"])
     for price in (20, 10):
         for feed in ("shop", "more", "outlet"):
-            shop.sync(item("42", price=price + len(feed)), feed=feed)
+            shop.sync(item("42", price=price + ord(feed[0])), feed=feed)
     shop.read_on()
-    assert sorted(shop.told()) == sorted(drops(("jane.doe", 14), ("john.doe", 16)))
+    first, outlet = 10 + ord("s"), 10 + ord("o")
+    people = ("all.names", first), ("jane.doe", first), ("john.doe", outlet), ("richard.roe", first)
+    assert sorted(shop.told()) == drops(*people)
 
 
 def test_where_the_first_feed_lacks_an_id_the_next_one_counts(shop: Shop) -> None:
@@ -535,6 +539,21 @@ def test_what_is_kept_follows_from_the_events(shop: Shop, monkeypatch: pytest.Mo
         connection.execute(update(INTERESTS).values(at=1))
     shop.read_on()
     assert kept(shop) == before
+
+
+def test_events_that_were_read_before_a_merge_are_kept_for_who_is_there(shop: Shop) -> None:
+    shop.viewed(*PEOPLE)
+    numbers = [shop.number(who) for who in PEOPLE]
+    shop.merge("ann", "ben")
+    shop.merge("ben", "cas")
+    with writing(shop.app.people) as connection:
+        merging.redact(connection, shop.number("dan"), datetime.now(UTC))
+        connection.execute(delete(INTERESTS))
+        interests.enter_again(connection, [("r", "i", n, 10 - n) for n in (*numbers, 99)])
+    assert kept(shop) == [
+        ("r", "i", numbers[2], 10 - numbers[0]),
+        ("r", "i", numbers[4], 10 - numbers[4]),
+    ]
 
 
 def test_going_through_the_events_goes_on_after_it_was_broken_off(
