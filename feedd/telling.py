@@ -41,7 +41,7 @@ from feedd.store.feeds import read_stream
 from feedd.store.recording import record, writing
 
 PAGE = 5_000  # changes at a time
-MOST_PAGES = 20  # before the cursor is moved, where nobody is to be told
+MOST_PAGES = 5  # before the cursor is moved, where nobody is to be told: less than a second
 ITEMS_AT_ONCE = 500  # whose versions are read
 MARGIN = timedelta(
     days=1

@@ -12,7 +12,7 @@ from feeds import item, take_in
 from msgspec.structs import replace
 from sqlalchemy import delete, select, text, update
 
-from feedd import intake, remembering
+from feedd import intake, remembering, telling
 from feedd.app import App
 from feedd.errors import StoreError
 from feedd.model import Retention
@@ -86,10 +86,10 @@ class Shop:
             self.did("Subscribed to Back in Stock", who, **options)
 
     def read_on(self, app: App | None = None, rule: str | None = None) -> None:
-        telling = (app or self.app).telling
-        for each in telling.rules():
-            if rule in (None, each.name) and telling.settle(each, lambda _: False):
-                while telling.read_on(each, lambda _: False):
+        tells = (app or self.app).telling
+        for each in tells.rules():
+            if rule in (None, each.name) and tells.settle(each, lambda _: False):
+                while tells.read_on(each, lambda _: False):
                     pass
 
     def events(self) -> list[Any]:
@@ -369,6 +369,25 @@ def test_what_is_no_longer_kept_is_passed_over(shop: Shop) -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few events in a transaction, so that a small audience takes several."""
     monkeypatch.setattr(audience, "MOST_AT_ONCE", 2)
+
+
+def test_a_long_stream_is_read_in_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "PAGE", 3)
+    monkeypatch.setattr(telling, "MOST_PAGES", 2)
+    monkeypatch.setattr(audience, "NEWS_AT_ONCE", 2)
+    for price in (20, 10, 5):
+        shop.sync(*[item(str(n), price=price, title=f"{price}") for n in range(50)])
+        if price == 20:
+            for n in (0, 7, 8, 9, 10, 49):
+                shop.viewed("jane.doe", ProductID=n)
+    shop.read_on()
+    told = [json.loads(row.properties) for row in shop.events() if row.source == 2]
+    assert [(each["ProductID"], each["Price"]) for each in told] == [
+        (str(n), price) for price in (10, 5) for n in (0, 7, 8, 9, 10, 49)
+    ]
+    cursor = read_cursor(shop.app.people, "price_drop")
+    assert cursor is not None
+    assert (cursor.seq, cursor.position) == (150, 0)
 
 
 PEOPLE = ("ann", "ben", "cas", "dan", "eve")
