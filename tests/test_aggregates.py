@@ -18,10 +18,11 @@ from feedd.people import counting
 from feedd.people.aggregation import Answer, Interval, Measure, Question
 from feedd.people.intervals import borders
 from feedd.store import columns
-from feedd.store.aggregates import Aggregates, count_events
+from feedd.store.aggregates import Aggregates
 from feedd.store.chunks import STRETCH, drop_chunks
 from feedd.store.database import Database
 from feedd.store.packing import pack_next
+from feedd.store.people_metrics import Activity, read_activity
 from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS, EVENTS, MERGES, METRICS, PROFILES
 
 ALL = (Measure.COUNT, Measure.UNIQUE, Measure.SUM)
@@ -208,8 +209,13 @@ def test_counts_are_those_of_the_rows(
     merge_all(late)
     for question in questions:
         assert aggregates.answer(question) == plain(rows, question, into)
-    assert count_events(people, [1, 3]) == {
-        metric: sum(row.metric == metric for row in rows) for metric in (1, 3)
+    of_metric = {m: [row.at for row in rows if row.metric == m] for m in (1, 3)}
+    now = START + 4 * DAY
+    found = read_activity(people, now)
+    assert {m: found[m] for m in (1, 3) if m in found} == {
+        m: Activity(len(at), sum(each >= now - DAY for each in at), len(at), max(at))
+        for m, at in of_metric.items()
+        if at
     }
 
 

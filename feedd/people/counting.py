@@ -16,6 +16,7 @@ from feedd.people.distinct import People
 
 MOST_CELLS = 1 << 23
 MOST_GROUPS = 200_000
+_SMALL = 1 << 20
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -141,24 +142,17 @@ class Counter:
 
     def _grouped(self, piece: Piece, rows: Array) -> tuple[Array, Array]:
         """Rows, each as often as it has groups, and the numbers of these."""
-        codes = np.zeros((0, len(rows)), dtype=np.int64)
+        places = np.zeros(len(rows), dtype=np.int64)
+        groups: list[tuple[str, ...]] = [()]
         for name in self._question.by:
-            rows, again, found = _expanded(piece.properties[name], rows, len(piece.at))
-            codes = np.vstack([codes[:, again], found])
-        alike, inverse = (
-            np.unique(codes, axis=1, return_inverse=True) if len(codes) > 1 else _alike(codes[0])
-        )
-        texts = [piece.properties[name].texts for name in self._question.by]
-        numbers = np.array(
-            [
-                self._number(tuple(text[code] for text, code in zip(texts, column, strict=True)))
-                for column in alike.T.tolist()
-            ],
-            dtype=np.int64,
-        )
-        group = numbers[inverse.reshape(-1)]
-        wanted = group >= 0
-        return (rows, group) if wanted.all() else (rows[wanted], group[wanted])
+            texts = piece.properties[name].texts
+            rows, again, codes = _expanded(piece.properties[name], rows, len(piece.at))
+            there, places = _numbered(places[again] * len(texts) + codes)
+            groups = [(*groups[n // len(texts)], texts[n % len(texts)]) for n in there.tolist()]
+        numbers = np.array([self._number(group) for group in groups], dtype=np.int64)
+        found = numbers[places]
+        wanted = found >= 0
+        return (rows, found) if wanted.all() else (rows[wanted], found[wanted])
 
     def _number(self, group: tuple[str, ...]) -> int:
         known = self._groups.get(group)
@@ -209,10 +203,12 @@ class Counter:
         return found
 
 
-def _alike(codes: Array) -> tuple[Array, Array]:
-    """As `numpy.unique` with its inverse, for codes, which are small."""
-    there = np.bincount(codes) > 0
-    return np.flatnonzero(there)[np.newaxis], (np.cumsum(there) - 1)[codes]
+def _numbered(keys: Array) -> tuple[Array, Array]:
+    """The different keys in their order, and the place of each key among them. None is negative."""
+    if len(keys) and keys.max() > _SMALL:
+        return np.unique(keys, return_inverse=True)
+    there = np.bincount(keys) > 0  # which takes no sorting
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[keys]
 
 
 def _having(found: Property, text: str, count: int) -> Array:

@@ -77,16 +77,6 @@ class Aggregates:
                 return msgspec.structs.replace(found, left_out=whole.left_out)
 
 
-def count_events(database: Database, metrics: Sequence[int]) -> dict[int, int]:
-    """How many events each of some metrics has, by their numbers."""
-    aggregates = Aggregates(database)
-    found = {}
-    for metric in metrics:
-        answer = aggregates.answer(Question(metric=metric, interval=Interval.ALL))
-        found[metric] = int(answer.totals[Measure.COUNT])
-    return found
-
-
 def _refuse_wrong(question: Question) -> None:
     if len({*question.by, *(name for name, _ in question.where)}) > MOST_PROPERTIES:
         raise UsageError(
