@@ -2,8 +2,11 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import msgspec
@@ -331,3 +334,33 @@ def test_an_event_that_cannot_be_used_says_where_and_why(
     assert isinstance(bad, BadRow)
     assert (bad.line, bad.column) == (4, column)
     assert says in bad.problem
+
+
+def test_the_examples_of_the_documentation_are_taken_in() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "people.md").read_text()
+    blocks = [dedent(each) for each in re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)]
+    (table,) = (each for each in blocks if each.startswith("Email,"))
+    head, row = records(table)
+    assert isinstance(head, Record)
+    assert isinstance(row, Record)
+    assert ProfileTable(head.cells).action(row) == Action(
+        who=Identifiers(email="jane.doe@example.com", phone_number="+14155550123"),
+        patch=Patch(set={"$first_name": "Jane", "Points": 12, "Tags": ["mugs", "tea"]}),
+        trusted=True,
+        source=Source.IMPORT,
+    )
+    person, tracked, flat = (
+        " ".join(each.split()).encode() for each in blocks if each.startswith("{")
+    )
+    known = profile_line(1, person)
+    assert isinstance(known, Action)
+    assert (known.who.external_id, known.patch.set["points"]) == ("C-1001", 12)
+    for line in (tracked, flat):
+        action = event_line(1, line, NOW.timestamp())
+        assert isinstance(action, Action), action
+        assert action.event is not None
+        assert (action.event.at, action.event.value, action.event.unique_id) == (
+            1767225600,
+            29.9,
+            "7",
+        )
