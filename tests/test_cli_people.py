@@ -69,6 +69,7 @@ def test_a_person_is_made_and_changed(shell: Shell) -> None:
     assert "No events." in shown
 
 
+@pytest.mark.parametrize("shell", ["alone"], indirect=True)
 def test_an_identifier_of_another_is_not_taken(shell: Shell) -> None:
     shell("profile", "set", JANE, "a=1")
     shell("profile", "set", "joe@example.com", "a=2")
@@ -111,6 +112,7 @@ def test_metrics_are_listed_and_their_events_are_told(shell: Shell) -> None:
     assert "no metric 'Oops'" in shell.failing(2, "metrics", "timeline", "Oops")
 
 
+@pytest.mark.parametrize("shell", ["daemon"], indirect=True)
 def test_the_timeline_is_followed(shell: Shell) -> None:
     shell("track", "Placed Order", JANE)
     follower = subprocess.Popen(
@@ -291,6 +293,7 @@ def test_events_of_a_file_are_recorded_and_their_repeats_are_not(
     assert found["events"][0]["source"] == "import"
 
 
+@pytest.mark.parametrize("shell", ["daemon"], indirect=True)
 def test_what_is_piped_in_is_taken_and_cannot_be_resumed(shell: Shell, tmp_path: Path) -> None:
     for words, text in (
         (("profile", "import", "-"), f"Email;City\n{JANE};Oslo\n"),
@@ -376,6 +379,7 @@ def test_a_long_import_shows_how_far_it_is(tmp_path: Path) -> None:
     assert "20,000 profiles made" in shown
 
 
+@pytest.mark.parametrize("shell", ["alone"], indirect=True)
 def test_a_metric_is_drawn_over_time(shell: Shell, tmp_path: Path) -> None:
     path = lines_of(
         tmp_path / "events.jsonl",

@@ -50,7 +50,7 @@ def people(place: intake.Place) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["after its commit", "before it"])
-@pytest.mark.parametrize("good_for", [0, 1, 3, 6])
+@pytest.mark.parametrize("good_for", [0, 1, 6])
 def test_an_import_that_breaks_off_is_ended_by_the_next(
     people: Database,
     tmp_path: Path,
