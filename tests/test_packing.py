@@ -1,13 +1,16 @@
 """Stretches are packed when they are full, one packer at a time, and never as they were before a change."""
 
+import io
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from daemons import wait_for
 from people_rows import NOW, Row, add_events, fill, open_people, profile_row
 from sqlalchemy import insert, select, update
 
+from feedd import logs
 from feedd.intake import Place
 from feedd.packing import Packer
 from feedd.people.aggregation import Interval, Measure, Question
@@ -110,6 +113,14 @@ def test_packing_that_is_broken_off_leaves_nothing_that_counts(people: Database)
     assert sorted(map(tuple, names)) == [(1, ".n"), (1, "at"), (1, "profile"), (1, "value")]
 
 
+def test_counts_are_the_same_all_the_while(people: Database) -> None:
+    seal(people)
+    seen: list[tuple[float, float]] = []
+    assert pack_next(people, between=lambda: seen.append(counted(people)))
+    assert len(seen) > 8
+    assert {*seen, counted(people)} == {(30, 30)}
+
+
 def test_one_packs_at_a_time(people: Database) -> None:
     seal(people)
     others: list[bool] = []
@@ -147,6 +158,22 @@ def test_a_daemon_packs_what_is_full(people: Database, place: Place) -> None:
     wait_for(lambda: ready(people) == [0, STRETCH])
     packer.stop()
     workers.stop()
+
+
+def test_what_goes_wrong_in_the_child_is_told(
+    people: Database, place: Place, tmp_path: Path
+) -> None:
+    seal(people)
+    told = io.StringIO()
+    logs.configure(told, "info", json=True)
+    workers = Workers(place)
+    workers.start()
+    packer = Packer(people, Place(state_dir=str(tmp_path / "missing")), look_every_s=0.01)
+    packer.start()
+    wait_for(lambda: "packing.error" in told.getvalue())
+    packer.stop()
+    workers.stop()
+    assert "unable to open database file" in told.getvalue()
 
 
 def test_merged_and_redacted_people_count_as_they_are_now(people: Database) -> None:
