@@ -58,14 +58,14 @@ class Packer:
             try:
                 with self._people.connect() as connection:
                     is_full = next_full(connection) is not None
-                trouble = self._pack() if is_full else None
+                trouble = self.pack() if is_full else None
             except (StoreError, OSError) as error:  # no process, or no pipe, is to be had
                 trouble = str(error)
             if trouble is not None and not self._stop.is_set():
                 log.error(logs.PACKING_ERROR, error=trouble)
                 self._stop.wait(TROUBLE_S)
 
-    def _pack(self) -> str | None:
+    def pack(self) -> str | None:
         """Have a child pack all that is full; what went wrong, if anything did."""
         context = multiprocessing.get_context("forkserver")
         ours, theirs = context.Pipe()
