@@ -6,6 +6,7 @@ for the next, with all others who came meanwhile. Nothing is told as recorded th
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ MOST_AT_ONCE = 2_000  # actions in one transaction, unless one caller gave more
 MOST_WAITING = 20_000
 MOST_WAITING_BYTES = 64 * 1024 * 1024
 STOP_WITHIN_S = 5.0
+COMPLAIN_EVERY_S = 60.0
 
 log = logs.get_logger("feedd")
 Prepare = Callable[[Sequence[Action]], Sequence[Action]]
@@ -74,6 +76,7 @@ class Recorder:
         self._changed = threading.Condition()
         self._writing = threading.Lock()
         self._stopping = self._running = False
+        self._complained_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -170,6 +173,7 @@ class Recorder:
             with self._writing:
                 outcomes = self._recorded(actions, batch[0].also)
         except FeeddError as error:
+            self._complain(error)
             for ticket in batch:
                 ticket.error = error
             return
@@ -185,6 +189,13 @@ class Recorder:
         for ticket in batch:
             ticket.outcomes = outcomes[start : start + len(ticket.actions)]
             start += len(ticket.actions)
+
+    def _complain(self, error: FeeddError) -> None:
+        """Tell the log that nothing can be recorded, once a minute: whoever asks is told each time."""
+        now = time.monotonic()
+        if now - self._complained_at >= COMPLAIN_EVERY_S:
+            self._complained_at = now
+            log.error(logs.STORE_ERROR, error=str(error))
 
     def _recorded(self, actions: Sequence[Action], also: Also | None) -> list[Outcome]:
         try:
