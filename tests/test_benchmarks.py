@@ -174,3 +174,12 @@ def test_one_command_measures_and_tells(tmp_path: Path) -> None:
         text=True,
     )
     assert again.stdout == done.stdout
+
+
+def test_the_benchmark_of_reading_events_runs(tmp_path: Path) -> None:
+    command = [sys.executable, BENCHMARKS / "people_read.py", "--events", "3000"]
+    told = subprocess.run(
+        [*command, "--folder", tmp_path / "people"], check=True, capture_output=True, text=True
+    )
+    assert "| count by day and brand (40) | " in told.stdout
+    assert not (tmp_path / "people").exists()
