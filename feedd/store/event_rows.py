@@ -96,7 +96,7 @@ def _enter_keys(connection: Connection, rows: Sequence[NewRow]) -> set[int]:
         "ON CONFLICT (profile_id, metric_id, key) DO NOTHING RETURNING event_id",
         parameters,
     )
-    return {number for (number,) in result}
+    return {number for (number,) in result.all()}
 
 
 def _mark_repeats(connection: Connection, rows: Sequence[NewRow]) -> None:
@@ -129,4 +129,4 @@ def _stored_already(connection: Connection, rows: Sequence[NewRow]) -> set[tuple
         )
         columns = tuple(list(column) for column in zip(*wanted, strict=True))
         found = connection.exec_driver_sql(question, columns)
-    return {(profile, at, metric) for profile, at, metric in found}
+    return {(profile, at, metric) for profile, at, metric in found.all()}

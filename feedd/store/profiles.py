@@ -24,7 +24,7 @@ def owners_of(connection: Connection, identifiers: Sequence[Identifier]) -> dict
     found: dict[Identifier, int] = {}
     for kind, values in by_kind.items():
         query, parameters = _ask(connection, values)
-        rows = connection.exec_driver_sql(query, (int(kind), *parameters))
+        rows = connection.exec_driver_sql(query, (int(kind), *parameters)).all()
         for value, number in rows:
             found[kind, value] = number
     return found
