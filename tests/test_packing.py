@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,19 @@ def test_a_stretch_that_changes_while_it_is_packed_is_packed_again(people: Datab
     assert pack_next(people)
     assert ready(people) == [0]
     assert counted(people) == (30, 42)
+
+
+def test_a_change_that_is_not_committed_yet_is_waited_for(people: Database) -> None:
+    seal(people)
+    with ThreadPoolExecutor(1) as pool:
+        with writing(people) as connection:
+            connection.execute(EVENTS.update().where(EVENTS.c.id == 3).values(value=5.0))
+            drop_chunks(connection, [3])
+            packed = pool.submit(pack_next, people)
+            wait([packed], timeout=0.3)
+        assert packed.result()
+    assert ready(people) == [0]
+    assert counted(people) == (30, 34)
 
 
 class Ended(Exception):

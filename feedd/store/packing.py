@@ -1,6 +1,7 @@
 """Packs the columns of stretches of events that are full.
 
 A stretch is claimed before its events are read, by a row with a negative `last_id`, and is there once that row says where it ends.
+The claim is made while nobody writes, for a change that has looked for columns to drop and is not committed would be missed.
 Whoever changes an event deletes the row in the same transaction (`chunks.drop_chunks`), so what was packed of older events
 never counts.
 """
@@ -17,6 +18,7 @@ from feedd.store.chunks import STRETCH, next_full
 from feedd.store.columns import Budget, Builder
 from feedd.store.database import Database, hasty_transaction
 from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS
+from feedd.store.recording import writing
 
 ROWS_AT_ONCE = 100
 BYTES_AT_ONCE = 128 * 1024  # written in one transaction
@@ -64,7 +66,7 @@ def _alone(database: Database) -> Iterator[Connection | None]:
 
 def _pack(database: Database, first: int, between: Callable[[], object]) -> None:
     token = -1 - secrets.randbits(62)
-    with database.transaction() as connection:
+    with writing(database) as connection:
         connection.execute(delete(EVENT_COLUMNS).where(EVENT_COLUMNS.c.first_id == first))
         connection.execute(delete(EVENT_CHUNKS).where(EVENT_CHUNKS.c.first_id == first))
         connection.execute(insert(EVENT_CHUNKS).values(first_id=first, last_id=token))
