@@ -17,6 +17,10 @@ FRESH_S = 5.0
 _LOOK_AGAIN_S = 1.0
 _MOST = 1_000
 
+# public keys and when they end, and when they were read
+_Public = tuple[dict[str, datetime | None], float]
+_NONE_READ: _Public = ({}, float("-inf"))
+
 
 class Keyring:
     """The keys of one people database. For any thread."""
@@ -36,8 +40,7 @@ class Keyring:
             0  # goes up with every change, so that what was read before it is not kept after it
         )
         self._private: dict[bytes, tuple[ApiKey, float]] = {}
-        self._public: dict[str, datetime | None] = {}
-        self._read_at = float("-inf")
+        self._public = _NONE_READ
 
     def create(self, *, kind: str, name: str, scopes: tuple[str, ...]) -> tuple[ApiKey, str]:
         """Make a key; its text is given this once."""
@@ -61,8 +64,7 @@ class Keyring:
         with self._lock:
             self._generation += 1
             self._private.clear()
-            self._public = {}
-            self._read_at = float("-inf")
+            self._public = _NONE_READ
 
     def known(self, text: str) -> ApiKey | None:
         """The private key with that text, if it was found a moment ago; asks nobody."""
@@ -90,10 +92,11 @@ class Keyring:
 
     def knows_public(self, token: str) -> bool | None:
         """Whether a public key is in use; None where the database is to be asked, by `is_public`."""
-        age_s = self._clock() - self._read_at
-        if age_s > FRESH_S or (token not in self._public and age_s > _LOOK_AGAIN_S):
+        found, read_at = self._public  # at once: another thread may replace it
+        age_s = self._clock() - read_at
+        if age_s > FRESH_S or (token not in found and age_s > _LOOK_AGAIN_S):
             return None
-        return token in self._public and not self._is_over(self._public[token])
+        return token in found and not self._is_over(found[token])
 
     def is_public(self, token: str) -> bool:
         """Whether a public key is in use. Raises StoreError."""
@@ -104,7 +107,7 @@ class Keyring:
             found = keys.public_keys(self._people, self._now())
             with self._lock:
                 if generation == self._generation:
-                    self._public, self._read_at = found, asked_at
+                    self._public = found, asked_at
         return token in found
 
     def _is_over(self, expires_at: datetime | None) -> bool:

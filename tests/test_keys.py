@@ -168,6 +168,24 @@ def test_a_public_key_that_is_not_known_is_looked_for_once_a_second(people: Data
     assert not ring.is_public("pk_" + token)
 
 
+def test_a_public_key_is_known_while_others_are_made(people: Database) -> None:
+    ring = Keyring(people, clock=Clock())
+    _, token = ring.create(kind="public", name="pages", scopes=())
+    assert ring.is_public(token)
+
+    class Asked(str):
+        """A key; while it is looked up, another one is made."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            ring.create(kind="private", name="site", scopes=("read",))
+            return hash(str(self))
+
+    assert ring.knows_public(Asked(token)) is not False
+    assert ring.is_public(token)
+
+
 def test_scopes_say_what_a_key_may_do() -> None:
     for resource in RESOURCES:
         assert allows(("read",), resource, "read")
