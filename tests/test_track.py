@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import pytest
 from conftest import KINDS, fresh_place
-from daemons import UnixConnection
+from daemons import UnixConnection, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -469,11 +469,18 @@ def test_a_body_without_an_end_is_not_read_to_it(
 def test_bodies_that_are_on_their_way_are_bounded_together(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    monkeypatch.setattr(track, "MOST_HELD_BYTES", 1_000)
-    answer = shop.track(properties={"a": "x" * 2_000})
-    assert (answer.status, answer.error["code"]) == (503, "overloaded")
-    assert int(answer.headers["retry-after"]) > 0
-    assert shop.track(time=at).body == b"1"
+    monkeypatch.setattr(track, "MOST_HELD_BYTES", 100_000)
+    host, _, port = shop.address.rpartition(":")
+    large = {"a": "x" * 70_000}
+    with socket.create_connection((host, int(port)), timeout=20) as slow:
+        slow.sendall(b"POST /api/track HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n")
+        slow.sendall(b"x" * 99_990)
+        wait_for(lambda: shop.track(properties=large, query="?test=1").status == 503)
+        answer = shop.track(properties=large)
+        assert answer.error["code"] == "overloaded"
+        assert int(answer.headers["retry-after"]) > 0
+        assert shop.track(time=at).body == b"1", "small ones are taken all the while"
+    wait_for(lambda: shop.track(properties=large, query="?test=1").status == 200)
 
 
 def test_who_leaves_before_the_end_has_said_nothing(shop: Shop) -> None:

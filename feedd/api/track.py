@@ -111,7 +111,10 @@ class Tracking:
         await _say(send, b"0" if outcome == "not_json" else b"1", fields)
 
     async def _read(self, body: bytearray, receive: Receive) -> None:
-        """Read the body. It counts among those that are held until its call is answered."""
+        """Read the body. It counts among those that are held until its call is answered.
+
+        A few clients that send large bodies slowly must not keep out all others: small ones are read whatever is held.
+        """
         more = True
         while more:
             message = await receive()
@@ -123,7 +126,7 @@ class Tracking:
             self._held_bytes += len(chunk)
             if len(body) > MAX_BODY_BYTES:
                 raise _too_large()
-            if self._held_bytes > MOST_HELD_BYTES:
+            if self._held_bytes > MOST_HELD_BYTES and len(body) > _LARGE_BYTES:
                 raise Overloaded
 
     async def _done(self, call: str, scope: Scope, fields: Fields) -> str:
