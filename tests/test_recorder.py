@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import event
 
 from feedd import intake
@@ -242,6 +244,28 @@ def test_a_full_disk_is_told_and_nothing_of_the_batch_is_there(people: Database)
     with people.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     recorder.record([viewed(2)])
+    assert count(people) == 2
+
+
+def test_a_database_that_only_stands_by_is_told_as_one_that_fails(
+    people: Database, recorder: Recorder
+) -> None:
+    seen = NewEvent(
+        metric="Viewed", at=AT, properties=b"{}"
+    )  # which is written by nothing but a COPY
+    recorder.record([Action(who=Identifiers(email="jane.doe@example.com"), event=seen)])
+    only = "PRAGMA query_only = " if people.sqlite else "SET default_transaction_read_only = "
+
+    def stand_by(connection: Any, *_rest: object) -> None:
+        connection.execute(only + standing).close()
+
+    event.listen(people.engine, "checkout", stand_by)
+    later = Action(who=Identifiers(email="jane.doe@example.com"), event=replace(seen, at=AT + 1))
+    standing = "on"
+    with pytest.raises(StoreError, match=r"read-?only"):
+        recorder.record([later])
+    standing = "off"
+    assert recorder.record([later])[0].event is not None
     assert count(people) == 2
 
 

@@ -250,11 +250,10 @@ def insert_rows(
         connection.exec_driver_sql(f"{into} {marks}", list(rows[many:]))
 
 
-def _driver_errors(connection: Connection) -> type[Exception]:
-    """What the driver raises when the database is at fault: it went away, or its disk is full."""
+def _driver_errors(connection: Connection) -> tuple[type[Exception], ...]:
+    """What the driver raises when the database is at fault: it went away, its disk is full, or it only stands by."""
     module: Any = connection.dialect.dbapi
-    found: type[Exception] = module.OperationalError
-    return found
+    return module.OperationalError, module.InternalError
 
 
 def find_by_key(connection: Connection) -> None:
