@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from feedd.errors import NotFound, Overloaded, UsageError
 from feedd.people import operations as op
 from feedd.people.aggregation import Interval, Measure, Question
+from feedd.people.limits import PROFILE_FULL
 from feedd.people.values import (
     Action,
     Event,
@@ -318,6 +319,10 @@ def _taken(outcomes: Sequence[Outcome], bad: int) -> op.Taken:
         op.Remark(place, _remark(outcome, identifier), identifier[1])
         for place, outcome in enumerate(outcomes)
         for identifier in outcome.ignored
+    ] + [
+        op.Remark(place, f"{PROFILE_FULL}; nothing of them was changed", "")
+        for place, outcome in enumerate(outcomes)
+        if outcome.refused is not None
     ]
     lost = sum(outcome.profile is None for outcome in outcomes)
     created = sum(outcome.created for outcome in outcomes)

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from feedd import intake
 from feedd.errors import NotFound, UsageError
 from feedd.people import operations as op
+from feedd.people.limits import MAX_STORED_BYTES
 from feedd.people.values import Action, Identifiers, Kind, NewEvent, Patch, Source
 from feedd.persons import Persons
 from feedd.recording import Recorder
@@ -98,6 +100,17 @@ def test_rows_that_name_somebody_elses_identifier_are_told(persons: Persons) -> 
 def rows_of_nothing(*actions: Action) -> op.TakeRows:
     """Rows of what cannot be resumed."""
     return op.TakeRows(id=None, begin=0, rows=len(actions), bad=0, actions=actions)
+
+
+def test_rows_that_would_make_a_profile_too_large_are_told(persons: Persons) -> None:
+    piece = "x" * (MAX_STORED_BYTES // 2)
+    taken = persons.answer(
+        msgspec.structs.replace(rows(0, known(JANE, a=piece), known(JANE, b=piece)), id=None)
+    )
+    ((remark),) = taken.remarks
+    assert remark.action == 1
+    assert "256 KB" in remark.problem
+    assert persons.find(JANE).properties.keys() == {"a"}
 
 
 def test_a_profile_is_set_found_listed_merged_and_deleted(persons: Persons) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from feedd import intake
+from feedd.people.limits import MAX_STORED_BYTES
 from feedd.people.values import (
     Action,
     Identifiers,
@@ -18,9 +19,10 @@ from feedd.people.values import (
     Outcome,
     Patch,
     Profile,
+    Refusal,
     Source,
 )
-from feedd.store import merging, profile_rows
+from feedd.store import merging, profile_rows, recording
 from feedd.store.database import Database, open_database
 from feedd.store.profiles import find_profile
 from feedd.store.recording import record, writing
@@ -98,6 +100,50 @@ def test_absent_stays_and_null_clears(people: Database) -> None:
     told(people, Action(who=JANE, patch=Patch(append={"b": [1, 2], "e": "z"}, unset=("c",))))
     told(people, Action(who=JANE, patch=Patch(unappend={"b": 1})))
     assert profile(people, JANE).properties == {"b": [2], "d": True, "e": ["z"]}
+
+
+def test_a_profile_that_would_become_too_large_stays_and_the_event_is_recorded(
+    people: Database,
+) -> None:
+    piece = "x" * (MAX_STORED_BYTES // 3)
+    told(people, known(JANE, a=piece, b=piece))
+    before = profile(people, JANE).properties
+    for patch in (Patch(set={"c": piece}), Patch(append={"b": [piece + "y"]})):
+        (outcome,) = told(
+            people, Action(who=JANE, patch=patch, event=event(at=AT + len(patch.set)))
+        )
+        assert outcome.refused is Refusal.PROFILE_TOO_LARGE
+        assert outcome.event is not None
+        assert profile(people, JANE).properties == before
+    (outcome,) = told(people, known(JANE, a=None, c=piece))
+    assert outcome.refused is None
+    assert profile(people, JANE).properties.keys() == {"b", "c"}
+
+
+def test_two_that_became_one_too_large_may_shrink(people: Database) -> None:
+    john = Identifiers(email="john.doe@example.com")
+    piece = "x" * (MAX_STORED_BYTES // 3)
+    numbers = [
+        each.profile or 0
+        for each in told(people, known(JANE, a=piece, b=piece), known(john, c=piece, d=piece))
+    ]
+    with writing(people) as connection:
+        merging.merge(connection, numbers[1], numbers[0], NOW)
+    assert profile(people, JANE).properties.keys() == {"a", "b", "c", "d"}
+    assert told(people, known(JANE, e=1))[0].refused is Refusal.PROFILE_TOO_LARGE
+    assert told(people, known(JANE, a=None))[0].refused is None
+
+
+def test_whoever_is_not_trusted_makes_only_so_many_metrics(
+    people: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_PUBLIC_METRICS", 2)
+    outcomes = told(people, *(did(JANE, metric=name) for name in "abca"))
+    assert [each.refused for each in outcomes] == [None, None, Refusal.TOO_MANY_METRICS, None]
+    assert [each.duplicate for each in outcomes] == [False, False, False, True]
+    trusted = Action(who=JANE, event=event("c"), trusted=True)
+    assert told(people, trusted)[0].event is not None
+    assert told(people, did(JANE, metric="c", at=AT + 1))[0].event is not None
 
 
 def test_true_and_one_are_not_the_same(people: Database) -> None:

@@ -31,7 +31,7 @@ from feedd.metrics import Metrics
 from feedd.people.values import Source
 from feedd.settings import Settings
 from feedd.settings.secret import Secret
-from feedd.store import keys
+from feedd.store import keys, recording
 
 TOKEN = "Ab12Cd"
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
@@ -481,6 +481,27 @@ def test_bodies_that_are_on_their_way_are_bounded_together(
         assert int(answer.headers["retry-after"]) > 0
         assert shop.track(time=at).body == b"1", "small ones are taken all the while"
     wait_for(lambda: shop.track(properties=large, query="?test=1").status == 200)
+
+
+def test_what_a_public_key_can_make_is_bounded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(recording, "MAX_STORED_BYTES", 1_000)
+    monkeypatch.setattr(recording, "MAX_PUBLIC_METRICS", 0)
+    who = {"$email": "max.doe@example.com"}
+    many = {"$append": {"seen": "x" * 600}}
+    assert shop.identify(**who, **many).body == b"1"
+    answer = shop.identify(**who, **{"$append": {"seen": "y" * 600}})
+    assert (answer.status, answer.error["code"]) == (400, "profile_too_large")
+    assert answer.error["source"] == {"pointer": "/properties"}
+    answer = shop.track(event=f"New {at}", customer_properties=who, time=at)
+    assert (answer.status, answer.error["code"]) == (400, "too_many_metrics")
+    assert answer.error["source"] == {"pointer": "/event"}
+    for _ in range(2):
+        event = {"event": f"New {at}", "customer_properties": who | many | {"a": "z" * 600}}
+        assert shop.track(**event, time=at, local=True).body == b"1", "the event is recorded"
+    assert "seen" in shop.person("max.doe@example.com").properties
+    assert "zzz" not in shop.person("max.doe@example.com").properties
 
 
 def test_who_leaves_before_the_end_has_said_nothing(shop: Shop) -> None:

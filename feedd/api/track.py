@@ -19,8 +19,14 @@ from feedd.api.track_body import Fields, body_fields, fields_of, json_of
 from feedd.app import App
 from feedd.errors import FeeddError, Overloaded, UsageError
 from feedd.metrics import Metrics
-from feedd.people.limits import MAX_EVENT_BYTES, PayloadProblem
+from feedd.people.limits import (
+    MAX_EVENT_BYTES,
+    MAX_PUBLIC_METRICS,
+    MAX_STORED_BYTES,
+    PayloadProblem,
+)
 from feedd.people.payloads import NotJson, Payload, identify_payload, track_payload
+from feedd.people.values import Refusal
 
 CALLS = {path: call for call in ("track", "identify") for path in (f"/api/{call}", f"/api/{call}/")}
 _RESOURCES = {"track": "events", "identify": "profiles"}
@@ -144,6 +150,8 @@ class Tracking:
         if fields.get(b"test") in _TRUE:
             return "tested"
         (became,) = await self._feedd.recorder.recorded([payload.action])
+        if became.refused is not None and became.event is None and not became.duplicate:
+            raise _refused(became.refused)
         return "duplicate" if became.duplicate else "recorded"
 
     async def _is_trusted(self, call: str, request: HTTPConnection) -> bool:
@@ -202,6 +210,22 @@ async def _run(size_bytes: int, function: Any, *arguments: Any) -> Any:
 def _too_large() -> UsageError:
     return PayloadProblem(
         "", f"is larger than {MAX_EVENT_BYTES // 10**6} MB", code="payload_too_large"
+    )
+
+
+def _refused(refusal: Refusal) -> UsageError:
+    if refusal is Refusal.TOO_MANY_METRICS:
+        return PayloadProblem(
+            "/event",
+            f"is new, and there are {MAX_PUBLIC_METRICS:,} metrics",
+            code=refusal,
+            hint="Say what differs in a property; more metrics are made with a private key only.",
+        )
+    return PayloadProblem(
+        "/properties",
+        f"would bring those of the profile to more than {MAX_STORED_BYTES // 1024} KB",
+        code=refusal,
+        hint="Unset some, or take some out of its lists.",
     )
 
 

@@ -29,6 +29,7 @@ from feedd.cli.people_arguments import (
 )
 from feedd.cli.show import counted, emit, plain, say
 from feedd.errors import UsageError
+from feedd.people.limits import PROFILE_FULL
 
 if TYPE_CHECKING:
     from feedd.people.values import Kind, Profile
@@ -128,6 +129,8 @@ def set_(
         say("A new profile." if changed.outcome.created else "Changed.")
         show_profile(changed.profile)
     _refuse_ignored(changed.outcome.ignored)
+    if changed.outcome.refused is not None:
+        raise UsageError(PROFILE_FULL, hint="Clear some of them first: --unset NAME")
 
 
 def _lists(assignments: list[str] | None) -> dict[str, Any]:

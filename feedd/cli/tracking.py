@@ -19,6 +19,7 @@ from feedd.cli.people_arguments import (
 )
 from feedd.cli.show import emit, plain, say
 from feedd.errors import NotFound, UsageError
+from feedd.people.limits import PROFILE_FULL
 
 if TYPE_CHECKING:
     from feedd.people.values import Action, Outcome
@@ -150,6 +151,8 @@ def _recorded(backend: Backend, action: "Action") -> "Outcome":
         raise NotFound(f"there is nobody with {ignored}")
     if ignored:
         say(f"feedd: {plain(ignored)} is another profile's, and was not taken", stderr=True)
+    if outcome.refused is not None:
+        say(f"feedd: {PROFILE_FULL}; nothing of it was changed", stderr=True)
     return outcome
 
 

@@ -9,9 +9,14 @@ MAX_EVENT_PROPERTIES = 400  # at the top level
 MAX_EVENT_BYTES = 5 * 1000 * 1000  # decoded from base64 or a form, still JSON
 MAX_STRING_BYTES = 100 * 1024
 MAX_PROFILE_BYTES = 100 * 1024
+MAX_STORED_BYTES = (
+    256 * 1024
+)  # of a profile's properties, all together: whoever has a public key can add to them
+MAX_PUBLIC_METRICS = 1_000  # beyond so many, nobody makes further ones with a public key
 MAX_METRIC_LENGTH = 127
 MAX_ID_LENGTH = 255
 MAX_DEPTH = 64
+PROFILE_FULL = f"the properties of the profile would have more than {MAX_STORED_BYTES // 1024} KB"
 _SURELY_SHORT = MAX_STRING_BYTES // 4  # characters: none takes more than four bytes
 
 

@@ -7,7 +7,7 @@ properties: the special ones under their `$` names (`$first_name`, `$city`), a s
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from msgspec import Struct
@@ -108,11 +108,19 @@ class Action(Struct, frozen=True, kw_only=True):
     only_existing: bool = False  # no profile is made
 
 
+class Refusal(StrEnum):
+    """What of an action was not done, while the rest of it was."""
+
+    PROFILE_TOO_LARGE = "profile_too_large"  # its properties would be; they are as they were
+    TOO_MANY_METRICS = "too_many_metrics"  # for whoever is not trusted to make another one
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """What became of an action. `profile` is its number, null where none was found and none was to be made.
 
     `event` is the number of the stored event; null where it is a `duplicate`, or where there was none. `ignored` are identifiers
-    that were given and not taken: one that is there was not to be changed, or it is another profile's.
+    that were given and not taken: one that is there was not to be changed, or it is another profile's. `refused` is what else
+    was not done; an event is recorded all the same where it can be.
     """
 
     profile: int | None
@@ -120,6 +128,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     event: int | None = None
     duplicate: bool = False
     ignored: tuple[Identifier, ...] = ()
+    refused: Refusal | None = None
 
 
 class Profile(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import secrets
 import string
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from feedd.store.people_tables import METRICS
 
@@ -18,11 +18,18 @@ class MetricIds:
         self._kept: dict[str, int] = {}
         self._fresh: dict[str, int] = {}
 
-    def find(self, connection: Connection, name: str, now: datetime) -> int:
-        """The number of a metric, which is made if need be."""
+    def find(
+        self, connection: Connection, name: str, now: datetime, *, most: int | None = None
+    ) -> int | None:
+        """The number of a metric, which is made if need be; None if it would be, and there are `most` of them already."""
         number = self._kept.get(name) or self._fresh.get(name)
         if number is None:
-            number = self._fresh[name] = _stored(connection, name) or _made(connection, name, now)
+            number = _stored(connection, name)
+            if number is None:
+                if most is not None and _count(connection) >= most:
+                    return None
+                number = _made(connection, name, now)
+            self._fresh[name] = number
         return number
 
     def keep(self) -> None:
@@ -38,6 +45,10 @@ class MetricIds:
 def _stored(connection: Connection, name: str) -> int | None:
     found = connection.execute(select(METRICS.c.id).where(METRICS.c.name == name)).scalar()
     return None if found is None else int(found)
+
+
+def _count(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(METRICS)).scalar_one())
 
 
 def _made(connection: Connection, name: str, now: datetime) -> int:

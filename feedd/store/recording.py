@@ -9,11 +9,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+import msgspec
 import xxhash
 from sqlalchemy import Connection
 
+from feedd.people.limits import MAX_PUBLIC_METRICS, MAX_STORED_BYTES
 from feedd.people.patching import patched
-from feedd.people.values import Action, Identifier, Kind, NewEvent, Outcome
+from feedd.people.values import Action, Identifier, Kind, NewEvent, Outcome, Refusal
 from feedd.store import event_rows, merging, profile_rows
 from feedd.store.chunks import next_event_number
 from feedd.store.database import Database
@@ -22,6 +24,7 @@ from feedd.store.metric_ids import MetricIds
 from feedd.store.profile_rows import Person
 from feedd.store.profiles import owners_of
 
+_encode = msgspec.json.encode
 _LOCK_NUMBER = 0x70656F70  # "peop", for pg_advisory_xact_lock
 
 
@@ -58,7 +61,7 @@ def record(
 class _Result:
     """What becomes of an action; whether its event is a duplicate is known once it is written."""
 
-    __slots__ = ("created", "event", "ignored", "profile", "row")
+    __slots__ = ("created", "event", "ignored", "profile", "refused", "row")
 
     def __init__(self, profile: int | None) -> None:
         self.profile = profile
@@ -66,6 +69,7 @@ class _Result:
         self.ignored: list[Identifier] = []
         self.row: NewRow | None = None
         self.event = False
+        self.refused: Refusal | None = None
 
     def outcome(self) -> Outcome:
         stored = self.row is not None and not self.row.duplicate
@@ -73,8 +77,9 @@ class _Result:
             profile=self.profile,
             created=self.created,
             event=self.row.id if self.row is not None and stored else None,
-            duplicate=self.event and not stored,
+            duplicate=self.event and not stored and self.refused is not Refusal.TOO_MANY_METRICS,
             ignored=tuple(self.ignored),
+            refused=self.refused,
         )
 
 
@@ -120,11 +125,16 @@ class _Batch:
             result.created = True
         elif len(given) > 1:
             result.ignored = self._identify(target, given, trusted=action.trusted)
-        if not action.patch.is_empty():
-            self._patch(target, action)
+        if not action.patch.is_empty() and not self._patch(target, action):
+            result.refused = Refusal.PROFILE_TOO_LARGE
         if action.event is not None:
+            most = None if action.trusted else MAX_PUBLIC_METRICS
+            metric = self._metrics.find(self._connection, action.event.metric, self._now, most=most)
+            if metric is None:
+                result.refused = Refusal.TOO_MANY_METRICS
+                return result
             result.event = True
-            result.row = self._add(target, action.event, action)
+            result.row = self._add(target, metric, action.event, action)
         return result
 
     def _target(self, given: list[Identifier]) -> int | None:
@@ -181,20 +191,26 @@ class _Batch:
         self._change(person)
         self._enter((kind, value), target)
 
-    def _patch(self, target: int, action: Action) -> None:
+    def _patch(self, target: int, action: Action) -> bool:
+        """Change a profile; False where its properties are left, for they would become too large."""
         person, patch = self._person(target), action.patch
         properties = patched(person.properties, patch)
+        taken = True
         if properties != person.properties or repr(properties) != repr(person.properties):
-            person.properties = properties
-            self._change(person)
+            size = len(_encode(properties))
+            # one that two profiles have become may be larger, and may always shrink
+            taken = size <= MAX_STORED_BYTES or size < len(_encode(person.properties))
+            if taken:
+                person.properties = properties
+                self._change(person)
         for kind in patch.clear if action.trusted else ():
             old = person.known.pop(kind, None)
             if old is not None:
                 self._leave((kind, old))
                 self._change(person)
+        return taken
 
-    def _add(self, target: int, event: NewEvent, action: Action) -> NewRow | None:
-        metric = self._metrics.find(self._connection, event.metric, self._now)
+    def _add(self, target: int, metric: int, event: NewEvent, action: Action) -> NewRow | None:
         if event.once:
             self._write_events()
             if event_rows.has_any(self._connection, target, metric):
