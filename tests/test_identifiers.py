@@ -184,8 +184,11 @@ def test_an_identifier_that_says_nothing_is_none() -> None:
     assert who_and_what({"$email": "", "email": "a@example.com"})[0].email == "a@example.com"
 
 
-def test_null_of_a_field_is_kept_for_it_clears() -> None:
-    assert who_and_what({"$id": 1, "first_name": None})[1].set == {"$first_name": None}
+def test_null_of_a_property_is_kept_for_it_clears_and_of_a_special_one_says_nothing() -> None:
+    sent = {"$id": 1, "Plan": None, "$consent": None, "first_name": None, "$city": None, "zip": "1"}
+    assert who_and_what(sent)[1].set == {"Plan": None, "$consent": None, "$zip": "1"}
+    assert who_and_what({"$id": 1, "$city": None})[1].is_empty()
+    assert who_and_what({"$id": 1, "$unset": ["$city"]})[1].unset == ("$city",)
 
 
 def test_the_operators_of_the_clients_become_a_patch() -> None:

@@ -1,7 +1,6 @@
 """Track and identify calls, in every form that clients send them, over TCP and the unix socket, on both databases."""
 
 import json
-import logging
 import re
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from daemons import UnixConnection, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from feedd.api import track
 from feedd.api.track_body import body_fields, json_of, unquoted
@@ -273,6 +273,26 @@ CLIENTS = {
 }  # fmt: skip
 
 
+def test_what_klaviyos_php_library_leaves_out_is_not_cleared(shop: Shop, at: int) -> None:
+    who = f"{at}@example.com"
+    known = {"$email": who, "$first_name": "Jane", "$city": "Oslo", "Plan": "gold", "Tags": ["a"]}
+    assert (
+        shop.ask(
+            "POST", "/api/identify", json.dumps({"token": TOKEN, "properties": known}).encode()
+        ).body
+        == b"1"
+    )
+    names = ("id", "first_name", "last_name", "organization", "title", "address1", "address2", "city", "region", "zip", "country",
+             "timezone", "phone_number", "ios_tokens")  # fmt: skip
+    sent = {f"${name}": None for name in names} | {"email": who, "Plan": None}
+    assert shop.track(customer_properties=sent, properties=[], time=None).body == b"1"
+    assert json.loads(shop.person(who).properties) == {
+        "$first_name": "Jane",
+        "$city": "Oslo",
+        "Tags": ["a"],
+    }
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_old_clients_send_is_understood(shop: Shop, at: int, client: str) -> None:
     payload = {
@@ -373,19 +393,20 @@ def test_a_trusted_call_needs_no_token_and_comes_from_a_server(shop: Shop, at: i
     assert shop.last().source == Source.CLIENT
 
 
-def test_an_unknown_key_is_answered_like_a_known_one_and_dropped(
-    shop: Shop, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unknown_key_is_answered_like_a_known_one_and_dropped(tmp_path: Path) -> None:
+    shop = Shop(Settings(state_dir=tmp_path, socket=tmp_path / "s.sock", listen=("127.0.0.1", 0)))
     before, dropped = shop.count(), shop.counted("track", "unknown_key")
     _, private = shop.app.create_key(kind="private", name="erp", scopes=("write",))
-    with caplog.at_level(logging.WARNING, "feedd"):
-        for token in ("nobody", private, "", 5):
+    with capture_logs() as told:
+        for token in (private, "nobody", "", 5):
             answer = shop.track(token=token)
             expected = (400, None) if token in ("", 5) else (200, b"1")
             assert (answer.status, answer.body if answer.status == 200 else None) == expected
     assert shop.count() == before
     assert shop.counted("track", "unknown_key") == dropped + 2
-    assert private not in caplog.text
+    shop.close()
+    (line,) = [each for each in told if each["event"] == "track.dropped"]
+    assert line["public_key"] == "(longer than a public key)"
 
 
 def test_a_key_that_was_revoked_counts_no_more(shop: Shop, at: int) -> None:
@@ -410,7 +431,7 @@ def test_a_trial_is_checked_and_not_recorded(shop: Shop) -> None:
     ("method", "query", "body"),
     [
         ("GET", "", None), ("GET", "?data=", None), ("GET", "?data=%25%25", None), ("GET", "?data=abcd", None),
-        ("GET", "?data=abcde", None), ("POST", "", b""), ("POST", "", b"data="), ("POST", "", b"data={"),
+        ("GET", "?data=abcde", None), ("POST", "", b""), ("POST", "", b"data="), ("POST", "", b"data={"), ("POST", "", b"data=%5Bobject%20Object%5D"),
         ("POST", "", b"\xff\xfe"), ("POST", "", b"a=b&c=d"), ("POST", "", b'{"event": NaN}'),
     ],
 )  # fmt: skip
@@ -439,6 +460,23 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
     assert (answer.status, answer.type) == (400, "application/vnd.api+json")
     assert (answer.error["source"], answer.error["code"]) == ({"pointer": pointer}, code)
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_a_payload_that_is_no_object_is_refused(shop: Shop) -> None:
+    answer = shop.ask("POST", "/api/track", json.dumps([PAYLOAD, PAYLOAD]).encode())
+    assert (answer.status, answer.error["code"]) == (400, "invalid")
+    assert "is not an object" in answer.error["detail"]
+
+
+def test_the_log_tells_once_a_minute_why_calls_are_refused(tmp_path: Path) -> None:
+    shop = Shop(Settings(state_dir=tmp_path, socket=tmp_path / "s.sock", listen=("127.0.0.1", 0)))
+    with capture_logs() as told:
+        assert shop.track(local=True, properties={"$value": "12,50"}).status == 400
+        assert shop.ask("GET", "/api/track?data=abcde").body == b"0"
+    shop.close()
+    (line,) = [each for each in told if each["event"] == "track.refused"]
+    assert (line["call"], line["calls"]) == ("track", 1)
+    assert line["reason"].startswith("properties.$value: is not a number")
 
 
 def test_what_is_too_large_is_refused(shop: Shop) -> None:

@@ -6,6 +6,7 @@ plain ASGI in front of the other routes: no dependencies, no thread unless a pay
 
 import re
 import time
+from collections import Counter
 from typing import Any
 
 import anyio.to_thread
@@ -71,8 +72,8 @@ class Tracking:
         self._gate = gate
         self._metrics = metrics
         self._held_bytes = 0
-        self._dropped = 0  # calls with an unknown key since that was logged
-        self._logged_at = float("-inf")
+        self._unsaid: Counter[str] = Counter()  # calls since the log told of their like
+        self._said_at: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = CALLS.get(scope["path"]) if scope["type"] == "http" else None
@@ -101,11 +102,14 @@ class Tracking:
                 await self._read(body, receive)
                 fields |= await _run(len(body), body_fields, bytes(body), _type_of(scope))
             outcome = await self._done(call, scope, fields)
+            if outcome == "not_json":
+                self._say(logs.TRACK_REFUSED, call=call, reason="neither JSON nor base64 of JSON")
         except _Gone:
             return
         except FeeddError as error:
             if isinstance(error, UsageError):
                 outcome = "refused"
+                self._say(logs.TRACK_REFUSED, call=call, reason=str(error))
             if fields.get(b"i") not in _TRUE:
                 refused = failure_of(error)
                 refused.raw_headers += _FOR_PAGES
@@ -145,7 +149,7 @@ class Tracking:
         except NotJson:
             return "not_json"
         if not trusted and not await self._is_known(payload.token):
-            self._count_dropped(payload.token)
+            self._say_dropped(payload.token)
             return "unknown_key"
         if fields.get(b"test") in _TRUE:
             return "tested"
@@ -176,15 +180,18 @@ class Tracking:
             known = await anyio.to_thread.run_sync(keyring.is_public, token)
         return known
 
-    def _count_dropped(self, token: str | None) -> None:
-        """Say that calls with an unknown key are dropped, at most once a minute."""
-        self._dropped += 1
+    def _say_dropped(self, token: str | None) -> None:
+        # a private key in its place is not to be read in a log
+        shown = token if token is not None and len(token) <= 8 else "(longer than a public key)"
+        self._say(logs.TRACK_DROPPED, public_key=shown)
+
+    def _say(self, event: str, **what: str) -> None:
+        """Say what is not recorded, of each kind at most once a minute: old clients do not look at their answers."""
+        self._unsaid[event] += 1
         now = time.monotonic()
-        if now - self._logged_at >= _LOG_EVERY_S:
-            # a private key in its place is not to be read in a log
-            shown = token if token is not None and len(token) <= 8 else "(longer than a public key)"
-            log.warning(logs.TRACK_DROPPED, calls=self._dropped, public_key=shown)
-            self._dropped, self._logged_at = 0, now
+        if now - self._said_at.get(event, float("-inf")) >= _LOG_EVERY_S:
+            log.warning(event, calls=self._unsaid.pop(event), **what)
+            self._said_at[event] = now
 
 
 def _type_of(scope: Scope) -> bytes:

@@ -32,6 +32,7 @@ _PLAIN_FIELDS = {
         "image",
     )
 }
+_SPECIAL = frozenset(_PLAIN_FIELDS.values())
 EMAIL_NAMES = ("$email", "email")
 PHONE_NAMES = ("$phone_number", "phone_number")
 ID_NAMES = ("$id", "id", "external_id", "$external_id")
@@ -147,7 +148,8 @@ def who_and_what(
     """Who a mapping of customer properties is about, and what it changes of them.
 
     Identifiers and special fields may be spelled with `$` or without. Where both are there, the one with it counts, and the other
-    is a property like any other, unless it says the same. Identifiers that are null or empty are none. `$append`, `$unappend` and
+    is a property like any other, unless it says the same. Identifiers that are null or empty, and special properties that are null,
+    are as if they were not there. `$append`, `$unappend` and
     `$unset` are the operators of the JavaScript clients; identifiers are cleared for trusted callers only. Nobody may
     be identified: then the identifiers are empty.
 
@@ -169,12 +171,12 @@ def who_and_what(
         anonymous_ids=tuple(dict.fromkeys(anonymous)),
     )
     if _OPERATORS.isdisjoint(rest):
-        return who, Patch(set=_special(rest)) if rest else NOTHING
+        return who, Patch(set=_said(_special(rest))) if rest else NOTHING
     append = _special(_mapping(rest.pop("$append", None), f"{pointer}/$append"))
     unappend = _special(_mapping(rest.pop("$unappend", None), f"{pointer}/$unappend"))
     unset = _names(rest.pop("$unset", None), f"{pointer}/$unset")
     return who, Patch(
-        set=_special(rest),
+        set=_said(_special(rest)),
         append=append,
         unappend=unappend,
         unset=tuple(_PLAIN_FIELDS.get(name, name) for name in unset if name not in _KINDS),
@@ -237,6 +239,15 @@ def _mapping(value: Any, pointer: str) -> dict[str, Any]:
     if known := sorted({*_KINDS, *ANONYMOUS_NAMES} & value.keys()):
         raise PayloadProblem(f"{pointer}/{known[0]}", "is an identifier, which has one value")
     return dict(value)
+
+
+def _said(properties: dict[str, Any]) -> dict[str, Any]:
+    """The same without special properties that are null: Klaviyo's PHP library sends null for each that it was not given."""
+    if None in properties.values():
+        for name in _SPECIAL & properties.keys():
+            if properties[name] is None:
+                del properties[name]
+    return properties
 
 
 def _names(value: Any, pointer: str) -> list[str]:

@@ -172,13 +172,24 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> tuple[Any, by
     except RecursionError:
         raise too_deep("") from None
     except msgspec.ValidationError as error:
-        raise PayloadProblem("", f"cannot be used: {error}") from error
+        raise _no_object(body) from error
     except _NOT_DECODED as error:
         # texts that were cut in the midst of an emoji; feeds have them too, and the same becomes of them
         mended = _ESCAPE.sub(_mend, body)
         if mended == body:
             raise NotJson(str(error)) from error
         return _decoded(decoder, mended)
+
+
+def _no_object(body: bytes) -> Exception:
+    """What is wrong with a payload that does not begin as an object: something else, or no JSON at all."""
+    try:
+        _anything.decode(body)
+    except RecursionError:
+        return too_deep("")
+    except _NOT_DECODED as error:
+        return NotJson(str(error))
+    return PayloadProblem("", "is not an object", hint="A call tells of one thing.")
 
 
 def _mend(match: re.Match[bytes]) -> bytes:
