@@ -166,15 +166,16 @@ class Persons:
                     now=datetime.now(UTC),
                 )
 
-        self._recorded(actions, also)
+        # how far the file is tells whether what was taken lazily is there
+        self._recorded(actions, also, lazily=asked.id is not None and not asked.ended)
         return taken[-1]
 
-    def _recorded(self, actions: Sequence[Action], also: "Also") -> None:
+    def _recorded(self, actions: Sequence[Action], also: "Also", *, lazily: bool) -> None:
         """Record, and wait for room where others have filled the queue: an import can."""
         deadline = time.monotonic() + WAIT_FOR_S
         while True:
             try:
-                self._recorder().record(actions, also)
+                self._recorder().record(actions, also, lazily=lazily)
             except Overloaded:
                 if time.monotonic() > deadline:
                     raise

@@ -2,27 +2,35 @@
 
 A commit waits for the disk, which takes as long for a thousand events as for one. So whoever comes while one is under way waits
 for the next, with all others who came meanwhile. Nothing is told as recorded that a loss of power could take back.
+
+Files are another matter: how far one is stands in the database, so a chunk of it may be told as taken before its commit. Such chunks
+share a transaction that stays open while nobody else wants to write. Every commit writes each page that it has touched, and on a
+large database nearly every event touches pages of its own: twenty chunks in one commit write half as much as in twenty.
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from feedd import logs
-from feedd.errors import FeeddError, Overloaded, SyncStopped
+from feedd.errors import FeeddError, Overloaded, StoreError, SyncStopped
 from feedd.people.values import Action, Outcome
 from feedd.store.database import Database
 from feedd.store.log_keeper import LogKeeper
 from feedd.store.metric_ids import MetricIds
-from feedd.store.recording import record, writing
+from feedd.store.recording import record, savepoint, writing
 
 MOST_AT_ONCE = 2_000  # actions in one transaction, unless one caller gave more
 MOST_WAITING = 20_000
 MOST_WAITING_BYTES = 64 * 1024 * 1024
+MOST_LAZILY = 20_000  # actions in a transaction that stays open
+OPEN_FOR_S = 1.0
+IDLE_S = 0.05
 STOP_WITHIN_S = 5.0
 COMPLAIN_EVERY_S = 60.0
 
@@ -34,16 +42,19 @@ Also = Callable[[Any, list[Outcome]], None]  # a connection, and what became of 
 class _Ticket:
     """What one caller wants recorded, and what became of it."""
 
-    __slots__ = ("actions", "also", "done", "error", "outcomes", "size")
+    __slots__ = ("actions", "also", "done", "error", "is_lazy", "outcomes", "size")
 
     def __init__(
         self,
         actions: Sequence[Action],
         done: Callable[["_Ticket"], None],
         also: Also | None = None,
+        *,
+        is_lazy: bool = False,
     ) -> None:
         self.actions = actions
         self.also = also
+        self.is_lazy = is_lazy
         self.done = done
         self.size = sum(len(a.event.properties) for a in actions if a.event is not None)
         self.outcomes: list[Outcome] = []
@@ -76,6 +87,8 @@ class Recorder:
         self._changed = threading.Condition()
         self._writing = threading.Lock()
         self._stopping = self._running = False
+        self._open: _Open | None = None
+        self._lost: StoreError | None = None  # why what was told as taken is not there
         self._complained_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
@@ -91,27 +104,33 @@ class Recorder:
             self._changed.notify()
         if self._running:
             self._thread.join(STOP_WITHIN_S)
+        else:
+            self._close()
         self._log.wait()
 
     def waiting(self) -> int:
         """How many actions wait to be written."""
         return self._count
 
-    def record(self, actions: Sequence[Action], also: Also | None = None) -> list[Outcome]:
+    def record(
+        self, actions: Sequence[Action], also: Also | None = None, *, lazily: bool = False
+    ) -> list[Outcome]:
         """Record actions, all or none; gives what became of each, after the commit.
 
-        `also` is called in their transaction, which is theirs alone then; what it raises undoes it.
+        `also` is called in their transaction, which no other caller's actions are in; what it raises undoes them.
+        `lazily` is for who can tell by `also` whether all that came before is there: it does not wait for the commit, which
+        the next call that is not lazy does.
 
         Raises:
             Overloaded: too many wait already; none of these was recorded.
-            StoreError: the database cannot be used; none was recorded.
+            StoreError: the database cannot be used; none was recorded, nor what was recorded lazily just before.
         """
         if not self._running:
-            ticket = _Ticket(self._prepare(actions), lambda _: None, also)
-            self._write([ticket])
+            ticket = _Ticket(self._prepare(actions), lambda _: None, also, is_lazy=lazily)
+            self._serve([ticket])
             return ticket.result()
         ended = threading.Event()
-        ticket = self._submit(actions, lambda _: ended.set(), also)
+        ticket = self._submit(actions, lambda _: ended.set(), also, is_lazy=lazily)
         ended.wait()
         return ticket.result()
 
@@ -127,8 +146,10 @@ class Recorder:
         actions: Sequence[Action],
         done: Callable[[_Ticket], None],
         also: Also | None = None,
+        *,
+        is_lazy: bool = False,
     ) -> _Ticket:
-        ticket = _Ticket(self._prepare(actions), done, also)
+        ticket = _Ticket(self._prepare(actions), done, also, is_lazy=is_lazy)
         with self._changed:
             if self._stopping:
                 raise SyncStopped("stopped", "feedd is stopping")
@@ -145,12 +166,25 @@ class Recorder:
         while True:
             with self._changed:
                 while not self._waiting and not self._stopping:
-                    self._changed.wait()
-                if not self._waiting:
-                    return
-                batch = self._take()
-            self._write(batch)
-            _tell(batch)
+                    if not self._changed.wait(None if self._open is None else IDLE_S):
+                        break
+                batch = self._take() if self._waiting else []
+                is_last = self._stopping and not batch
+            if batch:
+                self._serve(batch)
+                _tell(batch)
+            else:
+                self._close()
+            if is_last:
+                return
+
+    def _serve(self, batch: Sequence[_Ticket]) -> None:
+        with self._writing:
+            if batch[0].is_lazy:
+                self._write_lazily(batch[0])
+            else:
+                self._close()
+                self._write(batch)
 
     def _take(self) -> list[_Ticket]:
         batch = [self._waiting.popleft()]
@@ -170,8 +204,8 @@ class Recorder:
         """Record what some tickets hold, in one transaction."""
         actions = [action for ticket in batch for action in ticket.actions]
         try:
-            with self._writing:
-                outcomes = self._recorded(actions, batch[0].also)
+            self._raise_lost(batch[0])
+            outcomes = self._recorded(actions, batch[0].also)
         except FeeddError as error:
             self._complain(error)
             for ticket in batch:
@@ -190,10 +224,63 @@ class Recorder:
             ticket.outcomes = outcomes[start : start + len(ticket.actions)]
             start += len(ticket.actions)
 
+    def _write_lazily(self, ticket: _Ticket) -> None:
+        """Record what a ticket holds in the transaction that is open, or in a new one."""
+        try:
+            self._raise_lost(ticket)
+            if self._open is None:
+                self._open = _Open(self._people)
+            with self._open.part() as connection:
+                now = datetime.now(UTC)
+                ticket.outcomes = record(connection, ticket.actions, now, self._metrics)
+                if ticket.also is not None:
+                    ticket.also(connection, ticket.outcomes)
+            self._open.count += len(ticket.actions)
+        except FeeddError as error:
+            self._metrics.forget()  # those of this part are not there; others are found again
+            ticket.error = error
+        except Exception as error:  # noqa: BLE001 it is told and logged
+            ticket.error = self._abandon(error)
+        if self._open is not None and self._open.is_long():
+            self._close()
+
+    def _close(self) -> None:
+        """Commit what was recorded lazily."""
+        if self._open is None:
+            return
+        count, opened = self._open.count, self._open
+        self._open = None
+        try:
+            opened.commit()
+        except StoreError as error:
+            self._lost = error
+            self._metrics.forget()
+            self._complain(error)
+        else:
+            self._metrics.keep()
+            self._log.wrote(count)
+
+    def _abandon(self, error: Exception) -> Exception:
+        """Undo what was recorded lazily; gives what is told of an error that the driver has raised, or of a bug."""
+        self._metrics.forget()
+        opened, self._open = self._open, None
+        told = error if opened is None else opened.roll_back(error)
+        if isinstance(told, FeeddError):
+            self._complain(told)
+        else:
+            log.error(logs.RECORD_ERROR, exc_info=told)
+        return told
+
+    def _raise_lost(self, ticket: _Ticket) -> None:
+        """Tell who has recorded lazily why it is not there; others have lost nothing."""
+        if self._lost is not None and ticket.also is not None:
+            error, self._lost = self._lost, None
+            raise error
+
     def _complain(self, error: FeeddError) -> None:
         """Tell the log that nothing can be recorded, once a minute: whoever asks is told each time."""
         now = time.monotonic()
-        if now - self._complained_at >= COMPLAIN_EVERY_S:
+        if isinstance(error, StoreError) and now - self._complained_at >= COMPLAIN_EVERY_S:
             self._complained_at = now
             log.error(logs.STORE_ERROR, error=str(error))
 
@@ -209,6 +296,35 @@ class Recorder:
         self._metrics.keep()
         self._log.wrote(len(actions))
         return outcomes
+
+
+class _Open:
+    """A transaction that stays open for several callers, each of whom has a part of it that can be undone by itself."""
+
+    def __init__(self, people: Database) -> None:
+        self._stack = contextlib.ExitStack()
+        self._connection = self._stack.enter_context(writing(people))
+        self._until = time.monotonic() + OPEN_FOR_S
+        self.count = 0
+
+    @contextlib.contextmanager
+    def part(self) -> Iterator[Any]:
+        with savepoint(self._connection):
+            yield self._connection
+
+    def is_long(self) -> bool:
+        return self.count >= MOST_LAZILY or time.monotonic() > self._until
+
+    def commit(self) -> None:
+        self._stack.close()
+
+    def roll_back(self, error: Exception) -> Exception:
+        """Undo all of it; gives the error as the store tells it."""
+        try:
+            self._stack.__exit__(type(error), error, error.__traceback__)
+        except Exception as told:  # noqa: BLE001 the caller tells it
+            return told
+        return error
 
 
 class _Promise:

@@ -61,8 +61,8 @@ def test_rows_of_a_file_are_taken_once_and_in_order(persons: Persons) -> None:
     for wrong in (rows(0, known(JANE, a=2)), rows(4, known(JANE, a=2))):
         with pytest.raises(UsageError, match="by another command"):
             persons.answer(wrong)
+    persons.answer(rows(3, known(JOE, a=3), ended=True))
     assert persons.answer(op.FindProfile(who=JANE)).properties == {"a": 1}
-    persons.answer(rows(3, known(JANE, a=3), ended=True))
     state = persons.answer(begin)
     assert (state.rows, state.counts) == (4, op.Counts(created=2, updated=1, bad=1))
     assert state.finished_at is not None

@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import event
 
-from feedd import intake
-from feedd.errors import Overloaded, StoreError, SyncStopped
+from feedd import intake, recording
+from feedd.errors import Overloaded, StoreError, SyncStopped, UsageError
 from feedd.people.values import Action, Identifiers, NewEvent
 from feedd.recording import Recorder
 from feedd.store import log_keeper
@@ -292,3 +292,91 @@ def test_the_log_stays_short_under_a_writer_that_never_rests(
         people.checkpoint()
         people.close()
     assert sizes[1] < sizes[0] / 2
+
+
+@pytest.fixture(params=["with a thread", "without"])
+def either(people: Database, request: pytest.FixtureRequest) -> Iterator[Recorder]:
+    """A recorder that writes for others, and one whose callers write themselves."""
+    made = Recorder(people)
+    if request.param == "with a thread":
+        made.start()
+    yield made
+    made.stop()
+
+
+def test_what_is_recorded_lazily_is_there_after_the_next_that_is_not(
+    place: intake.Place, people: Database, either: Recorder
+) -> None:
+    seen = commits(people)
+    for number in range(20):
+        (outcome,) = either.record([viewed(number)], lazily=True)
+        assert outcome.event == number + 1
+    either.record([viewed(20)])
+    assert count(people) == 21
+    assert len(seen) < 10
+
+
+def test_what_is_recorded_lazily_is_committed_when_nobody_comes(
+    people: Database, recorder: Recorder
+) -> None:
+    recorder.record([viewed(1)], lazily=True)
+    deadline = time.monotonic() + 10
+    while not count(people):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_stopping_commits_what_was_recorded_lazily(people: Database, either: Recorder) -> None:
+    either.record([viewed(1)], lazily=True)
+    either.stop()
+    assert count(people) == 1
+
+
+def test_a_part_that_is_refused_takes_no_other_with_it(people: Database, either: Recorder) -> None:
+    def refuse(_connection: object, _outcomes: object) -> None:
+        raise UsageError("not this one")
+
+    either.record([viewed(1, metric="A")], lazily=True)
+    with pytest.raises(UsageError):
+        either.record([viewed(2, metric="B", who="john.doe@example.com")], refuse, lazily=True)
+    either.record([viewed(3, metric="B")], lazily=True)
+    either.record([viewed(4, metric="A")])
+    assert count(people) == 3
+    with people.connect() as connection:
+        profiles = connection.exec_driver_sql("SELECT email FROM profiles").scalars().all()
+        metrics = connection.exec_driver_sql("SELECT name FROM metrics ORDER BY name").scalars()
+        assert list(profiles) == ["jane.doe@example.com"]
+        assert list(metrics) == ["A", "B"]
+
+
+def test_a_part_that_fails_undoes_all_that_is_not_committed_and_the_next_goes_on(
+    people: Database, either: Recorder
+) -> None:
+    broken = Action(who=viewed(0).who, event=NewEvent(metric="x", at=2**70, properties=b"{}"))
+    either.record([viewed(1)])
+    either.record([viewed(2, metric="Fresh")], lazily=True)
+    with pytest.raises(Exception, match=r".") as told:
+        either.record([broken], lazily=True)
+    assert not isinstance(told.value, UsageError)
+    (outcome,) = either.record([viewed(2, metric="Fresh")])
+    assert not outcome.duplicate
+    assert count(people) == 2
+
+
+def test_who_recorded_lazily_is_told_when_it_could_not_be_committed(
+    people: Database, either: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(opened: recording._Open) -> None:
+        opened.roll_back(RuntimeError())
+        raise StoreError("no room")
+
+    either.record([viewed(1)])
+    monkeypatch.setattr(recording, "IDLE_S", 60)
+    either.record([viewed(2)], lazily=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(recording._Open, "commit", fail)
+        either.record([viewed(3)])  # somebody else, who has lost nothing
+    with pytest.raises(StoreError, match="no room"):
+        either.record([viewed(4)], lambda *_: None)
+    either.record([viewed(4)], lambda *_: None)
+    assert count(people) == 3

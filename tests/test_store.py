@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -244,3 +245,33 @@ def test_only_a_hasty_transaction_does_not_wait_for_the_disk(place: intake.Place
         after = asked(connection)
     assert (inside, after) == ((1, 2) if catalog.sqlite else ("off", "on"))
     catalog.close()
+
+
+def test_a_writer_that_never_rests_lets_others_write(place: intake.Place) -> None:
+    people = open_database("people", state_dir=Path(place.state_dir), url=place.url)
+    stop = threading.Event()
+    written = []
+
+    def write() -> None:
+        while not stop.is_set():
+            with people.transaction() as connection:
+                connection.exec_driver_sql("UPDATE api_keys SET name = 'x' WHERE id < 0")
+            written.append(1)
+
+    busy = [threading.Thread(target=write) for _ in range(2)]
+    for each in busy:
+        each.start()
+    try:
+        waited = []
+        for _ in range(10):
+            before = len(written)
+            with people.transaction() as connection:
+                connection.exec_driver_sql("UPDATE api_keys SET name = 'x' WHERE id < 0")
+            waited.append(len(written) - before)
+    finally:
+        stop.set()
+        for each in busy:
+            each.join()
+        people.close()
+    if place.url is None:
+        assert max(waited) <= 4  # the two that had come before, and what ended meanwhile

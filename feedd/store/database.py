@@ -8,6 +8,8 @@ import contextlib
 import itertools
 import re
 import sqlite3
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,47 @@ _SQLITE_SIZES = {
 _BY_KEY = ("SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off")
 
 
+class Turns:
+    """A lock that is had in the order in which it was asked for.
+
+    Who waits for SQLite's write lock looks now and then whether it is free. Beside a thread that takes it again the moment it lets go,
+    it would look in vain for a minute, and give up.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._waiting: deque[threading.Event] = deque()
+
+    @contextlib.contextmanager
+    def taken(self, what: str) -> Iterator[None]:
+        """Have the lock. Raises StoreError when it does not come in a minute."""
+        self._take(what)
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._waiting:
+                    self._waiting.popleft().set()
+                else:
+                    self._is_taken = False
+
+    def _take(self, what: str) -> None:
+        mine = threading.Event()
+        with self._lock:
+            if not self._is_taken:
+                self._is_taken = True
+                return
+            self._waiting.append(mine)
+        if mine.wait(SQLITE_BUSY_MS / 1000):
+            return
+        with self._lock:
+            if mine.is_set():
+                return
+            self._waiting.remove(mine)
+        raise StoreError(f"the {what} database does not answer")
+
+
 class Database:
     """`name` is `catalog` or `people`: a file on SQLite, a schema on PostgreSQL."""
 
@@ -55,6 +98,7 @@ class Database:
         self.name = name
         self.engine = engine
         self.sqlite = engine.dialect.name == "sqlite"
+        self._turns = Turns()
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -77,8 +121,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection inside one write transaction."""
-        with self.connect() as connection, transaction(connection):
+        """A connection inside one write transaction; on SQLite, threads of this process have it in the order they came."""
+        turn = self._turns.taken(self.name) if self.sqlite else contextlib.nullcontext()
+        with turn, self.connect() as connection, transaction(connection):
             yield connection
 
     @contextlib.contextmanager

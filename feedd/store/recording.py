@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 import xxhash
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from feedd.people.limits import MAX_PUBLIC_METRICS, MAX_STORED_BYTES
 from feedd.people.patching import patched
@@ -39,6 +40,22 @@ def writing(database: Database) -> Iterator[Connection]:
         if not database.sqlite:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
         yield connection
+
+
+@contextlib.contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """A part of a transaction that is undone by itself when something is raised in it."""
+    connection.exec_driver_sql("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(
+            SQLAlchemyError
+        ):  # SQLite has undone all of it where a disk is full
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+            connection.exec_driver_sql("RELEASE SAVEPOINT part")
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT part")
 
 
 def record(
