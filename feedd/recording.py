@@ -31,6 +31,7 @@ MOST_WAITING_BYTES = 64 * 1024 * 1024
 MOST_LAZILY = 20_000  # actions in a transaction that stays open
 OPEN_FOR_S = 1.0
 IDLE_S = 0.05
+LARGE_BYTES = 64 * 1024
 STOP_WITHIN_S = 5.0
 COMPLAIN_EVERY_S = 60.0
 
@@ -56,7 +57,7 @@ class _Ticket:
         self.also = also
         self.is_lazy = is_lazy
         self.done = done
-        self.size = sum(len(a.event.properties) for a in actions if a.event is not None)
+        self.size = _size_of(actions)
         self.outcomes: list[Outcome] = []
         self.error: Exception | None = None
 
@@ -64,6 +65,10 @@ class _Ticket:
         if self.error is not None:
             raise self.error
         return self.outcomes
+
+
+def _size_of(actions: Sequence[Action]) -> int:
+    return sum(len(each.event.properties) for each in actions if each.event is not None)
 
 
 class Recorder:
@@ -130,15 +135,19 @@ class Recorder:
             self._serve([ticket])
             return ticket.result()
         ended = threading.Event()
-        ticket = self._submit(actions, lambda _: ended.set(), also, is_lazy=lazily)
+        ticket = self._submit(self._prepare(actions), lambda _: ended.set(), also, is_lazy=lazily)
         ended.wait()
         return ticket.result()
 
     async def recorded(self, actions: Sequence[Action]) -> list[Outcome]:
-        """As `record`, on an event loop."""
+        """As `record`, on an event loop: what is large is prepared in a thread, so that nobody waits for it."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Outcome]] = loop.create_future()
-        self._submit(actions, _Promise(loop, future))
+        if _size_of(actions) > LARGE_BYTES:
+            prepared = await asyncio.to_thread(self._prepare, actions)
+        else:
+            prepared = self._prepare(actions)
+        self._submit(prepared, _Promise(loop, future))
         return await future
 
     def _submit(
@@ -149,7 +158,7 @@ class Recorder:
         *,
         is_lazy: bool = False,
     ) -> _Ticket:
-        ticket = _Ticket(self._prepare(actions), done, also, is_lazy=is_lazy)
+        ticket = _Ticket(actions, done, also, is_lazy=is_lazy)
         with self._changed:
             if self._stopping:
                 raise SyncStopped("stopped", "feedd is stopping")

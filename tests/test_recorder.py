@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy import event
 from feedd import intake, recording
 from feedd.errors import Overloaded, StoreError, SyncStopped, UsageError
 from feedd.people.values import Action, Identifiers, NewEvent
-from feedd.recording import Recorder
+from feedd.recording import LARGE_BYTES, Recorder
 from feedd.store import log_keeper
 from feedd.store.database import Database, open_database
 from feedd.store.recording import writing
@@ -244,6 +244,28 @@ def test_a_full_disk_is_told_and_nothing_of_the_batch_is_there(people: Database)
     with people.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     recorder.record([viewed(2)])
+    assert count(people) == 2
+
+
+def test_what_is_large_does_not_keep_the_event_loop(people: Database) -> None:
+    threads: list[threading.Thread] = []
+
+    def prepare(actions: Sequence[Action]) -> Sequence[Action]:
+        threads.append(threading.current_thread())
+        return actions
+
+    recorder = Recorder(people, prepare=prepare)
+    recorder.start()
+    seen = NewEvent(metric="Viewed", at=AT, properties=b'{"a": "%s"}' % (b"x" * LARGE_BYTES))
+    large = Action(who=Identifiers(email="jane.doe@example.com"), event=seen)
+
+    async def ask() -> None:
+        await recorder.recorded([viewed(1)])
+        await recorder.recorded([large])
+
+    asyncio.run(ask())
+    recorder.stop()
+    assert [each is threading.current_thread() for each in threads] == [True, False]
     assert count(people) == 2
 
 
