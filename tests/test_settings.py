@@ -605,8 +605,12 @@ def test_a_secret_that_changed_changes_its_feed(write: Config):
 
 def test_a_reload_says_what_needs_a_restart(write: Config):
     old = settings_of(write(""))
-    new = settings_of(write('listen = ""\nlog_level = "error"\nstate_dir = "/x"\nsocket = "/x/s"'))
-    assert restart_needed(old, new) == ["state_dir", "socket", "listen"]
+    new = settings_of(
+        write(
+            'listen = ""\nlog_level = "error"\nstate_dir = "/x"\nsocket = "/x/s"\ntrusted_proxies = ["10.1.0.0/16"]'
+        )
+    )
+    assert restart_needed(old, new) == ["state_dir", "socket", "listen", "trusted_proxies"]
     assert restart_needed(old, old) == []
 
 

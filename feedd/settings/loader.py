@@ -42,7 +42,7 @@ SOCKET_NAME = "feedd.sock"
 # what decides how a stored body is read: a change of these alone is no reason to fetch
 _READING = ("schema", "items", "format", "fields", "currency", "doctype", "encoding", "base_dir")
 _TABLES = ("feeds", "webhooks", "alerts", "price_drop", "back_in_stock")
-_NEEDS_RESTART = ("state_dir", "socket", "listen", "database")
+_NEEDS_RESTART = ("state_dir", "socket", "listen", "trusted_proxies", "database")
 
 
 class Basic(Struct, frozen=True):
