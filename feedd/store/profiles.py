@@ -109,10 +109,10 @@ def _anonymous_ids(connection: Connection, numbers: Sequence[int]) -> dict[int, 
         .where(IDENTIFIERS.c.profile_id.in_(numbers), IDENTIFIERS.c.kind == int(Kind.ANONYMOUS))
         .order_by(IDENTIFIERS.c.value)
     )
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[int, list[str]] = {}
     for number, value in connection.execute(query):
-        found[number] = (*found.get(number, ()), value)
-    return found
+        found.setdefault(number, []).append(value)
+    return {number: tuple(values) for number, values in found.items()}
 
 
 def _profile(row: Any, anonymous: tuple[str, ...], last_event_at: datetime | None) -> Profile:
