@@ -135,6 +135,17 @@ def test_a_profile_is_set_found_listed_merged_and_deleted(persons: Persons) -> N
             persons.answer(asked)
 
 
+def test_who_follows_misses_no_event_after_a_merge(persons: Persons) -> None:
+    same = 1767225601
+    persons.answer(op.Record(actions=(did(JANE, "A", same), did(JOE, "A", same))))
+    end = persons.answer(op.FollowEvents()).number
+    persons.answer(op.MergeProfiles(sources=(JOE,), into=JANE))
+    for metric in "BC":
+        persons.answer(op.Record(actions=(did(JANE, metric),)))
+    found = persons.answer(op.FollowEvents(behind=end))
+    assert [each.metric for each in found.events] == ["B", "C"]
+
+
 def test_events_are_followed_in_the_order_in_which_they_were_recorded(persons: Persons) -> None:
     assert persons.answer(op.FollowEvents()).number == 0
     persons.answer(

@@ -5,17 +5,24 @@ Packing is done in `store.packing`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select
 
-from feedd.store.people_tables import EVENT_CHUNKS, EVENT_COLUMNS, EVENTS
+from feedd.store import cursors
+from feedd.store.cursors import Cursor
+from feedd.store.people_tables import CURSORS, EVENT_CHUNKS, EVENT_COLUMNS, EVENTS
 
 STRETCH_BITS = 16
 STRETCH = 1 << STRETCH_BITS  # event ids
 _AT_ONCE = 500  # in a statement
+_DELETED = (
+    "events.deleted"  # the cursor that keeps the number of the newest event, if that was deleted
+)
 _ENDS = select(
     select(func.max(EVENTS.c.id)).scalar_subquery(),
     select(func.max(EVENT_CHUNKS.c.first_id)).scalar_subquery(),
+    select(CURSORS.c.seq).where(CURSORS.c.name == _DELETED).scalar_subquery(),
 )
 
 _SPAN = select(
@@ -45,9 +52,19 @@ def drop_chunks(connection: Connection, event_ids: Sequence[int]) -> None:
 
 
 def next_event_number(connection: Connection) -> int:
-    """The number that the next event gets: no packed stretch may get another event, even if its last ones were deleted."""
-    newest, packed = connection.execute(_ENDS).one()
-    return max(newest or 0, -1 if packed is None else packed + STRETCH - 1) + 1
+    """The number that the next event gets: one that no event had, and in no packed stretch, even if its last ones were deleted."""
+    newest, packed, deleted = connection.execute(_ENDS).one()
+    return max(newest or 0, deleted or 0, -1 if packed is None else packed + STRETCH - 1) + 1
+
+
+def keep_numbers(connection: Connection, event_ids: Sequence[int], now: datetime) -> None:
+    """Have the numbers of these events, which are deleted in this transaction, given to no other.
+
+    Whoever follows events in the order of their numbers would miss the other one.
+    """
+    last = max(event_ids)
+    if last >= next_event_number(connection):
+        cursors.put(connection, Cursor(name=_DELETED, stream_id="", seq=last), now)
 
 
 def ready_chunks(connection: Connection) -> list[int]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, literal, select, text, tuple_
 from feedd.people.patching import merged
 from feedd.people.redaction import personal_values, redacted
 from feedd.store import interests, profile_rows
-from feedd.store.chunks import drop_chunks
+from feedd.store.chunks import drop_chunks, keep_numbers
 from feedd.store.database import among, among_value
 from feedd.store.people_tables import (
     EVENT_KEYS,
@@ -38,18 +38,19 @@ def merge(connection: Connection, source: int, into: int, now: datetime) -> None
     connection.execute(
         update(IDENTIFIERS).where(IDENTIFIERS.c.profile_id == source).values(profile_id=into)
     )
-    _move_events(connection, source, into)
+    _move_events(connection, source, into, now)
     interests.move(connection, source, into)
     connection.execute(delete(PROFILES).where(PROFILES.c.id == source))
     connection.execute(insert(MERGES).values(from_id=source, into_id=into, merged_at=now))
 
 
-def _move_events(connection: Connection, source: int, into: int) -> None:
+def _move_events(connection: Connection, source: int, into: int, now: datetime) -> None:
     repeated = _drop_keys(connection, source, into) + _repeated_seconds(connection, source, into)
     if repeated:
         chosen = {"values": among_value(connection, repeated)}
         connection.execute(delete(EVENTS).where(text(among(connection, "events.id"))), chosen)
         drop_chunks(connection, repeated)
+        keep_numbers(connection, repeated, now)
     for table in (EVENT_KEYS, EVENTS):
         connection.execute(
             update(table).where(table.c.profile_id == source).values(profile_id=into)

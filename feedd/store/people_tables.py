@@ -127,7 +127,7 @@ INTERESTS = Table(
     Index("ix_interests_profile", "profile_id"),
 )
 
-# how far somebody has read the change stream; `position` is where within a change
+# how far somebody has read the change stream; `position` is where within a change. (And one that keeps a number: `store.chunks`)
 CURSORS = Table(
     "cursors",
     people_metadata,
