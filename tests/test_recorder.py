@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 from feedd import intake, recording
 from feedd.errors import Overloaded, StoreError, SyncStopped, UsageError
@@ -245,6 +247,16 @@ def test_a_full_disk_is_told_and_nothing_of_the_batch_is_there(people: Database)
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     recorder.record([viewed(2)])
     assert count(people) == 2
+
+
+def test_what_a_bug_leaves_in_the_log_names_nobody(people: Database) -> None:
+    with people.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE identifiers RENAME TO lost")
+    with pytest.raises((DBAPIError, StoreError)) as caught:
+        Recorder(people).record([viewed(1)])
+    logged = "".join(traceback.format_exception(caught.value))
+    assert "identifiers" in logged
+    assert "jane.doe" not in logged
 
 
 def test_what_is_large_does_not_keep_the_event_loop(people: Database) -> None:

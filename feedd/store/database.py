@@ -175,6 +175,7 @@ def _sqlite(name: str, path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # what people are called is not to be read in a log
         pool_size=16,
         max_overflow=80,  # more than all threads: none that waits for the write lock keeps a reader out
     )
@@ -193,6 +194,7 @@ def _postgres(name: str, url: str) -> Engine:
         return create_engine(
             re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url),
             isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=8,
             max_overflow=16,
