@@ -4,6 +4,7 @@ Klaviyo's documentation: events stay, and personal data in them is replaced by t
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ _PERSONAL_PROPERTIES = (
     "$first_name", "$last_name", "$address1", "$address2", "$zip", "$latitude", "$longitude", "$image",
 )  # fmt: skip
 _SHORTEST = 3  # shorter values are too common to be somebody's
+_LONG = 6  # characters that are looked for within texts too
+_FEW = 50
 
 
 def personal_values(identifiers: Iterable[str], properties: Mapping[str, Any]) -> frozenset[str]:
@@ -71,4 +74,18 @@ def _plain(name: str) -> str:
 
 def _names_somebody(value: str, values: frozenset[str]) -> bool:
     lowered = value.lower()
-    return any(each == lowered or (len(each) > 5 and each in lowered) for each in values)
+    if lowered in values:
+        return True
+    if len(values) <= _FEW:
+        return any(len(each) >= _LONG and each in lowered for each in values)
+    # thousands of devices, as robots have: looked up at each place of the text, by each length that there is
+    return any(
+        lowered[start : start + length] in values
+        for length in _lengths(values)
+        for start in range(len(lowered) - length + 1)
+    )
+
+
+@lru_cache(maxsize=1)
+def _lengths(values: frozenset[str]) -> list[int]:
+    return sorted({len(each) for each in values if len(each) >= _LONG})
