@@ -5,6 +5,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,24 @@ def test_what_a_bug_leaves_in_the_log_names_nobody(people: Database) -> None:
     logged = "".join(traceback.format_exception(caught.value))
     assert "identifiers" in logged
     assert "jane.doe" not in logged
+
+
+def test_a_writer_that_is_suspended_does_not_keep_out_others(
+    people: Database, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if people.sqlite:
+        pytest.skip("its lock is let go of by who has it alone")
+    monkeypatch.setattr("feedd.store.recording.IDLE_MS", 100)
+
+    def suspended() -> None:
+        with ThreadPoolExecutor(1) as pool, writing(people) as connection:
+            other = pool.submit(recorder.record, [viewed(1)])
+            assert other.result(10)[0].event == 1
+            connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(StoreError):
+        suspended()
+    assert count(people) == 1
 
 
 def test_what_is_large_does_not_keep_the_event_loop(people: Database) -> None:

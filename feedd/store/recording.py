@@ -26,6 +26,7 @@ from feedd.store.profile_rows import Person
 from feedd.store.profiles import owners_of
 
 _encode = msgspec.json.encode
+IDLE_MS = 20_000
 _LOCK_NUMBER = 0x70656F70  # "peop", for pg_advisory_xact_lock
 
 
@@ -33,12 +34,18 @@ _LOCK_NUMBER = 0x70656F70  # "peop", for pg_advisory_xact_lock
 def writing(database: Database) -> Iterator[Connection]:
     """A write transaction on the people database that no other writer of people's data is beside.
 
+    On PostgreSQL, one that asks for nothing for `IDLE_MS` is ended by the server: a command that is suspended, or a machine that is gone,
+    must not keep all others from writing.
+
     Raises:
         StoreError: the database cannot be used; nothing was written.
     """
     with database.transaction() as connection:
         if not database.sqlite:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
+            connection.exec_driver_sql(
+                f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS};"
+                f" SELECT pg_advisory_xact_lock({_LOCK_NUMBER})"
+            )
         yield connection
 
 
