@@ -130,7 +130,9 @@ class App:
         return Watching(lambda: self.settings, self.catalog, self.people, names=self.webhooks.names)
 
     def close(self) -> None:
-        """Close the databases."""
+        """Have recorded what waits to be, and close the databases."""
+        if "recorder" in vars(self):  # it was used
+            self.recorder.stop()
         for database in (self.catalog, self.people):
             database.close()
 

@@ -72,7 +72,7 @@ def _size_of(actions: Sequence[Action]) -> int:
 
 
 class Recorder:
-    """Takes actions from any thread, and writes them in batches; without `start`, each caller writes its own."""
+    """Takes actions from any thread, and writes them in batches; until `start`, each caller writes its own."""
 
     def __init__(
         self,
@@ -109,8 +109,6 @@ class Recorder:
             self._changed.notify()
         if self._running:
             self._thread.join(STOP_WITHIN_S)
-        else:
-            self._close()
         self._log.wait()
 
     def waiting(self) -> int:
@@ -130,8 +128,10 @@ class Recorder:
             Overloaded: too many wait already; none of these was recorded.
             StoreError: the database cannot be used; none was recorded, nor what was recorded lazily just before.
         """
+        if lazily and not self._running:
+            self.start()  # who commits what is open when nobody comes any more
         if not self._running:
-            ticket = _Ticket(self._prepare(actions), lambda _: None, also, is_lazy=lazily)
+            ticket = _Ticket(self._prepare(actions), lambda _: None, also)
             self._serve([ticket])
             return ticket.result()
         ended = threading.Event()
