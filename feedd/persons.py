@@ -16,6 +16,7 @@ from feedd.errors import NotFound, Overloaded, UsageError
 from feedd.people import operations as op
 from feedd.people.aggregation import Interval, Measure, Question
 from feedd.people.limits import PROFILE_FULL
+from feedd.people.rows import problem_of
 from feedd.people.values import (
     Action,
     Event,
@@ -24,6 +25,7 @@ from feedd.people.values import (
     Kind,
     Metric,
     Outcome,
+    Patch,
     Profile,
 )
 from feedd.store import events, imports, merging, people_metrics, profiles
@@ -38,7 +40,7 @@ WAIT_S = 0.2  # while the queue of the recorder is full
 WAIT_FOR_S = 30.0
 
 KIND_NAMES = {
-    Kind.PROFILE: "profile",
+    Kind.PROFILE: "feedd's id",
     Kind.EMAIL: "email",
     Kind.PHONE: "phone number",
     Kind.EXTERNAL: "external id",
@@ -93,13 +95,19 @@ class Persons:
 
     def _set_profile(self, asked: op.SetProfile) -> op.Changed:
         action, found = asked.action, profiles.find_profile(self._people, asked.who)
-        if found is not None:
-            action = replace(action, who=replace(action.who, profile=found.id))
-        elif asked.who.profile is not None:
-            raise NotFound(f"there is nobody with {_shown(asked.who.given())}")
-        else:
-            action = replace(action, who=_together(asked.who, action.who))
+        for values in (action.patch.set, action.patch.append):
+            if (problem := problem_of(values)) is not None:
+                raise UsageError(problem)
+        is_new = False
+        if found is None:
+            if asked.who.profile is not None:
+                raise NotFound(f"there is nobody with {_shown(asked.who.given())}")
+            # made first: what it gets may be an identifier of somebody known, who is not to become this one
+            (made,) = self._recorder().record([replace(action, who=asked.who, patch=Patch())])
+            found, is_new = self._profile_of(made), made.created
+        action = replace(action, who=replace(action.who, profile=found.id))
         (outcome,) = self._recorder().record([action])
+        outcome = replace(outcome, created=is_new)
         return op.Changed(profile=self._profile_of(outcome), outcome=outcome)
 
     def _profile_of(self, outcome: Outcome) -> Profile:
@@ -305,16 +313,6 @@ def _shown(given: Sequence[Identifier]) -> str:
     return ", ".join(f"{KIND_NAMES[kind]} {value!r}" for kind, value in given) or "no identifier"
 
 
-def _together(who: Identifiers, more: Identifiers) -> Identifiers:
-    """Both, for somebody who is new; what `more` says counts."""
-    return Identifiers(
-        email=more.email or who.email,
-        phone_number=more.phone_number or who.phone_number,
-        external_id=more.external_id or who.external_id,
-        anonymous_ids=tuple(dict.fromkeys((*who.anonymous_ids, *more.anonymous_ids))),
-    )
-
-
 def _taken(outcomes: Sequence[Outcome], bad: int) -> op.Taken:
     remarks = [
         op.Remark(place, _remark(outcome, identifier), identifier[1])
@@ -340,5 +338,5 @@ def _taken(outcomes: Sequence[Outcome], bad: int) -> op.Taken:
 def _remark(outcome: Outcome, identifier: Identifier) -> str:
     name = KIND_NAMES[identifier[0]]
     if outcome.profile is None:
-        return f"no profile has this {name}: leave it out, or name somebody who is here"
+        return f"nobody here has this {name}: leave it out, or name somebody who is here"
     return f"another profile has this {name}; the rest of the row was taken. `feedd profile merge` makes them one"

@@ -309,6 +309,7 @@ def test_keys_are_made_listed_and_revoked(shell: Shell) -> None:
     assert "site" in shell("key", "list")
     shell("key", "revoke", made["key"][:11])
     assert [bool(key["revoked_at"]) for key in shell.lines("key", "list")] == [True, False, False]
+    assert not any("id" in key for key in shell.lines("key", "list"))
     assert "no key in use" in shell.failing(2, "key", "revoke", made["key"][:11])
     assert "--public" in shell.failing(2, "key", "create", "--name", "both")
 

@@ -75,6 +75,11 @@ def test_an_identifier_of_another_is_not_taken(shell: Shell) -> None:
     shell("profile", "set", "joe@example.com", "a=2")
     assert "profile merge" in shell.failing(2, "profile", "set", "joe@example.com", "--email", JANE)
     assert profile(shell, "joe@example.com")["properties"] == {"a": "2"}
+    shell("profile", "set", JANE, "--phone", "+14155550123")
+    told = shell.failing(2, "profile", "set", "new@example.com", "b=1", "--phone", "+14155550123")
+    assert "+14155550123 is another profile's" in told
+    assert profile(shell, JANE)["phone_number"] == "+14155550123"
+    assert profile(shell, "new@example.com")["properties"] == {"b": "1"}
 
 
 def test_what_somebody_did_is_recorded_once_and_shown(shell: Shell) -> None:
@@ -174,7 +179,20 @@ REFUSED = (
     (["track", "A", "--import", "x"], "Name no event"),
     (["identify", "a=1"], "say who"),
     (["metrics", "chart", "A", "--last", "2999-01-01"], "ahead"),
+    (["metrics", "chart", "A", "--last", "30x"], "Write 7d, 12h or"),
+    (["identify", JANE, "email=new@example.com"], "feedd profile set WHO"),
+    (["profile", "show", "01JQZX3M8N4T5V6W7X8Y9ZABCD"], "nobody with feedd's id"),
 )
+
+
+def test_what_an_import_would_refuse_cannot_be_set(alone: Shell) -> None:
+    for words in (
+        [f"a:={'[' * 65}{']' * 65}"],
+        ["a=" + "x" * 102_401],
+        ["--append", "a=" + "x" * 102_401],
+    ):
+        assert "a" in alone.failing(2, "profile", "set", JANE, *words)
+    assert "nobody" in alone.failing(2, "profile", "show", JANE)
 
 
 def test_words_that_make_no_sense_are_refused(alone: Shell) -> None:

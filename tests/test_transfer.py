@@ -85,3 +85,12 @@ def imported(backend: Backend, path: Path, errors: Path) -> int:
     with Source(str(path)) as source:
         importing = Importing(backend, source, "events", "jsonl")
         return importing.run(errors, again=False, as_json=True)
+
+
+def test_rows_that_are_left_when_their_file_is_closed_are_let_go_of(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("Email\njane.doe@example.com\njoe@example.com\n")
+    with path.open("rb") as stream:
+        rows = transfer.csv_rows(stream)
+        next(rows)
+    rows.close()  # type: ignore[attr-defined]

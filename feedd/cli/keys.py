@@ -1,8 +1,9 @@
 """Commands for the API keys."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from feedd.cli.backend import connect
@@ -62,13 +63,18 @@ def _show_text(made: ApiKey, key: str) -> None:
         say("  Authorization: Klaviyo-API-Key pk_…", stderr=True)
 
 
+def _object_of(key: ApiKey) -> dict[str, Any]:
+    """A key as JSON. How it begins is what names it, so its number is left out."""
+    return {name: value for name, value in msgspec.structs.asdict(key).items() if name != "id"}
+
+
 def list_(context: typer.Context, *, as_json: AsJson = False) -> None:
     """The API keys, without their secrets."""
     with connect(options_of(context)) as backend:
         found = backend.list_keys()
     if as_json:
         for key in found:
-            emit(key)
+            emit(_object_of(key))
         return
     if not found:
         say("No keys. Make one: feedd key create --private --name shop-site")
@@ -111,7 +117,15 @@ def rotate(
     with connect(options_of(context)) as backend:
         old, new, key = backend.rotate_key(prefix, keep=timedelta(seconds=keep_s))
     if as_json:
-        emit({"key": key, "name": new.name, "kind": new.kind, "scopes": new.scopes, "old": old})
+        emit(
+            {
+                "key": key,
+                "name": new.name,
+                "kind": new.kind,
+                "scopes": new.scopes,
+                "old": _object_of(old),
+            }
+        )
         return
     _show_text(new, key)
     until = (
@@ -130,6 +144,6 @@ def revoke(
     with connect(options_of(context)) as backend:
         key = backend.revoke_key(prefix)
     if as_json:
-        emit(key)
+        emit(_object_of(key))
     else:
         say(f"Revoked {plain(key.name)} ({plain(key.prefix)}).")

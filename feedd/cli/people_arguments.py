@@ -108,7 +108,8 @@ def property_of(name: str) -> str:
     if column.identifier is not None:
         raise UsageError(
             f"{name} is an identifier",
-            hint=f"Give --email, --phone or --external-id; a property that is called so is properties.{name}.",
+            hint="`feedd profile set WHO` changes it with --email, --phone or --external-id;"
+            f" a property that is called so is properties.{name}.",
         )
     return column.name
 
@@ -121,9 +122,14 @@ def properties(assignments: list[str] | None) -> dict[str, Any]:
 
 def moment(text: str, now: datetime) -> datetime:
     """A time: so long before `now` (`7d`), or any usual spelling of one, UTC where it does not say. Raises UsageError."""
+    from feedd.people.limits import PayloadProblem
     from feedd.people.times import event_time
 
     ago = _AGO.fullmatch(text.strip())
     if ago is not None:
         return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    return datetime.fromtimestamp(event_time(text, now.timestamp(), "/since"), UTC)
+    try:
+        return datetime.fromtimestamp(event_time(text, now.timestamp(), "/since"), UTC)
+    except PayloadProblem as error:
+        reason = error.message.partition(": ")[2]
+        raise UsageError(f"{text!r} {reason}", hint="Write 7d, 12h or 2026-01-31.") from error

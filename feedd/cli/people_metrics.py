@@ -215,8 +215,12 @@ def _draw_values(found: "Chart", by: str, measure: str, name: str) -> None:
 
 
 def _title(found: "Chart", measure: str) -> str:
-    what = {"count": "events", "unique": "people", "sum": "sum of values"}[measure]
-    return f"{plain(found.metric)}: {_number(found.total)} {what}"
+    one, more = {
+        "count": ("event", "events"),
+        "unique": ("person", "people"),
+        "sum": ("sum of values", "sum of values"),
+    }[measure]
+    return f"{plain(found.metric)}: {_number(found.total)} {one if found.total == 1 else more}"
 
 
 def _number(number: float) -> str:

@@ -111,7 +111,10 @@ def csv_rows(stream: BinaryIO) -> Iterator[Row]:
     try:
         yield from _table_rows(read_records(text.readline))
     finally:
-        text.detach()
+        if (
+            not stream.closed
+        ):  # an import that is ended leaves this behind, and closes its file first
+            text.detach()
 
 
 def _table_rows(records: Iterator[Record | Broken]) -> Iterator[Row]:

@@ -4,7 +4,7 @@ What cannot be used is a `BadRow`, which says where it is and what to do.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -125,7 +125,7 @@ class ProfileTable:
         if not given:
             return BadRow(record.line, self._names(), "", "identifies nobody: fill one of them in")
         if sum(map(len, cells)) > _LOOK_CLOSER or any(map(_is_broken, cells)):
-            found = _problem_of(values)
+            found = problem_of(values)
             if found is not None:
                 return BadRow(record.line, "", "", found)
         return _action(_identifiers(given), values)
@@ -164,7 +164,7 @@ def profile_line(line: int, text: bytes) -> Action | BadRow:
         return BadRow(
             line, "", _start(text), "identifies nobody: give email, phone_number or external_id"
         )
-    if len(text) > MAX_PROFILE_BYTES and (problem := _problem_of(values)) is not None:
+    if len(text) > MAX_PROFILE_BYTES and (problem := problem_of(values)) is not None:
         return BadRow(line, "", "", problem)
     return _action(_identifiers(given), values)
 
@@ -288,7 +288,8 @@ def _is_broken(text: str) -> bool:
     return not text.isascii() and any("\udc80" <= each <= "\udcff" for each in text)
 
 
-def _problem_of(values: dict[str, Any]) -> str | None:
+def problem_of(values: Mapping[str, Any]) -> str | None:
+    """What is wrong with properties of a profile: too deep, too long, too large; None where nothing is."""
     try:
         size = len(msgspec.json.encode(values))
     except UnicodeEncodeError:
