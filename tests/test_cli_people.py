@@ -249,8 +249,11 @@ def test_an_export_is_imported_without_loss(shell: Shell, tmp_path: Path) -> Non
         {"anonymous_ids": ["b-1", "2"], "properties": {"n": ""}},
     )
     shell("profile", "import", str(tmp_path / "in.jsonl"))
+    long = {"long": "x" * 90_000, "longer": "y" * 100_000}
+    for name, value in long.items():
+        shell("profile", "set", JANE, f"{name}={value}")
     before = shell.lines("profile", "export", "-", "--as", "jsonl")
-    assert before[0]["properties"] == own | {"$zip": "0123", "$title": "-"}
+    assert before[0]["properties"] == own | {"$zip": "0123", "$title": "-"} | long
     for name in ("out.csv", "out.jsonl"):
         shell("profile", "export", str(tmp_path / name))
         other = tmp_path / name.replace(".", "-")

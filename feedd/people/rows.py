@@ -16,13 +16,13 @@ from feedd.people.cells import unguarded, value_of
 from feedd.people.columns import PROFILE_ID, PROPERTY, TEXTS, Column, column_of, property_column
 from feedd.people.csv_records import Record
 from feedd.people.identifiers import external_id, normalize_email, normalize_phone, who_and_what
-from feedd.people.limits import MAX_PROFILE_BYTES, PayloadProblem, check_shape
+from feedd.people.limits import MAX_STORED_BYTES, MAX_STRING_BYTES, PayloadProblem, check_shape
 from feedd.people.payloads import NotJson, new_event, track_payload
 from feedd.people.values import NOTHING, Action, Identifiers, Kind, Patch, Source
 
 MOST_COLUMNS = 2_000
 _PROFILE_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-_LOOK_CLOSER = MAX_PROFILE_BYTES // 4  # as many characters have at most as many bytes in UTF-8
+_LOOK_CLOSER = MAX_STRING_BYTES // 4  # as many characters have at most as many bytes in UTF-8
 _OURS = frozenset(("created_at", "updated_at", "last_event_at", "properties"))
 
 
@@ -164,7 +164,7 @@ def profile_line(line: int, text: bytes) -> Action | BadRow:
         return BadRow(
             line, "", _start(text), "identifies nobody: give email, phone_number or external_id"
         )
-    if len(text) > MAX_PROFILE_BYTES and (problem := problem_of(values)) is not None:
+    if len(text) > MAX_STORED_BYTES and (problem := problem_of(values)) is not None:
         return BadRow(line, "", "", problem)
     return _action(_identifiers(given), values)
 
@@ -298,8 +298,8 @@ def problem_of(values: Mapping[str, Any]) -> str | None:
         check_shape(values, "", size, size)
     except PayloadProblem as error:
         return str(error)
-    if size > MAX_PROFILE_BYTES:
-        return f"is larger than {MAX_PROFILE_BYTES // 1024} KB: a profile is what you want to know of a person"
+    if size > MAX_STORED_BYTES:
+        return f"is larger than {MAX_STORED_BYTES // 1024} KB: a profile is what you want to know of a person"
     return None
 
 
