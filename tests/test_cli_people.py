@@ -117,25 +117,28 @@ def test_metrics_are_listed_and_their_events_are_told(shell: Shell) -> None:
     assert "no metric 'Oops'" in shell.failing(2, "metrics", "timeline", "Oops")
 
 
-@pytest.mark.parametrize("shell", ["daemon"], indirect=True)
-def test_the_timeline_is_followed(shell: Shell) -> None:
-    shell("track", "Placed Order", JANE)
-    follower = subprocess.Popen(
-        shell.command("metrics", "timeline", "--follow", "--json"),
-        stdout=subprocess.PIPE,
-        text=True,
-        env=shell.env,
-    )
-    try:
-        assert follower.stdout is not None
-        assert json.loads(follower.stdout.readline())["metric"] == "Placed Order"
-        shell("track", "Viewed Product", JANE)
-        assert json.loads(follower.stdout.readline())["metric"] == "Viewed Product"
-        follower.send_signal(signal.SIGINT)
-        assert follower.wait(20) == 0
-    finally:
-        follower.kill()
-        follower.communicate()
+def test_the_timeline_is_followed_over_a_restart_of_the_daemon(tmp_path: Path) -> None:
+    shell = Shell(write_config(tmp_path, {}))
+    with running(shell.config) as daemon:
+        shell("track", "Placed Order", JANE)
+        follower = subprocess.Popen(
+            shell.command("metrics", "timeline", "--follow", "--json"),
+            stdout=subprocess.PIPE,
+            text=True,
+            env=shell.env,
+        )
+        try:
+            assert follower.stdout is not None
+            assert json.loads(follower.stdout.readline())["metric"] == "Placed Order"
+            daemon.stop()
+            daemon.start()
+            shell("track", "Viewed Product", JANE)
+            assert json.loads(follower.stdout.readline())["metric"] == "Viewed Product"
+            follower.send_signal(signal.SIGINT)
+            assert follower.wait(20) == 0
+        finally:
+            follower.kill()
+            follower.communicate()
 
 
 def test_profiles_are_merged_and_deleted_when_that_is_confirmed(shell: Shell) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from feedd.cli.backend import Backend, connect
-from feedd.cli.options import AsJson, options_of
+from feedd.cli.backend import connect
+from feedd.cli.options import AsJson, Options, options_of
 from feedd.cli.people_arguments import Since, moment
 from feedd.cli.show import ago, console, counted, emit, is_plain, plain, say, table, text
 from feedd.errors import StoreError, UsageError
@@ -75,10 +75,10 @@ def timeline(
     with connect(options) as backend:
         behind = backend.people(FollowEvents()).number
         found = list(read(backend, metric=metric, since=begin, limit=limit))
-        if follow:
-            for made, _ in reversed(found):  # what comes is shown below
-                show_event(made, as_json=as_json)
-            _follow(backend, metric, behind, as_json=as_json)
+    if follow:
+        for made, _ in reversed(found):  # what comes is shown below
+            show_event(made, as_json=as_json)
+        _follow(options, metric, behind, as_json=as_json)
     if as_json:
         for made, _ in found:
             emit(made)
@@ -86,23 +86,27 @@ def timeline(
         show_timeline(found, with_people=True)
 
 
-def _follow(backend: Backend, metric: str | None, behind: int, *, as_json: bool) -> None:
+def _follow(options: Options, metric: str | None, behind: int | None, *, as_json: bool) -> None:
+    """Show what is recorded behind a number as it comes, over restarts of the daemon, until Ctrl-C."""
     from feedd.cli.people_wording import event_object, show_event
     from feedd.people.operations import FollowEvents
 
     try:
         while True:
-            page = backend.people(FollowEvents(behind=behind, metric=metric))
-            for event in page.events:
-                show_event(event_object(event, page.people.get(event.profile)), as_json=as_json)
-            behind = page.number
-            if not page.events:
+            try:
+                with connect(options) as backend:
+                    while True:
+                        page = backend.people(FollowEvents(behind=behind, metric=metric))
+                        for event in page.events:
+                            made = event_object(event, page.people.get(event.profile))
+                            show_event(made, as_json=as_json)
+                        behind = page.number
+                        if not page.events:
+                            time.sleep(FOLLOW_EVERY_S)
+            except StoreError:  # the daemon has ended, or is being restarted
                 time.sleep(FOLLOW_EVERY_S)
     except KeyboardInterrupt:  # that is how following ends
         raise typer.Exit from None
-    except StoreError:
-        say("feedd: the daemon has ended", stderr=True)
-        raise typer.Exit(1) from None
 
 
 def chart(
