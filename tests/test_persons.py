@@ -69,6 +69,14 @@ def test_rows_of_a_file_are_taken_once_and_in_order(persons: Persons) -> None:
     assert persons.answer(op.BeginImport(id="x", name="", again=True)).rows == 0
 
 
+def test_rows_behind_some_that_were_lost_are_not_taken(persons: Persons) -> None:
+    persons.answer(op.BeginImport(id="x", name="people.csv"))
+    persons.answer(rows(0, known(JANE, a=1)))
+    with pytest.raises(UsageError, match="could not be stored") as caught:
+        persons.answer(rows(3, known(JOE, a=1)))
+    assert "1 rows are taken in" in caught.value.hint
+
+
 def test_imports_of_long_ago_are_forgotten(people: Database) -> None:
     begun, now = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
     with writing(people) as connection:

@@ -57,6 +57,12 @@ def advance(
     """
     query = select(IMPORTS.c.rows, IMPORTS.c.counts).where(IMPORTS.c.id == import_id)
     row = connection.execute(query).one_or_none()
+    if row is not None and row.rows < begin:
+        raise UsageError(
+            "the rows before these could not be stored, or the file is being imported by another command",
+            code="busy",
+            hint=f"{row.rows:,} rows are taken in; the same command goes on behind them.",
+        )
     if row is None or row.rows != begin:
         raise UsageError(
             "this file is being imported by another command",
