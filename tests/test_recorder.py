@@ -328,15 +328,15 @@ def test_the_log_stays_short_under_a_writer_that_never_rests(
     if place.url is not None:
         pytest.skip("PostgreSQL looks after its log itself")
     sizes = []
-    for long in (1 << 60, 300):
-        monkeypatch.setattr(log_keeper, "MOVE_AFTER", 200)
-        monkeypatch.setattr(log_keeper, "LONG", long)
+    for move_after in (1 << 60, 200):
+        monkeypatch.setattr(log_keeper, "MOVE_AFTER", move_after)
+        monkeypatch.setattr(log_keeper, "LONG", 300)
         people = people_of(place)
         recorder = Recorder(people)
         log = Path(place.state_dir) / "people.db-wal"
         for start in range(0, 10_000, 100):
             many = [
-                viewed(long % 7 * 10_000 + n, f"u{n % 900}@example.com")
+                viewed(move_after % 7 * 10_000 + n, f"u{n % 900}@example.com")
                 for n in range(start, start + 100)
             ]
             assert all(each.event for each in recorder.record(many))

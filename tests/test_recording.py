@@ -204,7 +204,7 @@ def test_anybody_adds_an_identifier_and_only_who_is_trusted_changes_one(people: 
     other = Identifiers(external_id="7", phone_number="+4915112345678")
     told(people, Action(who=other))
     assert profile(people, other).email == JANE.email
-    changed = Identifiers(phone_number="+4915112345678", external_id="8")
+    changed = Identifiers(email=JANE.email, external_id="8")
     (outcome,) = told(people, Action(who=changed))
     assert outcome.ignored == ((Kind.EXTERNAL, "8"),)
     assert profile(people, JANE).external_id == "7"
@@ -271,6 +271,43 @@ def test_a_device_that_changes_hands_is_the_last_ones(people: Database) -> None:
     told(people, Action(who=Identifiers(email=john.email, anonymous_ids=device)))
     assert profile(people, Identifiers(anonymous_ids=device)) == profile(people, john)
     assert profile(people, JANE).anonymous_ids == ()
+
+
+PHONE = "+4915112345678"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("other", [{"email": "john.doe@example.com"}, {"external_id": "8"}])
+def test_a_phone_of_a_family_does_not_make_one_person_of_it(
+    people: Database, trusted: bool, other: dict[str, str]
+) -> None:
+    hers = Identifiers(email=JANE.email, external_id="7", phone_number=PHONE)
+    told(people, known(hers, **{"$first_name": "Jane"}))
+    his = Identifiers(**other, phone_number=PHONE)
+    (outcome,) = told(
+        people,
+        Action(who=his, patch=Patch(set={"$first_name": "John"}), event=event(), trusted=trusted),
+    )
+    assert outcome.created
+    assert outcome.ignored == ((Kind.PHONE, PHONE),)
+    assert profile(people, Identifiers(**other)).number == outcome.profile
+    jane = profile(people, JANE)
+    assert (jane.phone_number, jane.properties) == (PHONE, {"$first_name": "Jane"})
+    assert profile(people, Identifiers(phone_number=PHONE)) == jane
+
+
+def test_a_phone_decides_where_nothing_says_otherwise(people: Database) -> None:
+    told(people, known(Identifiers(phone_number=PHONE), a=1))
+    told(people, known(Identifiers(phone_number=PHONE, email=JANE.email), b=2))
+    assert profile(people, JANE).properties == {"a": 1, "b": 2}
+
+
+def test_what_does_not_decide_leaves_it_to_the_next(people: Database) -> None:
+    told(people, known(Identifiers(email=JANE.email, phone_number=PHONE)))
+    told(people, known(Identifiers(external_id="8"), a=1))
+    both = Identifiers(email="john.doe@example.com", phone_number=PHONE, external_id="8")
+    told(people, Action(who=both))
+    assert profile(people, Identifiers(external_id="8")).email == "john.doe@example.com"
 
 
 @pytest.mark.parametrize("trusted", [True, False])

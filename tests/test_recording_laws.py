@@ -23,6 +23,7 @@ few = st.integers(0, 3).map(str)
 WHO = st.builds(
     Identifiers,
     email=st.none() | few.map("u{}@example.com".format),
+    phone_number=st.none() | st.sampled_from(["+4915112345678", "+4915112345679"]),
     external_id=st.none() | few,
     anonymous_ids=st.lists(few, max_size=2, unique=True).map(tuple),
 ).filter(lambda who: who.given())
@@ -79,7 +80,7 @@ def recorded(people: Database, groups: list[list[Action]]) -> Any:
 
 
 def _shown(profile: Any) -> str:
-    known = (profile.email, profile.external_id, profile.anonymous_ids)
+    known = (profile.email, profile.phone_number, profile.external_id, profile.anonymous_ids)
     return repr((known, sorted(profile.properties.items(), key=repr)))
 
 

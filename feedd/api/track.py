@@ -203,8 +203,8 @@ def _decoded(call: str, data: bytes, trusted: bool) -> Payload:
     if body is None:
         raise NotJson("neither JSON nor base64")
     if call == "track":
-        return track_payload(body, time.time(), trusted=trusted)
-    return identify_payload(body, trusted=trusted)
+        return track_payload(body, time.time(), trusted=trusted, lenient=True)
+    return identify_payload(body, trusted=trusted, lenient=True)
 
 
 async def _run(size_bytes: int, function: Any, *arguments: Any) -> Any:

@@ -143,7 +143,11 @@ def external_id(value: Any, pointer: str = "/id") -> str:
 
 
 def who_and_what(
-    properties: Mapping[str, Any], pointer: str = "", *, trusted: bool = False
+    properties: Mapping[str, Any],
+    pointer: str = "",
+    *,
+    trusted: bool = False,
+    lenient: bool = False,
 ) -> tuple[Identifiers, Patch]:
     """Who a mapping of customer properties is about, and what it changes of them.
 
@@ -151,7 +155,8 @@ def who_and_what(
     is a property like any other, unless it says the same. Identifiers that are null or empty, and special properties that are null,
     are as if they were not there. `$append`, `$unappend` and
     `$unset` are the operators of the JavaScript clients; identifiers are cleared for trusted callers only. Nobody may
-    be identified: then the identifiers are empty.
+    be identified: then the identifiers are empty. Where it is to be `lenient`, an address or number that cannot be used is a
+    property that says so, if somebody is identified without it.
 
     Raises:
         PayloadProblem: an identifier or an operator that cannot be used; points below `pointer`.
@@ -164,12 +169,16 @@ def who_and_what(
         for name in ANONYMOUS_NAMES
         if name in rest and not _is_none(rest, name)
     ]
-    who = Identifiers(
-        email=_taken(rest, EMAIL_NAMES, normalize_email, pointer),
-        phone_number=_taken(rest, PHONE_NAMES, normalize_phone, pointer),
-        external_id=_taken(rest, ID_NAMES, external_id, pointer),
-        anonymous_ids=tuple(dict.fromkeys(anonymous)),
-    )
+    try:
+        who = _identified(rest, anonymous, pointer)
+    except PayloadProblem:
+        if not lenient:
+            raise
+        unusable = _set_aside(rest)
+        who = _identified(rest, anonymous, pointer)
+        if not (unusable and is_somebody(who)):
+            raise
+        rest |= unusable
     if _OPERATORS.isdisjoint(rest):
         return who, Patch(set=_said(_special(rest))) if rest else NOTHING
     append = _special(_mapping(rest.pop("$append", None), f"{pointer}/$append"))
@@ -182,6 +191,41 @@ def who_and_what(
         unset=tuple(_PLAIN_FIELDS.get(name, name) for name in unset if name not in _KINDS),
         clear=tuple(dict.fromkeys(_KINDS[name] for name in unset if name in _KINDS and trusted)),
     )
+
+
+def _identified(properties: dict[str, Any], anonymous: list[str], pointer: str) -> Identifiers:
+    """Takes the identifiers away, all or, where one cannot be used, none."""
+    left = dict(properties)
+    who = Identifiers(
+        email=_taken(left, EMAIL_NAMES, normalize_email, pointer),
+        phone_number=_taken(left, PHONE_NAMES, normalize_phone, pointer),
+        external_id=_taken(left, ID_NAMES, external_id, pointer),
+        anonymous_ids=tuple(dict.fromkeys(anonymous)),
+    )
+    for name in properties.keys() - left.keys():
+        del properties[name]
+    return who
+
+
+def _set_aside(properties: dict[str, Any]) -> dict[str, Any]:
+    """Takes addresses and numbers away that cannot be used; the same under names that say so."""
+    found: dict[str, Any] = {}
+    for names, judge, kept_as in (
+        (EMAIL_NAMES, normalize_email, "unusable_email"),
+        (PHONE_NAMES, normalize_phone, "unusable_phone_number"),
+    ):
+        for name in names:
+            if name in properties and not _can_be_used(properties[name], judge):
+                found.setdefault(kept_as, properties.pop(name))
+    return found
+
+
+def _can_be_used(value: Any, judge: Any) -> bool:
+    try:
+        judge(value)
+    except PayloadProblem:
+        return value is None or value == ""
+    return True
 
 
 _NOBODY = Identifiers()

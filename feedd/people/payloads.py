@@ -67,27 +67,45 @@ _identify = msgspec.json.Decoder(_Identify)
 _anything = msgspec.json.Decoder()
 
 
-def track_payload(body: bytes, now_s: float, *, trusted: bool = False) -> Payload:
+def track_payload(
+    body: bytes, now_s: float, *, trusted: bool = False, lenient: bool = False
+) -> Payload:
     """The action of `{"token", "event", "customer_properties", "properties", "time"}`.
+
+    Where it is to be `lenient`, an email address, phone number or value that cannot be used costs itself, and not the event: old
+    clients look at no answer. It is kept as a property.
 
     Raises:
         NotJson: it is not JSON.
         PayloadProblem: it cannot be used; says what, where, and what to do.
     """
     found, body = _decoded(_track, body)
-    who, patch = _person(found.customer_properties, "/customer_properties", len(body), trusted)
+    who, patch = _person(
+        found.customer_properties,
+        "/customer_properties",
+        len(body),
+        trusted=trusted,
+        lenient=lenient,
+    )
     event = new_event(
-        found.event, bytes(found.properties), time=found.time, now_s=now_s, once=found.once
+        found.event,
+        bytes(found.properties),
+        time=found.time,
+        now_s=now_s,
+        once=found.once,
+        lenient=lenient,
     )
     source = Source.SERVER if trusted else Source.CLIENT
     action = Action(who=who, patch=patch, event=event, trusted=trusted, source=source)
     return Payload(_token(found.token), action)
 
 
-def identify_payload(body: bytes, *, trusted: bool = False) -> Payload:
-    """The action of `{"token", "properties"}`. Raises as `track_payload` does."""
+def identify_payload(body: bytes, *, trusted: bool = False, lenient: bool = False) -> Payload:
+    """The action of `{"token", "properties"}`. As `track_payload`."""
     found, body = _decoded(_identify, body)
-    who, patch = _person(found.properties, "/properties", len(body), trusted)
+    who, patch = _person(
+        found.properties, "/properties", len(body), trusted=trusted, lenient=lenient
+    )
     source = Source.SERVER if trusted else Source.CLIENT
     return Payload(
         _token(found.token), Action(who=who, patch=patch, trusted=trusted, source=source)
@@ -103,6 +121,7 @@ def new_event(
     once: Any = None,
     value: Any = None,
     unique_id: Any = None,
+    lenient: bool = False,
 ) -> NewEvent:
     """An event from its parts, `properties` being the text of a JSON object.
 
@@ -131,7 +150,7 @@ def new_event(
         metric=metric_name(metric),
         at=event_time(time, now_s),
         properties=properties,
-        value=None if value is None else _value(value),
+        value=None if value is None else _value(value, lenient=lenient),
         unique_id=None if unique_id is None else _unique_id(unique_id),
         once=once is not None and boolean(once, f"/properties/{ONCE}"),
     )
@@ -209,7 +228,7 @@ def _object(text: bytes, pointer: str) -> dict[str, Any]:
     return found
 
 
-def _person(raw: Raw, pointer: str, size_bytes: int, trusted: bool) -> Any:
+def _person(raw: Raw, pointer: str, size_bytes: int, *, trusted: bool, lenient: bool) -> Any:
     text = bytes(raw)
     if size_bytes > MAX_PROFILE_BYTES and len(text) > MAX_PROFILE_BYTES:
         raise PayloadProblem(
@@ -218,7 +237,7 @@ def _person(raw: Raw, pointer: str, size_bytes: int, trusted: bool) -> Any:
             hint="Keep on a profile what you want to know of a person, and send the rest with events.",
         )
     found = {} if text in _NOTHING else _object(text, pointer)
-    who, patch = who_and_what(found, pointer, trusted=trusted)
+    who, patch = who_and_what(found, pointer, trusted=trusted, lenient=lenient)
     if not is_somebody(who):
         raise PayloadProblem(
             pointer,
@@ -237,7 +256,7 @@ def _token(value: Any) -> str | None:
     return value
 
 
-def _value(value: Any) -> float | None:
+def _value(value: Any, *, lenient: bool) -> float | None:
     try:
         if type(value) is str:
             if not (value := value.strip()):
@@ -248,6 +267,8 @@ def _value(value: Any) -> float | None:
         if not math.isfinite(number):
             raise ValueError(value)
     except (ValueError, OverflowError):
+        if lenient:  # it stays among the properties
+            return None
         raise PayloadProblem(
             "/properties/$value", "is not a number", hint="Write it as 29.90."
         ) from None

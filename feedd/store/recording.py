@@ -27,6 +27,7 @@ from feedd.store.profiles import owners_of
 
 _encode = msgspec.json.encode
 IDLE_MS = 20_000
+_SHARED = (Kind.PHONE, Kind.ANONYMOUS)  # identifiers that several people may have
 _LOCK_NUMBER = 0x70656F70  # "peop", for pg_advisory_xact_lock
 
 
@@ -145,8 +146,9 @@ class _Batch:
             if action.only_existing or action.who.profile is not None:
                 result.ignored = given
                 return result
-            target = result.profile = self._create(given)
+            target = result.profile = self._create()
             result.created = True
+            result.ignored = self._identify(target, given, trusted=action.trusted)
         elif len(given) > 1:
             result.ignored = self._identify(target, given, trusted=action.trusted)
         if not action.patch.is_empty() and not self._patch(target, action):
@@ -162,28 +164,38 @@ class _Batch:
         return result
 
     def _target(self, given: list[Identifier]) -> int | None:
-        """Whose action it is; nobody's yet where all that is known is a device, and somebody else's."""
-        found = next((each for each in given if each in self._owners), None)
-        if found is None:
-            return None
-        target = self._owners[found]
-        if found[0] == Kind.ANONYMOUS and found != given[0]:
-            known = self._person(target).known
-            if any(known.get(kind, value) != value for kind, value in given):
-                return None
-        return target
+        """Whose action it is: the first identifier that is somebody's decides.
 
-    def _create(self, given: list[Identifier]) -> int:
+        But a phone may be a family's and a device has many users, so these do not where somebody else is named beside them.
+        """
+        for kind, value in given:
+            owner = self._owners.get((kind, value))
+            if owner is None:
+                continue
+            if kind not in _SHARED or not self._is_another(owner, given, stronger_than=kind):
+                return owner
+        return None
+
+    def _is_another(self, number: int, given: list[Identifier], *, stronger_than: Kind) -> bool:
+        """Whether a profile is known by other identifiers than those that are given."""
+        if len(given) == 1:
+            return False
+        known = self._person(number).known
+        return any(
+            known.get(kind, value) != value
+            for kind, value in given
+            if kind in (Kind.EMAIL, Kind.EXTERNAL)
+            or (kind == Kind.PHONE and stronger_than == Kind.ANONYMOUS)
+        )
+
+    def _create(self) -> int:
+        """A profile that nothing is known of yet."""
         if self._next_profile is None:
             self._next_profile = profile_rows.last_number(self._connection) + 1
         number = self._next_profile
         self._next_profile += 1
         person = self._persons[number] = profile_rows.new(number, self._now)
         self._enter((Kind.PROFILE, person.uid), number)
-        for kind, value in given:
-            if kind != Kind.ANONYMOUS:
-                person.known[kind] = value
-            self._enter((kind, value), number)
         return number
 
     def _identify(self, target: int, given: list[Identifier], *, trusted: bool) -> list[Identifier]:
