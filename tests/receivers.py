@@ -40,7 +40,11 @@ class Receiver:
                 return
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                body = self.rfile.read(size)
+                if len(body) < size:  # the sender was killed in the middle of it
+                    self.close_connection = True
+                    return
                 with contextlib.suppress(OSError):  # the sender may be gone
                     outer.take(self, body)
 
