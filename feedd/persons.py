@@ -175,15 +175,17 @@ class Persons:
                 )
 
         # how far the file is tells whether what was taken lazily is there
-        self._recorded(actions, also, lazily=asked.id is not None and not asked.ended)
+        self._recorded(actions, also, of=asked.id, lazily=asked.id is not None and not asked.ended)
         return taken[-1]
 
-    def _recorded(self, actions: Sequence[Action], also: "Also", *, lazily: bool) -> None:
+    def _recorded(
+        self, actions: Sequence[Action], also: "Also", *, of: str | None, lazily: bool
+    ) -> None:
         """Record, and wait for room where others have filled the queue: an import can."""
         deadline = time.monotonic() + WAIT_FOR_S
         while True:
             try:
-                self._recorder().record(actions, also, lazily=lazily)
+                self._recorder().record(actions, also, of=of, lazily=lazily)
             except Overloaded:
                 if time.monotonic() > deadline:
                     raise

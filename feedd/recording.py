@@ -43,7 +43,7 @@ Also = Callable[[Any, list[Outcome]], None]  # a connection, and what became of 
 class _Ticket:
     """What one caller wants recorded, and what became of it."""
 
-    __slots__ = ("actions", "also", "done", "error", "is_lazy", "outcomes", "size")
+    __slots__ = ("actions", "also", "done", "error", "is_lazy", "of", "outcomes", "size")
 
     def __init__(
         self,
@@ -51,10 +51,12 @@ class _Ticket:
         done: Callable[["_Ticket"], None],
         also: Also | None = None,
         *,
+        of: str | None = None,
         is_lazy: bool = False,
     ) -> None:
         self.actions = actions
         self.also = also
+        self.of = of
         self.is_lazy = is_lazy
         self.done = done
         self.size = _size_of(actions)
@@ -93,7 +95,7 @@ class Recorder:
         self._writing = threading.Lock()
         self._stopping = self._running = False
         self._open: _Open | None = None
-        self._lost: StoreError | None = None  # why what was told as taken is not there
+        self._lost: dict[str, StoreError] = {}  # why what was told as taken is not there
         self._complained_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
@@ -116,13 +118,18 @@ class Recorder:
         return self._count
 
     def record(
-        self, actions: Sequence[Action], also: Also | None = None, *, lazily: bool = False
+        self,
+        actions: Sequence[Action],
+        also: Also | None = None,
+        *,
+        of: str | None = None,
+        lazily: bool = False,
     ) -> list[Outcome]:
         """Record actions, all or none; gives what became of each, after the commit.
 
         `also` is called in their transaction, which no other caller's actions are in; what it raises undoes them.
         `lazily` is for who can tell by `also` whether all that came before is there: it does not wait for the commit, which
-        the next call that is not lazy does.
+        the next call that is not lazy does. `of` names who it is: the next call of the same name is told why that commit failed.
 
         Raises:
             Overloaded: too many wait already; none of these was recorded.
@@ -131,11 +138,12 @@ class Recorder:
         if lazily and not self._running:
             self.start()  # who commits what is open when nobody comes any more
         if not self._running:
-            ticket = _Ticket(self._prepare(actions), lambda _: None, also)
+            ticket = _Ticket(self._prepare(actions), lambda _: None, also, of=of)
             self._serve([ticket])
             return ticket.result()
         ended = threading.Event()
-        ticket = self._submit(self._prepare(actions), lambda _: ended.set(), also, is_lazy=lazily)
+        ticket = _Ticket(self._prepare(actions), lambda _: ended.set(), also, of=of, is_lazy=lazily)
+        self._submit(ticket)
         ended.wait()
         return ticket.result()
 
@@ -147,29 +155,21 @@ class Recorder:
             prepared = await asyncio.to_thread(self._prepare, actions)
         else:
             prepared = self._prepare(actions)
-        self._submit(prepared, _Promise(loop, future))
+        self._submit(_Ticket(prepared, _Promise(loop, future)))
         return await future
 
-    def _submit(
-        self,
-        actions: Sequence[Action],
-        done: Callable[[_Ticket], None],
-        also: Also | None = None,
-        *,
-        is_lazy: bool = False,
-    ) -> _Ticket:
-        ticket = _Ticket(actions, done, also, is_lazy=is_lazy)
+    def _submit(self, ticket: _Ticket) -> None:
+        count = len(ticket.actions)
         with self._changed:
             if self._stopping:
                 raise SyncStopped("stopped", "feedd is stopping")
-            full = self._count + len(actions) > self._most_waiting
+            full = self._count + count > self._most_waiting
             if self._waiting and (full or self._bytes + ticket.size > MOST_WAITING_BYTES):
                 raise Overloaded
             self._waiting.append(ticket)
-            self._count += len(actions)
+            self._count += count
             self._bytes += ticket.size
             self._changed.notify()
-        return ticket
 
     def _run(self) -> None:
         while True:
@@ -244,12 +244,13 @@ class Recorder:
                 ticket.outcomes = record(connection, ticket.actions, now, self._metrics)
                 if ticket.also is not None:
                     ticket.also(connection, ticket.outcomes)
-            self._open.count += len(ticket.actions)
+            self._open.add(ticket)
         except FeeddError as error:
             self._metrics.forget()  # those of this part are not there; others are found again
             ticket.error = error
         except Exception as error:  # noqa: BLE001 it is told and logged
             ticket.error = self._abandon(error)
+            self._lost.pop(ticket.of or "", None)  # who is told now
         if self._open is not None and self._open.is_long():
             self._close()
 
@@ -262,7 +263,7 @@ class Recorder:
         try:
             opened.commit()
         except StoreError as error:
-            self._lost = error
+            self._lost |= dict.fromkeys(opened.names, error)
             self._metrics.forget()
             self._complain(error)
         else:
@@ -273,7 +274,11 @@ class Recorder:
         """Undo what was recorded lazily; gives what is told of an error that the driver has raised, or of a bug."""
         self._metrics.forget()
         opened, self._open = self._open, None
-        told = error if opened is None else opened.roll_back(error)
+        told = error
+        if opened is not None:
+            told = opened.roll_back(error)
+            if isinstance(told, StoreError):
+                self._lost |= dict.fromkeys(opened.names, told)
         if isinstance(told, FeeddError):
             self._complain(told)
         else:
@@ -281,9 +286,9 @@ class Recorder:
         return told
 
     def _raise_lost(self, ticket: _Ticket) -> None:
-        """Tell who has recorded lazily why it is not there; others have lost nothing."""
-        if self._lost is not None and ticket.also is not None:
-            error, self._lost = self._lost, None
+        """Tell who has recorded lazily why it is not there."""
+        error = self._lost.pop(ticket.of, None) if ticket.of is not None else None
+        if error is not None:
             raise error
 
     def _complain(self, error: FeeddError) -> None:
@@ -315,6 +320,12 @@ class _Open:
         self._connection = self._stack.enter_context(writing(people))
         self._until = time.monotonic() + OPEN_FOR_S
         self.count = 0
+        self.names: set[str] = set()  # whose parts it holds
+
+    def add(self, ticket: _Ticket) -> None:
+        self.count += len(ticket.actions)
+        if ticket.of is not None:
+            self.names.add(ticket.of)
 
     @contextlib.contextmanager
     def part(self) -> Iterator[Any]:

@@ -425,11 +425,12 @@ def test_who_recorded_lazily_is_told_when_it_could_not_be_committed(
 
     either.record([viewed(1)])
     monkeypatch.setattr(recording, "IDLE_S", 60)
-    either.record([viewed(2)], lazily=True)
+    either.record([viewed(2)], of="a file", lazily=True)
     with monkeypatch.context() as patch:
         patch.setattr(recording._Open, "commit", fail)
-        either.record([viewed(3)])  # somebody else, who has lost nothing
+        either.record([viewed(3)])
+    either.record([viewed(4)], of="another")  # which has lost nothing
     with pytest.raises(StoreError, match="no room"):
-        either.record([viewed(4)], lambda *_: None)
-    either.record([viewed(4)], lambda *_: None)
-    assert count(people) == 3
+        either.record([viewed(5)], of="a file")
+    either.record([viewed(5)], of="a file")
+    assert count(people) == 4
