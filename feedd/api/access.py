@@ -150,7 +150,7 @@ async def local_only(request: Request) -> None:
     """Let only the unix socket pass."""
     if not is_local(request):
         raise UsageError(
-            "API keys are managed over the unix socket only",
+            "API keys and what the command line asks are for the unix socket only",
             code="forbidden",
-            hint="Use `feedd key` on the machine that feedd runs on.",
+            hint="Use `feedd` on the machine that it runs on.",
         )

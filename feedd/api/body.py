@@ -1,6 +1,7 @@
 """Request bodies: read with a limit, decoded into structs."""
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,21 +38,32 @@ def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
     return {key: _inlined(value, parts) for key, value in schema.items()}
 
 
+async def limited_body(request: Request, most_bytes: int) -> bytes:
+    """The body of a request. Raises BodyError where it is larger."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most_bytes:
+            raise BodyError(f"the body is larger than {most_bytes} bytes", code="payload_too_large")
+    return bytes(body)
+
+
+@contextlib.contextmanager
+def usable() -> Iterator[None]:
+    """Have what is wrong with a body that is decoded inside be a BodyError."""
+    try:
+        yield
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BodyError(f"the body cannot be used: {error}") from error
+
+
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     """A dependency that gives the request's JSON body as a `model`. Raises BodyError."""
     decoder = msgspec.json.Decoder(model)
 
     async def read(request: Request) -> Model:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise BodyError(
-                    f"the body is larger than {MAX_BODY_BYTES} bytes", code="payload_too_large"
-                )
-        try:
+        body = await limited_body(request, MAX_BODY_BYTES)
+        with usable():
             return decoder.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise BodyError(f"the body cannot be used: {error}") from error
 
     return read

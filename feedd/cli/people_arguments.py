@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,14 @@ ExternalId = Annotated[
 ]
 AnonymousId = Annotated[
     str | None, typer.Option(metavar="ID", help="The id of a browser or device.")
+]
+ErrorsPath = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Where to say what was wrong; FILE.errors.csv if left out."),
+]
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="From the beginning, although it was imported before."),
 ]
 Since = Annotated[
     str | None,

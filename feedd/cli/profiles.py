@@ -5,7 +5,6 @@ import io
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import msgspec
@@ -17,7 +16,9 @@ from feedd.cli.operating import Yes, confirm
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.people_arguments import (
     WHO_HELP,
+    Again,
     AnonymousId,
+    ErrorsPath,
     ExternalId,
     Since,
     Who,
@@ -225,15 +226,8 @@ def import_(
     as_form: Annotated[
         Form | None, typer.Option("--as", help="What it is; seen by how it begins if left out.")
     ] = None,
-    errors: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", help="Where to say what was wrong; FILE.errors.csv if left out."
-        ),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="From the first row, although it was imported before.")
-    ] = False,
+    errors: ErrorsPath = None,
+    again: Again = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in profiles from a file. Interrupted, the same command goes on where it was."""

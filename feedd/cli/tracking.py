@@ -11,7 +11,9 @@ from feedd.cli.backend import Backend, connect
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.people_arguments import (
     WHO_HELP,
+    Again,
     AnonymousId,
+    ErrorsPath,
     ExternalId,
     assignment,
     properties,
@@ -66,15 +68,8 @@ def track(
             "--import", metavar="FILE", help="Record the events of a JSON Lines file; - is stdin."
         ),
     ] = None,
-    errors: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", help="Where to say what was wrong; FILE.errors.csv if left out."
-        ),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="From the first line, although it was imported before.")
-    ] = False,
+    errors: ErrorsPath = None,
+    again: Again = False,
     as_json: AsJson = False,
 ) -> None:
     """Record that somebody did something; with --import, the events of a file."""
