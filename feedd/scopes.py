@@ -5,7 +5,16 @@ from collections.abc import Iterable
 from feedd.errors import UsageError
 
 ACTIONS = ("read", "write")
-RESOURCES = ("catalogs", "events", "feeds", "metrics", "profiles", "webhooks")
+RESOURCES = (
+    "accounts",
+    "catalogs",
+    "data-privacy",
+    "events",
+    "feeds",
+    "metrics",
+    "profiles",
+    "webhooks",
+)
 
 
 def allows(scopes: Iterable[str], resource: str, action: str) -> bool:
