@@ -1,5 +1,6 @@
 """How large and how deep what people send may be, and the error that says what is wrong with it. Pure."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,9 +28,30 @@ class PayloadProblem(UsageError):
         self, pointer: str, message: str, *, code: str = "invalid", hint: str = ""
     ) -> None:
         self.pointer = pointer
+        self.problem = message
         self.source = {"pointer": pointer}
         place = pointer.removeprefix("/").replace("/", ".") or "the payload"
         super().__init__(f"{place}: {message}", code=code, hint=hint)
+
+    def at(self, pointer: str) -> "PayloadProblem":
+        """The same problem of another part."""
+        return PayloadProblem(pointer, self.problem, code=self.code, hint=self.hint)
+
+
+_PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+
+
+def shape_problem(error: Exception, pointer: str = "") -> PayloadProblem:
+    """What msgspec says of JSON that has not the shape it should have; `pointer` is what was decoded."""
+    found = _PLACE.fullmatch(str(error))
+    message, path = (found[1], found[2]) if found else (str(error), None)
+    pointer += "".join(f"/{name or index}" for name, index in _STEP.findall(path or ""))
+    if (field := _FIELD.fullmatch(message)) is not None:
+        what = "is missing" if field[1] == "missing required" else "is not a field that is known"
+        return PayloadProblem(f"{pointer}/{field[2]}", what)
+    return PayloadProblem(pointer, f"cannot be used: {message[:1].lower()}{message[1:]}")
 
 
 def check_shape(value: Any, pointer: str, size_bytes: int, brackets: int) -> None:

@@ -187,17 +187,31 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> tuple[Any, by
             "", f"is larger than {MAX_EVENT_BYTES // 10**6} MB", code="payload_too_large"
         )
     try:
+        return decoded(decoder, body)
+    except msgspec.ValidationError as error:
+        raise _no_object(body) from error
+
+
+def decoded(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> tuple[Any, bytes]:
+    """What a decoder makes of JSON, and the text that was decoded in the end.
+
+    Raises:
+        NotJson: it is none.
+        PayloadProblem: it is nested too deep.
+        msgspec.ValidationError: it has not the shape that it should have.
+    """
+    try:
         return decoder.decode(body), body
     except RecursionError:
         raise too_deep("") from None
-    except msgspec.ValidationError as error:
-        raise _no_object(body) from error
+    except msgspec.ValidationError:
+        raise
     except _NOT_DECODED as error:
         # texts that were cut in the midst of an emoji; feeds have them too, and the same becomes of them
         mended = _ESCAPE.sub(_mend, body)
         if mended == body:
             raise NotJson(str(error)) from error
-        return _decoded(decoder, mended)
+        return decoded(decoder, mended)
 
 
 def _no_object(body: bytes) -> Exception:

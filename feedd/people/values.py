@@ -82,7 +82,7 @@ class NewEvent(Struct, frozen=True, kw_only=True):
 
     `unique_id` is null where none was given: then `at` stands for it. Of an event that is recorded `once`, a profile has at
     most one of that metric. `items` are the ids of catalog items that it names, for the rules that want them
-    (rule, item id).
+    (rule, item id). `service` is the integration that the metric is of, where the event makes it and its sender is trusted.
     """
 
     metric: str
@@ -92,6 +92,7 @@ class NewEvent(Struct, frozen=True, kw_only=True):
     unique_id: str | None = None
     once: bool = False
     items: tuple[tuple[str, str], ...] = ()
+    service: str | None = None
 
 
 class Action(Struct, frozen=True, kw_only=True):

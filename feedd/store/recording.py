@@ -155,7 +155,10 @@ class _Batch:
             result.refused = Refusal.PROFILE_TOO_LARGE
         if action.event is not None:
             most = None if action.trusted else MAX_PUBLIC_METRICS
-            metric = self._metrics.find(self._connection, action.event.metric, self._now, most=most)
+            service = action.event.service if action.trusted else None
+            metric = self._metrics.find(
+                self._connection, action.event.metric, self._now, most=most, service=service
+            )
             if metric is None:
                 result.refused = Refusal.TOO_MANY_METRICS
                 return result
