@@ -407,3 +407,91 @@ def test_ids_of_profiles_are_ulids_in_the_order_of_time() -> None:
     for each in first[:10]:
         milliseconds = milliseconds * 32 + digits.index(each)
     assert milliseconds == int(NOW.timestamp() * 1000)
+
+
+def strictly(who: Identifiers, *, clear: tuple[Kind, ...] = (), **more: Any) -> Action:
+    patch = Patch(set=more.pop("properties", {}), clear=clear, leave=more.pop("leave", ()))
+    return Action(who=who, patch=patch, trusted=True, strict=True, **more)
+
+
+def test_what_is_to_be_new_is_made_once(people: Database) -> None:
+    both = Identifiers(email=JANE.email, external_id="7")
+    first, again, other = told(
+        people, *[strictly(who, only_new=True) for who in (JANE, JANE, both)]
+    )
+    assert first.created
+    for refused in (again, other):
+        assert refused == Outcome(
+            profile=first.profile,
+            refused=Refusal.TAKEN,
+            ignored=((Kind.EMAIL, "jane.doe@example.com"),),
+        )
+    device = Identifiers(anonymous_ids=("d",))
+    made, taken = told(people, known(device), strictly(device, only_new=True))
+    assert taken.profile == made.profile
+    assert taken.refused is Refusal.TAKEN
+    assert stored(people, "SELECT count(*) FROM profiles") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        Identifiers(email=JANE.email, phone_number="+14155550123"),
+        Identifiers(email="new@example.com", phone_number="+14155550123"),
+        Identifiers(email=JANE.email, external_id="shop-2"),
+    ],
+)
+def test_an_identifier_of_somebody_else_undoes_all_that_is_strict(people: Database, who) -> None:
+    other = Identifiers(
+        email="other@example.com", phone_number="+14155550123", external_id="shop-2"
+    )
+    told(people, known(JANE), known(other))
+    before = stored(people, "SELECT * FROM profiles ORDER BY id")
+    (outcome,) = told(people, strictly(who, properties={"plan": "gold"}))
+    assert (outcome.profile, outcome.refused) == (2, Refusal.TAKEN)
+    assert stored(people, "SELECT * FROM profiles ORDER BY id") == before
+    assert stored(people, "SELECT count(*) FROM identifiers") == [(6,)]
+
+
+def test_a_strict_change_of_nobody_makes_nobody(people: Database) -> None:
+    (outcome,) = told(people, strictly(Identifiers(profile="01X", email=JANE.email)))
+    assert outcome == Outcome(
+        profile=None, refused=Refusal.NO_PROFILE, ignored=((Kind.PROFILE, "01X"),)
+    )
+    assert stored(people, "SELECT count(*) FROM profiles") == [(0,)]
+
+
+def test_a_strict_change_that_is_too_large_leaves_the_identifiers_too(people: Database) -> None:
+    told(people, known(JANE, a="x" * (MAX_STORED_BYTES - 100)))
+    uid = profile(people, JANE).id
+    who = Identifiers(profile=uid, email="new@example.com")
+    (outcome,) = told(people, strictly(who, properties={"b": "x" * 200}))
+    assert outcome.refused is Refusal.PROFILE_TOO_LARGE
+    assert profile(people, Identifiers(profile=uid)).email == JANE.email
+
+
+def test_a_strict_change_takes_in_a_device_and_changes_identifiers(people: Database) -> None:
+    device = Identifiers(anonymous_ids=("d",))
+    told(people, known(JANE), known(device, seen=1))
+    who = Identifiers(
+        profile=profile(people, JANE).id, email="new@example.com", anonymous_ids=("d",)
+    )
+    (outcome,) = told(people, strictly(who, clear=(Kind.PHONE,)))
+    assert outcome.refused is None
+    found = profile(people, device)
+    assert (found.email, found.properties, found.anonymous_ids) == (
+        "new@example.com",
+        {"seen": 1},
+        ("d",),
+    )
+    assert find_profile(people, JANE) is None
+
+
+def test_a_device_is_given_up(people: Database) -> None:
+    told(people, known(Identifiers(email=JANE.email, anonymous_ids=("a", "b"))))
+    told(people, known(Identifiers(email="other@example.com", anonymous_ids=("c",))))
+    told(people, Action(who=JANE, patch=Patch(leave=("a", "c")), trusted=False))
+    assert profile(people, JANE).anonymous_ids == ("a", "b")
+    told(people, Action(who=JANE, patch=Patch(leave=("a", "c", "x")), trusted=True))
+    assert profile(people, JANE).anonymous_ids == ("b",)
+    assert profile(people, Identifiers(anonymous_ids=("c",))).email == "other@example.com"

@@ -60,7 +60,8 @@ class Patch(Struct, frozen=True, kw_only=True):
     """What is changed of a profile's properties. Absent ones are left; null, and `unset`, clear.
 
     `append` adds values to the end of lists where they are not in them yet, `unappend` takes them out; a property that is no list
-    counts as a list of itself. `clear` names identifiers that go (`$email`, `$phone_number`, `$id`), for trusted callers.
+    counts as a list of itself. For trusted callers, `clear` names identifiers that go (`$email`, `$phone_number`, `$id`), and `leave`
+    are anonymous ids that are not this profile's any more.
     """
 
     set: Mapping[str, Any] = {}
@@ -68,10 +69,13 @@ class Patch(Struct, frozen=True, kw_only=True):
     unappend: Mapping[str, Any] = {}
     unset: tuple[str, ...] = ()
     clear: tuple[Kind, ...] = ()
+    leave: tuple[str, ...] = ()
 
     def is_empty(self) -> bool:
         """Whether it changes nothing."""
-        return not (self.set or self.append or self.unappend or self.unset or self.clear)
+        return not (
+            self.set or self.append or self.unappend or self.unset or self.clear or self.leave
+        )
 
 
 NOTHING = Patch()
@@ -98,7 +102,8 @@ class NewEvent(Struct, frozen=True, kw_only=True):
 class Action(Struct, frozen=True, kw_only=True):
     """One thing to record: who, what is changed of them, what they did.
 
-    Who is `trusted` may change identifiers that are there; anybody may add those that are missing.
+    Who is `trusted` may change identifiers that are there; anybody may add those that are missing. Of one that is `strict`, nothing
+    is done where not all can be: somebody else is known by an identifier, the profile is not there, or would be too large.
     """
 
     who: Identifiers
@@ -107,6 +112,8 @@ class Action(Struct, frozen=True, kw_only=True):
     trusted: bool = False
     source: Source = Source.SERVER
     only_existing: bool = False  # no profile is made
+    only_new: bool = False  # nothing is done where an identifier is anybody's already
+    strict: bool = False
 
 
 class Refusal(StrEnum):
@@ -114,6 +121,8 @@ class Refusal(StrEnum):
 
     PROFILE_TOO_LARGE = "profile_too_large"  # its properties would be; they are as they were
     TOO_MANY_METRICS = "too_many_metrics"  # for whoever is not trusted to make another one
+    TAKEN = "taken"  # nothing was done: `ignored` names the identifier, `profile` whose it is
+    NO_PROFILE = "no_profile"  # nothing was done: there is no profile with that id
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

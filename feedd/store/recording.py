@@ -8,6 +8,7 @@ statements for hundreds of actions.
 import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import xxhash
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from feedd.people.limits import MAX_PUBLIC_METRICS, MAX_STORED_BYTES
 from feedd.people.patching import patched
-from feedd.people.values import Action, Identifier, Kind, NewEvent, Outcome, Refusal
+from feedd.people.values import Action, Identifier, Kind, NewEvent, Outcome, Patch, Refusal
 from feedd.store import event_rows, merging, profile_rows
 from feedd.store.chunks import next_event_number
 from feedd.store.database import Database
@@ -96,6 +97,13 @@ class _Result:
         self.event = False
         self.refused: Refusal | None = None
 
+    @classmethod
+    def refusing(cls, refusal: Refusal, profile: int | None, *ignored: Identifier) -> "_Result":
+        result = cls(profile)
+        result.refused = refusal
+        result.ignored = list(ignored)
+        return result
+
     def outcome(self) -> Outcome:
         stored = self.row is not None and not self.row.duplicate
         return Outcome(
@@ -127,7 +135,9 @@ class _Batch:
     def look_up(self, actions: Sequence[Action]) -> None:
         """Read what the actions will ask for, at once: who their identifiers belong to, and whom they may change."""
         given = [action.who.given() for action in actions]
-        self._owners = owners_of(self._connection, [each for some in given for each in some])
+        asked = [each for some in given for each in some]
+        asked += [(Kind.ANONYMOUS, value) for action in actions for value in action.patch.leave]
+        self._owners = owners_of(self._connection, asked)
         closely = {
             self._owners[identifier]
             for action, some in zip(actions, given, strict=True)
@@ -141,6 +151,8 @@ class _Batch:
         """Take in one action."""
         given = action.who.given()
         target = self._target(given)
+        if (action.strict or action.only_new) and (refused := self._refused(action, given, target)):
+            return refused
         result = _Result(target)
         if target is None:
             if action.only_existing or action.who.profile is not None:
@@ -165,6 +177,26 @@ class _Batch:
             result.event = True
             result.row = self._add(target, metric, action.event, action)
         return result
+
+    def _refused(
+        self, action: Action, given: list[Identifier], target: int | None
+    ) -> _Result | None:
+        """What becomes of an action that is done whole or not at all, where it cannot be done."""
+        asked = (Kind.PROFILE, action.who.profile or "")
+        if action.who.profile is not None and asked not in self._owners:
+            return _Result.refusing(Refusal.NO_PROFILE, None, asked)
+        for identifier in given:
+            owner = self._owners.get(identifier)
+            if owner is None or (owner == target and not action.only_new):
+                continue
+            # a device changes hands, and who is known by nothing else becomes part of somebody
+            if action.only_new or (identifier[0] != Kind.ANONYMOUS and self._person(owner).known):
+                return _Result.refusing(Refusal.TAKEN, owner, identifier)
+        if target is not None:
+            person = self._person(target)
+            if not self._fits(patched(person.properties, action.patch), person):
+                return _Result.refusing(Refusal.PROFILE_TOO_LARGE, target)
+        return None
 
     def _target(self, given: list[Identifier]) -> int | None:
         """Whose action it is: the first identifier that is somebody's decides.
@@ -236,18 +268,26 @@ class _Batch:
         properties = patched(person.properties, patch)
         taken = True
         if properties != person.properties or repr(properties) != repr(person.properties):
-            size = len(_encode(properties))
-            # one that two profiles have become may be larger, and may always shrink
-            taken = size <= MAX_STORED_BYTES or size < len(_encode(person.properties))
+            taken = self._fits(properties, person)
             if taken:
                 person.properties = properties
                 self._change(person)
-        for kind in patch.clear if action.trusted else ():
-            old = person.known.pop(kind, None)
-            if old is not None:
-                self._leave((kind, old))
-                self._change(person)
+        for identifier in self._given_up(target, person, patch) if action.trusted else ():
+            self._leave(identifier)
+            self._change(person)
         return taken
+
+    def _given_up(self, target: int, person: Person, patch: Patch) -> list[Identifier]:
+        """The identifiers that a profile has, and by a patch has no more."""
+        known = [(kind, person.known.pop(kind)) for kind in patch.clear if kind in person.known]
+        devices = [(Kind.ANONYMOUS, value) for value in patch.leave]
+        return known + [each for each in devices if self._owners.get(each) == target]
+
+    @staticmethod
+    def _fits(properties: dict[str, Any], person: Person) -> bool:
+        """Whether a profile may have these properties: one that two have become may be larger, and may always shrink."""
+        size = len(_encode(properties))
+        return size <= MAX_STORED_BYTES or size < len(_encode(person.properties))
 
     def _add(self, target: int, metric: int, event: NewEvent, action: Action) -> NewRow | None:
         if event.once:
