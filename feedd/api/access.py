@@ -4,11 +4,12 @@ What waits for nothing is async: FastAPI would have a thread do it, which costs 
 up a moment ago is not looked up again (`feedd.keyring`).
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyHeader
 from starlette.requests import HTTPConnection
 
@@ -21,6 +22,9 @@ from feedd.model import ApiKey
 from feedd.scopes import allows
 from feedd.store.keys import PRIVATE_START, digest_of
 from feedd.tail import Tail
+
+REVISION = "2026-07-15"  # whose shape answers have, whichever a request names
+_REVISION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[A-Za-z0-9-]{1,20})?")
 
 
 def is_local(request: HTTPConnection) -> bool:
@@ -137,13 +141,55 @@ def _no_key() -> UsageError:
     )
 
 
-def needs(resource: str) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that lets a request pass that may read or write a resource."""
+def needs(*resources: str) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that lets a request pass that may read or write each of these resources."""
 
     async def check(request: Request) -> None:
-        await authorize(request, resource)
+        check_revision(request)
+        for resource in resources:
+            await authorize(request, resource)
 
     return check
+
+
+def check_revision(request: HTTPConnection) -> None:
+    """Raise UsageError where the header `revision` is none: a date, and a suffix if one likes. No header means the newest."""
+    revision = request.headers.get("revision")
+    if revision is not None and not _REVISION.fullmatch(revision.strip()):
+        raise UsageError(
+            f"the header revision is {revision[:40]!r}, which is no revision of the API",
+            hint=f"Send a date such as {REVISION}, or no such header.",
+        )
+
+
+async def public_key(
+    request: Request, company_id: Annotated[str | None, Query(max_length=200)] = None
+) -> str:
+    """Let a call from a page pass, which names a public key of this account in `company_id`. Gives the key.
+
+    Raises:
+        UsageError: it names none.
+        StoreError: it cannot be looked up now.
+    """
+    check_revision(request)
+    app: App = request.app.state.feedd
+    known = None if company_id is None else app.keyring.knows_public(company_id)
+    if company_id is not None and known is None:
+        known = await anyio.to_thread.run_sync(app.keyring.is_public, company_id)
+    if not known or company_id is None:
+        raise NoCompany(
+            "company_id is missing"
+            if not company_id
+            else "company_id is no public key of this account",
+            hint="Send ?company_id=KEY; `feedd key create --public` makes one.",
+        )
+    return company_id
+
+
+class NoCompany(UsageError):
+    """A call from a page that says not, or wrongly, whose account it is for."""
+
+    source = {"parameter": "company_id"}  # noqa: RUF012 never changed
 
 
 async def local_only(request: Request) -> None:

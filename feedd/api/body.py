@@ -1,8 +1,9 @@
 """Request bodies: read with a limit, decoded into structs."""
 
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from fastapi import Request
@@ -13,29 +14,18 @@ MAX_BODY_BYTES = 5 * 1024 * 1024
 Model = TypeVar("Model")
 
 
+_PLACE = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
 class BodyError(UsageError):
-    """The body is too large, not JSON, or not of the form that the operation takes."""
+    """The body is too large, not JSON, or not of the form that the operation takes; `pointer` (RFC 6901) is where."""
 
-    source = {"pointer": "/data"}  # noqa: RUF012 never changed
-
-
-def described(model: type[Any], example: Any) -> dict[str, Any]:
-    """What OpenAPI says of an operation's body: the schema of the model, and an example of it."""
-    (schema,), parts = msgspec.json.schema_components([model], ref_template="#/x/{name}")
-    content = {"schema": _inlined(schema, parts), "example": example}
-    media = {"application/vnd.api+json": content}
-    return {"requestBody": {"required": True, "content": media}}
-
-
-def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
-    """A schema with what it refers to in place of the references."""
-    if isinstance(schema, list):
-        return [_inlined(each, parts) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(parts[schema["$ref"].removeprefix("#/x/")], parts)
-    return {key: _inlined(value, parts) for key, value in schema.items()}
+    def __init__(
+        self, message: str, *, code: str = "invalid", hint: str = "", pointer: str = "/data"
+    ) -> None:
+        self.source = {"pointer": pointer}
+        super().__init__(message, code=code, hint=hint)
 
 
 async def limited_body(request: Request, most_bytes: int) -> bytes:
@@ -54,7 +44,18 @@ def usable() -> Iterator[None]:
     try:
         yield
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BodyError(f"the body cannot be used: {error}") from error
+        raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> BodyError:
+    """The error for what a decoder says, which ends with the place: `` - at `$.data[2].type` ``."""
+    said = str(error)
+    place = _PLACE.search(said)
+    if place is None:
+        return BodyError(f"the body cannot be used: {said}")
+    steps = [name or number for name, number in _STEP.findall(place[1])]
+    pointer = "".join(f"/{step}" for step in steps if step != "...")
+    return BodyError(f"the body cannot be used: {said}", pointer=pointer or "/data")
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from feedd.api.access import TheApp
-from feedd.api.documents import Resource, attributes_of, one
-from feedd.api.filters import Condition, FilterError
-from feedd.api.listing import CursorError, List, Listing, Number, texts_of, values_of
+from feedd.api.asking import PAGES, Asked, Asking, Number, values_of
+from feedd.api.cursors import CursorError
+from feedd.api.filters import Condition, choices, flags, texts, wholes
+from feedd.api.openapi import Shape
+from feedd.api.resources import Resource, ResourceType, attributes_of, like
 from feedd.app import App
 from feedd.errors import NotFound
 from feedd.model import CatalogItem, Change, ChangeKind, ItemVersion, StreamState
@@ -15,77 +17,111 @@ from feedd.model import CatalogItem, Change, ChangeKind, ItemVersion, StreamStat
 router = APIRouter(tags=["catalog"])
 _START = "$custom:::"
 _HISTORY = "/history"
-CHANGE_FIELDS = dict.fromkeys(("feed", "item", "kind", "field"), ("equals", "any"))
+
+ItemAttributes = like(
+    "ItemAttributes", CatalogItem, but=("id", "key"), external_id=str, catalog=str
+)
+ITEM = ResourceType(name="catalog-item", attributes=ItemAttributes, scope="catalogs")
+ITEM_VERSION = ResourceType(
+    name="catalog-item-version",
+    attributes=like(
+        "ItemVersionAttributes", ItemVersion, but=("id",), external_id=str, catalog=str
+    ),
+    scope="catalogs",
+    has_page=False,
+)
+CHANGE = ResourceType(name="catalog-change", attributes=Change, scope="catalogs", has_page=False)
+CHANGE_FILTERS = {
+    "feed": texts("equals", "any"),
+    "item": texts("equals", "any"),
+    "kind": choices(tuple(ChangeKind), "equals", "any"),
+    "field": texts("equals", "any"),
+}
+ITEMS = Asking(
+    ITEM,
+    filters={
+        "id": texts("equals", "any"),
+        "feed": texts("equals", "any"),
+        "catalog": texts("equals"),
+        "removed": flags("equals", "any"),
+    },
+    pages=PAGES,
+)
+ONE_ITEM = Asking(ITEM, also=("at", "feed"))
+CHANGES = Asking(
+    CHANGE,
+    filters=CHANGE_FILTERS | {"seq": wholes("greater-than")},
+    sorts=("seq", "-seq"),
+    pages=PAGES,
+)
+HISTORY = Asking(CHANGE, filters={"feed": texts("equals")}, sorts=("seq", "-seq"), pages=PAGES)
 
 
-@router.get("/catalog-items", summary="Items of the catalogs")
-def list_items(app: TheApp, listing: List) -> Response:
+@router.get("/catalog-items", summary="Items of the catalogs", **ITEMS.route(shape=Shape.PAGE))
+def list_items(app: TheApp, asked: Annotated[Asked, Depends(ITEMS)]) -> Response:
     """Live items, in a stable order; `equals(removed,true)` gives the removed ones, `any(removed,[true,false])` all."""
-    conditions = listing.conditions(
-        {
-            "id": ("equals", "any"),
-            "feed": ("equals", "any"),
-            "catalog": ("equals",),
-            "removed": ("equals", "any"),
-        }
-    )
-    position = listing.position("catalog-item", tuple[Number])
+    position = asked.position(tuple[Number])
     rows = app.items(
-        feeds=_feeds(app, conditions),
-        ids=_item_ids(conditions),
-        removed=_removed(conditions),
+        feeds=_feeds(app, asked),
+        ids=_item_ids(asked),
+        removed=_removed(asked),
         after=0 if position is None else int(position[0]),
-        limit=listing.size + 1,
+        limit=asked.size + 1,
     )
-    response: Response = listing.page(
-        "catalog-item",
+    return asked.page(
         rows,
         resource=lambda item: item_resource(app, item),
         position=lambda item: [item.key],
     )
-    return response
 
 
-@router.get("/catalog-items/{item_id:path}/history", summary="What happened to one item")
+async def _item_or_history(request: Request) -> Asked:
+    """What is asked of an item's history; of the item itself, where `%2Fhistory` is the end of its id."""
+    is_history = request.scope["raw_path"].endswith(_HISTORY.encode())
+    return await (HISTORY if is_history else ONE_ITEM)(request)
+
+
+@router.get(
+    "/catalog-items/{item_id:path}/history",
+    summary="What happened to one item",
+    **HISTORY.route(shape=Shape.PAGE),
+)
 def get_history(
     app: TheApp,
-    listing: List,
-    request: Request,
     item_id: str,
+    asked: Annotated[Asked, Depends(_item_or_history)],
     at: Annotated[int | None, Query(ge=0, lt=2**62, include_in_schema=False)] = None,
     feed: Annotated[str | None, Query(include_in_schema=False)] = None,
 ) -> Response:
     """Its changes, in the order of the stream, as far as they are kept; `sort=-seq` for the newest first."""
-    if not request.scope["raw_path"].endswith(_HISTORY.encode()):  # %2Fhistory ends an id
-        return get_item(app, f"{item_id}{_HISTORY}", at, feed)
-    conditions = listing.conditions({"feed": ("equals",)}, sorts=("seq", "-seq"))
-    feeds = texts_of(conditions, "feed")
+    if asked.asking is ONE_ITEM:
+        return get_item(app, f"{item_id}{_HISTORY}", asked, at, feed)
+    feeds = asked.values("feed")
     catalog, external_id = split_id(item_id)
     item = app.find_item(external_id, catalog=catalog, feed=feeds[0] if feeds else None)
     stream = app.stream()
-    position = _position(listing, "item-change", stream)
-    descending = listing.sort == "-seq"
+    position = _position(asked, stream)
+    descending = asked.sort == "-seq"
     rows = app.history(
         item,
         since=0 if position is None or descending else position,
         before=position if descending else None,
-        limit=listing.size + 1,
+        limit=asked.size + 1,
         descending=descending,
     )
-    response: Response = listing.page(
-        "item-change",
+    return asked.page(
         rows,
         resource=change_resource,
         position=lambda change: [stream.stream_id, change.seq],
         meta=stream_meta(stream),
     )
-    return response
 
 
-@router.get("/catalog-items/{item_id:path}", summary="One item")
+@router.get("/catalog-items/{item_id:path}", summary="One item", **ONE_ITEM.route())
 def get_item(
     app: TheApp,
     item_id: str,
+    asked: Annotated[Asked, Depends(ONE_ITEM)],
     at: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
     feed: Annotated[str | None, Query()] = None,
 ) -> Response:
@@ -95,42 +131,40 @@ def get_item(
     """
     catalog, external_id = split_id(item_id)
     if at is not None:
-        return one(
-            version_resource(app, app.item_at(external_id, seq=at, feed=feed, catalog=catalog))
-        )
-    return one(item_resource(app, app.find_item(external_id, feed=feed, catalog=catalog)))
+        version = app.item_at(external_id, seq=at, feed=feed, catalog=catalog)
+        return asked.one(version_resource(app, version))
+    return asked.one(item_resource(app, app.find_item(external_id, feed=feed, catalog=catalog)))
 
 
-@router.get("/catalog-changes", summary="What changed, in the order of the stream")
-def list_changes(app: TheApp, listing: List) -> Response:
+@router.get(
+    "/catalog-changes",
+    summary="What changed, in the order of the stream",
+    **CHANGES.route(shape=Shape.PAGE),
+)
+def list_changes(app: TheApp, asked: Annotated[Asked, Depends(CHANGES)]) -> Response:
     """`equals(field,"price")` gives the changes that touch the price: `added` and `removed` name no fields."""
-    conditions = listing.conditions(
-        CHANGE_FIELDS | {"seq": ("greater-than",)}, sorts=("seq", "-seq")
-    )
     stream = app.stream()
-    descending = listing.sort == "-seq"
-    position = _position(listing, "catalog-change", stream)
-    since, before = _since(conditions), None
+    descending = asked.sort == "-seq"
+    position = _position(asked, stream)
+    since, before = _since(asked), None
     if position is not None:
         since, before = (since, position) if descending else (position, None)
     rows = app.changes(
         since=since,
         before=before,
-        limit=listing.size + 1,
-        feeds=texts_of(conditions, "feed"),
-        kinds=kinds_of(conditions),
-        items=texts_of(conditions, "item"),
-        fields=texts_of(conditions, "field"),
+        limit=asked.size + 1,
+        feeds=asked.values("feed"),
+        kinds=kinds_of(asked.conditions),
+        items=asked.values("item"),
+        fields=asked.values("field"),
         descending=descending,
     )
-    response: Response = listing.page(
-        "catalog-change",
+    return asked.page(
         rows,
         resource=change_resource,
         position=lambda change: [stream.stream_id, change.seq],
         meta=stream_meta(stream),
     )
-    return response
 
 
 def split_id(item_id: str) -> tuple[str | None, str]:
@@ -145,9 +179,9 @@ def split_id(item_id: str) -> tuple[str | None, str]:
     return catalog, external_id
 
 
-def _position(listing: Listing, kind: str, stream: StreamState) -> int | None:
+def _position(asked: Asked, stream: StreamState) -> int | None:
     """The number of the last change of the page before; None on the first page."""
-    position = listing.position(kind, tuple[str, Number])
+    position = asked.position(tuple[str, Number])
     if position is None:
         return None
     if position[0] != stream.stream_id:
@@ -169,10 +203,7 @@ def version_resource(app: App, version: ItemVersion) -> Resource:
     catalog = _catalog_of(app, version.feed)
     attributes = {"external_id": version.id} | attributes_of(version, but=("id",))
     return Resource(
-        "catalog-item-version",
-        f"{_START}{catalog}:::{version.id}",
-        attributes | {"catalog": catalog},
-        has_page=False,
+        ITEM_VERSION, f"{_START}{catalog}:::{version.id}", attributes | {"catalog": catalog}
     )
 
 
@@ -180,7 +211,7 @@ def item_resource(app: App, item: CatalogItem) -> Resource:
     """An item as a resource."""
     catalog = _catalog_of(app, item.feed)
     attributes = item_attributes(item) | {"catalog": catalog}
-    return Resource("catalog-item", f"{_START}{catalog}:::{item.id}", attributes)
+    return Resource(ITEM, f"{_START}{catalog}:::{item.id}", attributes)
 
 
 def item_attributes(item: CatalogItem) -> dict[str, Any]:
@@ -190,29 +221,27 @@ def item_attributes(item: CatalogItem) -> dict[str, Any]:
 
 def change_resource(change: Change) -> Resource:
     """A change as a resource."""
-    return Resource("catalog-change", str(change.seq), change, has_page=False)
+    return Resource(CHANGE, str(change.seq), change)
 
 
-def _feeds(app: App, conditions: list[Condition]) -> list[str] | None:
-    names = texts_of(conditions, "feed")
-    for catalog in texts_of(conditions, "catalog") or []:
+def _feeds(app: App, asked: Asked) -> list[str] | None:
+    names = asked.values("feed")
+    for catalog in asked.values("catalog") or []:
         of_catalog = app.feeds_of(catalog)
         names = of_catalog if names is None else [name for name in names if name in of_catalog]
     return names
 
 
-def _item_ids(conditions: list[Condition]) -> list[str] | None:
-    ids = texts_of(conditions, "id")
+def _item_ids(asked: Asked) -> list[str] | None:
+    ids = asked.values("id")
     return None if ids is None else [split_id(item_id)[1] for item_id in ids]
 
 
-def _removed(conditions: list[Condition]) -> bool | None:
+def _removed(asked: Asked) -> bool | None:
     """Which items: removed ones, live ones, or None for both."""
-    wanted = values_of(conditions, "removed")
-    if wanted is None:
+    wanted = asked.values("removed")
+    if not wanted:
         return False
-    if not wanted or not all(isinstance(each, bool) for each in wanted):
-        raise FilterError("removed is true or false", hint="Write equals(removed,true).")
     return None if len(set(wanted)) == 2 else bool(wanted[0])
 
 
@@ -227,17 +256,9 @@ def stream_meta(stream: StreamState) -> dict[str, Any]:
 
 def kinds_of(conditions: list[Condition]) -> list[ChangeKind] | None:
     """The kinds of changes that the conditions leave; None when nothing is asked of them."""
-    kinds = texts_of(conditions, "kind")
-    try:
-        return None if kinds is None else [ChangeKind(kind) for kind in kinds]
-    except ValueError:
-        raise FilterError(
-            "the filter names a kind that there is not", hint=f"One of {', '.join(ChangeKind)}."
-        ) from None
+    kinds = values_of(conditions, "kind")
+    return None if kinds is None else [ChangeKind(kind) for kind in kinds]
 
 
-def _since(conditions: list[Condition]) -> int:
-    numbers = [c.value for c in conditions if c.field == "seq"]
-    if not all(type(n) is int and abs(n) < 2**62 for n in numbers):
-        raise FilterError("greater-than(seq,…) takes a whole number, as changes have them")
-    return int(max([0, *numbers]))
+def _since(asked: Asked) -> int:
+    return max([0, *(int(each.value) for each in asked.conditions if each.field == "seq")])

@@ -1,10 +1,9 @@
-"""JSON:API documents (https://jsonapi.org/format/1.1/): one serializer for every resource and every error."""
+"""JSON:API documents (https://jsonapi.org/format/1.1/) as responses: any, and those of errors."""
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from fastapi import Response
@@ -46,59 +45,18 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
 }
 
 
-class Resource(msgspec.Struct, frozen=True):
-    """One resource object: its type, its id, and a struct or mapping whose fields are its attributes."""
+class JsonApiResponse(Response):
+    """A response whose body is a JSON:API document."""
 
-    type: str
-    id: str
-    attributes: Any
-    has_page: bool = True
-
-    def document(self) -> dict[str, Any]:
-        """The resource object; with a link to itself where it can be asked for by itself."""
-        made = {"type": self.type, "id": self.id, "attributes": self.attributes}
-        if self.has_page:
-            made["links"] = {"self": f"/api/{self.type}s/{quote(self.id, safe='')}"}
-        return made
-
-
-def attributes_of(struct: msgspec.Struct, *, but: Sequence[str]) -> dict[str, Any]:
-    """The fields of a struct without those that are no attributes."""
-    return {name: getattr(struct, name) for name in struct.__struct_fields__ if name not in but}
-
-
-def one(
-    resource: Resource, *, status: int = 200, meta: Mapping[str, Any] | None = None
-) -> Response:
-    """A document with one resource."""
-    document: dict[str, Any] = {"data": resource.document()}
-    if meta:
-        document["meta"] = meta
-    return respond(document, status=status)
-
-
-def many(
-    resources: Sequence[Resource],
-    *,
-    links: Mapping[str, str | None],
-    meta: Mapping[str, Any] | None = None,
-) -> Response:
-    """A document with a page of resources."""
-    document: dict[str, Any] = {"data": [r.document() for r in resources], "links": links}
-    if meta:
-        document["meta"] = meta
-    return respond(document)
+    media_type = MEDIA_TYPE
 
 
 def respond(
     document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Any document as a response."""
-    return Response(
-        msgspec.json.encode(document),
-        status_code=status,
-        media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
+    return JsonApiResponse(
+        msgspec.json.encode(document), status_code=status, headers=dict(headers or {})
     )
 
 

@@ -1,6 +1,6 @@
 """Feeds, their syncs, and what they could not use."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
@@ -8,13 +8,14 @@ from fastapi.responses import StreamingResponse
 from msgspec import Struct
 
 from feedd.api.access import TheApp, TheDispatcher
-from feedd.api.body import described, json_body
-from feedd.api.catalog import item_attributes
-from feedd.api.documents import Resource, attributes_of, one
-from feedd.api.filters import Condition, FilterError
-from feedd.api.listing import List, Number, texts_of, values_of
+from feedd.api.asking import PAGES, Asked, Asking, Number
+from feedd.api.body import json_body
+from feedd.api.catalog import ItemAttributes, item_attributes
+from feedd.api.filters import choices, flags, texts
+from feedd.api.openapi import Shape, error_answers, request_body
+from feedd.api.resources import Resource, ResourceType, attributes_of, like
 from feedd.errors import UsageError
-from feedd.model import CatalogItem, FeedView, OpenReject, SyncRecord, SyncStatus
+from feedd.model import CatalogItem, FeedView, OpenReject, Progress, SyncRecord, SyncStatus
 
 router = APIRouter(tags=["feeds"])
 START_WITHIN_S = 5.0
@@ -71,69 +72,116 @@ SYNC_EXAMPLE = {
 }
 
 
+_LINES: dict[str, Any] = {
+    "description": "Lines of JSON",
+    "content": {"application/jsonl": {"schema": {"type": "string"}}},
+}
 DRY_RUN_EXAMPLE = {"data": SYNC_EXAMPLE["data"] | {"type": "feed-dry-run"}}
 
+FEED = ResourceType(name="feed", attributes=FeedView, scope="feeds")
+FEED_SYNC = ResourceType(
+    name="feed-sync",
+    attributes=like("FeedSyncAttributes", SyncRecord, but=("id",), progress=Progress | None),
+    scope="feeds",
+)
+FEED_REJECT = ResourceType(
+    name="feed-reject",
+    attributes=like("FeedRejectAttributes", OpenReject, but=("key",)),
+    scope="feeds",
+    has_page=False,
+)
+FEED_WARNING = ResourceType(
+    name="feed-warning", attributes=ItemAttributes, scope="feeds", has_page=False
+)
 
-@router.get("/feeds", summary="The configured feeds with their state")
-def list_feeds(app: TheApp, listing: List) -> Response:
-    names = texts_of(listing.conditions({"id": ("equals", "any")}), "id")
-    after = listing.position("feed", tuple[str])
+ONE_FEED = Asking(FEED)
+FEEDS = Asking(FEED, filters={"id": texts("equals", "any")}, pages=PAGES)
+ONE_SYNC = Asking(FEED_SYNC)
+SYNCS = Asking(
+    FEED_SYNC,
+    filters={
+        "feed": texts("equals", "any"),
+        "status": choices(tuple(SyncStatus), "equals"),
+    },
+    pages=PAGES,
+)
+REJECTS = Asking(
+    FEED_REJECT,
+    filters={"feed": texts("equals", "any"), "closed": flags("equals")},
+    pages=PAGES,
+    also=("passes",),
+)
+WARNINGS = Asking(FEED_WARNING, filters={"feed": texts("equals", "any")}, pages=PAGES)
+
+
+@router.get(
+    "/feeds", summary="The configured feeds with their state", **FEEDS.route(shape=Shape.PAGE)
+)
+def list_feeds(app: TheApp, asked: Annotated[Asked, Depends(FEEDS)]) -> Response:
+    names = asked.values("id")
+    after = asked.position(tuple[str])
     feeds = [feed for feed in app.feeds() if names is None or feed.name in names]
     if after is not None:
         order = [feed.name for feed in feeds]
         feeds = feeds[order.index(after[0]) + 1 if after[0] in order else len(feeds) :]
-    response: Response = listing.page(
-        "feed",
+    return asked.page(
         feeds,
         resource=feed_resource,
         position=lambda feed: [feed.name],
         meta={"orphans": app.orphans()},
     )
-    return response
 
 
-@router.get("/feeds/{name}", summary="One feed")
-def get_feed(app: TheApp, name: str) -> Response:
-    return one(feed_resource(app.feed(name)))
+@router.get("/feeds/{name}", summary="One feed", **ONE_FEED.route())
+def get_feed(app: TheApp, name: str, asked: Annotated[Asked, Depends(ONE_FEED)]) -> Response:
+    return asked.one(feed_resource(app.feed(name)))
 
 
-@router.get("/feed-syncs", summary="Syncs, the newest first")
-def list_syncs(app: TheApp, dispatcher: TheDispatcher, listing: List) -> Response:
-    conditions = listing.conditions({"feed": ("equals", "any"), "status": ("equals",)})
-    statuses = texts_of(conditions, "status")
-    position = listing.position("feed-sync", tuple[Number])
+@router.get("/feed-syncs", summary="Syncs, the newest first", **SYNCS.route(shape=Shape.PAGE))
+def list_syncs(
+    app: TheApp, dispatcher: TheDispatcher, asked: Annotated[Asked, Depends(SYNCS)]
+) -> Response:
+    statuses = asked.values("status")
+    position = asked.position(tuple[Number])
+    if statuses == []:  # more than one at a time
+        return asked.page([], resource=feed_resource, position=list)
     rows = app.syncs(
-        feeds=texts_of(conditions, "feed"),
-        status=_status(statuses[0]) if statuses else None,
+        feeds=asked.values("feed"),
+        status=SyncStatus(statuses[0]) if statuses else None,
         before=None if position is None else int(position[0]),
-        limit=listing.size + 1,
+        limit=asked.size + 1,
     )
-    response: Response = listing.page(
-        "feed-sync",
+    return asked.page(
         rows,
         resource=lambda record: sync_resource(record, dispatcher),
         position=lambda record: [record.id],
     )
-    return response
 
 
-@router.get("/feed-syncs/{sync_id}", summary="One sync, with its progress while it runs")
+@router.get(
+    "/feed-syncs/{sync_id}",
+    summary="One sync, with its progress while it runs",
+    **ONE_SYNC.route(),
+)
 def get_sync(
-    app: TheApp, dispatcher: TheDispatcher, sync_id: Annotated[int, Path(ge=0, lt=2**62)]
+    app: TheApp,
+    dispatcher: TheDispatcher,
+    sync_id: Annotated[int, Path(ge=0, lt=2**62)],
+    asked: Annotated[Asked, Depends(ONE_SYNC)],
 ) -> Response:
-    return one(sync_resource(app.sync_record(sync_id), dispatcher))
+    return asked.one(sync_resource(app.sync_record(sync_id), dispatcher))
 
 
 @router.post(
     "/feed-syncs",
     summary="Resync a feed now",
-    status_code=202,
-    openapi_extra=described(SyncRequest, SYNC_EXAMPLE),
+    **ONE_SYNC.route(status=202, body=(SyncRequest, SYNC_EXAMPLE)),
 )
 def create_sync(
     app: TheApp,
     dispatcher: TheDispatcher,
     request: Annotated[SyncRequest, Depends(json_body(SyncRequest))],
+    asked: Annotated[Asked, Depends(ONE_SYNC)],
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> Response:
     """Answers once the sync has started; follow it with `GET /api/feed-syncs/{id}`.
@@ -160,13 +208,14 @@ def create_sync(
         )
     if ticket.sync_id is None:
         raise ticket.error or UsageError("the sync could not start", code="busy")
-    return one(sync_resource(app.sync_record(ticket.sync_id), dispatcher), status=202)
+    return asked.one(sync_resource(app.sync_record(ticket.sync_id), dispatcher), status=202)
 
 
 @router.post(
     "/feed-dry-runs",
     summary="What a sync of a feed would do, with nothing stored",
-    openapi_extra=described(DryRunRequest, DRY_RUN_EXAMPLE),
+    openapi_extra=request_body(DryRunRequest, DRY_RUN_EXAMPLE),
+    responses={200: _LINES, **error_answers()},
     response_class=StreamingResponse,
 )
 def create_dry_run(
@@ -186,96 +235,74 @@ def create_dry_run(
     return StreamingResponse(lines, media_type="application/jsonl")
 
 
-@router.get("/feed-rejects", summary="Records that could not become items")
+@router.get(
+    "/feed-rejects",
+    summary="Records that could not become items",
+    **REJECTS.route(shape=Shape.PAGE),
+)
 def list_rejects(
-    app: TheApp, listing: List, *, passes: Annotated[bool, Query()] = False
+    app: TheApp,
+    asked: Annotated[Asked, Depends(REJECTS)],
+    *,
+    passes: Annotated[bool, Query()] = False,
 ) -> Response:
     """Open ones; `equals(closed,true)` gives those whose record has changed or gone, the last opened first.
 
     `passes=true` tells of each open one whether its record would be an item under the configuration of now.
     """
-    supported = {"feed": ("equals", "any"), "closed": ("equals",)}
-    conditions = listing.conditions(supported, also=("passes",))
-    feeds = texts_of(conditions, "feed")
-    if _closed(conditions):
-        last = listing.position("closed-reject", tuple[Number])
-        closed: Response = listing.page(
-            "closed-reject",
-            app.closed_rejects(
-                feeds=feeds, after=None if last is None else int(last[0]), limit=listing.size + 1
-            ),
-            resource=reject_resource,
-            position=lambda reject: [reject.key],
+    feeds = asked.values("feed")
+    if asked.values("closed") == [True]:
+        last = asked.position(tuple[Number])
+        rows = app.closed_rejects(
+            feeds=feeds, after=None if last is None else int(last[0]), limit=asked.size + 1
         )
-        return closed
-    position = listing.position("feed-reject", tuple[Number, Number])
+        return asked.page(rows, resource=reject_resource, position=lambda reject: [reject.key])
+    position = asked.position(tuple[Number, Number])
     rows = app.rejects(
         feeds=feeds,
         after=None if position is None else (int(position[0]), int(position[1])),
-        limit=listing.size + 1,
+        limit=asked.size + 1,
     )
-    if passes:
-        rows = app.judged(rows)
-    response: Response = listing.page(
-        "feed-reject",
-        rows,
+    return asked.page(
+        app.judged(rows) if passes else rows,
         resource=reject_resource,
         position=lambda reject: [reject.key, reject.position],
     )
-    return response
 
 
-@router.get("/feed-warnings", summary="Live items with fields that could not be used")
-def list_warnings(app: TheApp, listing: List) -> Response:
-    conditions = listing.conditions({"feed": ("equals", "any")})
-    position = listing.position("feed-warning", tuple[Number])
-    feeds = texts_of(conditions, "feed")
+@router.get(
+    "/feed-warnings",
+    summary="Live items with fields that could not be used",
+    **WARNINGS.route(shape=Shape.PAGE),
+)
+def list_warnings(app: TheApp, asked: Annotated[Asked, Depends(WARNINGS)]) -> Response:
+    position = asked.position(tuple[Number])
+    feeds = asked.values("feed")
     rows = app.warned_items(
         feeds=list(app.settings.feeds) if feeds is None else feeds,
         after=0 if position is None else int(position[0]),
-        limit=listing.size + 1,
+        limit=asked.size + 1,
     )
-    response: Response = listing.page(
-        "feed-warning", rows, resource=warning_resource, position=lambda item: [item.key]
-    )
-    return response
+    return asked.page(rows, resource=warning_resource, position=lambda item: [item.key])
 
 
 def feed_resource(feed: FeedView) -> Resource:
     """A feed as a resource."""
-    return Resource("feed", feed.name, feed)
+    return Resource(FEED, feed.name, feed)
 
 
 def sync_resource(record: SyncRecord, dispatcher: TheDispatcher) -> Resource:
     """A sync as a resource."""
     attributes = attributes_of(record, but=("id",))
     attributes["progress"] = dispatcher.progress_of(record.id)
-    return Resource("feed-sync", str(record.id), attributes)
+    return Resource(FEED_SYNC, str(record.id), attributes)
 
 
 def reject_resource(reject: OpenReject) -> Resource:
     """A reject as a resource."""
-    return Resource(
-        "feed-reject", str(reject.key), attributes_of(reject, but=("key",)), has_page=False
-    )
+    return Resource(FEED_REJECT, str(reject.key), attributes_of(reject, but=("key",)))
 
 
 def warning_resource(item: CatalogItem) -> Resource:
     """An item with warnings as a resource."""
-    return Resource("feed-warning", str(item.key), item_attributes(item), has_page=False)
-
-
-def _closed(conditions: list[Condition]) -> bool:
-    wanted = values_of(conditions, "closed")
-    if wanted is not None and wanted not in ([True], [False]):
-        raise FilterError("closed is true or false", hint="Write equals(closed,true).")
-    return wanted == [True]
-
-
-def _status(text: str) -> SyncStatus:
-    try:
-        return SyncStatus(text)
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is not a status", hint=f"One of {', '.join(SyncStatus)}."
-        ) from None
+    return Resource(FEED_WARNING, str(item.key), item_attributes(item))

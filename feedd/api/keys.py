@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Response
 from msgspec import Meta, Struct
 
 from feedd.api.access import TheApp, local_only
-from feedd.api.body import BodyError, described, json_body
-from feedd.api.documents import Resource, attributes_of, one
-from feedd.api.listing import List, Number
+from feedd.api.asking import PAGES, Asked, Asking, Number
+from feedd.api.body import BodyError, json_body
+from feedd.api.openapi import Shape
+from feedd.api.resources import Resource, ResourceType, attributes_of, like
 from feedd.model import ApiKey
 from feedd.scopes import check_scopes
 
@@ -64,26 +65,47 @@ ROTATION_EXAMPLE = {
 }
 
 
-@router.get("/api-keys", summary="The API keys, without their secrets")
-def list_keys(app: TheApp, listing: List) -> Response:
-    listing.conditions({})
-    position = listing.position("api-key", tuple[Number])
+class RotationAttributes(Struct):
+    """The key that was replaced, the new one, and the text of that."""
+
+    old: ApiKey
+    new: ApiKey
+    key: str
+
+
+KEY = ResourceType(
+    name="api-key",
+    attributes=like("KeyAttributes", ApiKey, but=("id",), key=str),
+    scope="api-keys",
+    has_page=False,
+)
+ROTATION = ResourceType(
+    name="api-key-rotation", attributes=RotationAttributes, scope="api-keys", has_page=False
+)
+ONE_KEY = Asking(KEY)
+KEYS = Asking(KEY, pages=PAGES)
+ONE_ROTATION = Asking(ROTATION)
+
+
+@router.get(
+    "/api-keys", summary="The API keys, without their secrets", **KEYS.route(shape=Shape.PAGE)
+)
+def list_keys(app: TheApp, asked: Annotated[Asked, Depends(KEYS)]) -> Response:
+    position = asked.position(tuple[Number])
     after = 0 if position is None else int(position[0])
     rows = [key for key in app.list_keys() if key.id > after]
-    response: Response = listing.page(
-        "api-key", rows, resource=key_resource, position=lambda key: [key.id]
-    )
-    return response
+    return asked.page(rows, resource=key_resource, position=lambda key: [key.id])
 
 
 @router.post(
     "/api-keys",
     summary="Make a key",
-    status_code=201,
-    openapi_extra=described(KeyRequest, KEY_EXAMPLE),
+    **ONE_KEY.route(status=201, body=(KeyRequest, KEY_EXAMPLE)),
 )
 def create_key(
-    app: TheApp, request: Annotated[KeyRequest, Depends(json_body(KeyRequest))]
+    app: TheApp,
+    request: Annotated[KeyRequest, Depends(json_body(KeyRequest))],
+    asked: Annotated[Asked, Depends(ONE_KEY)],
 ) -> Response:
     """`key` is in this answer only. `scopes` are `read`, `write`, and those of one resource, such as `profiles:read`."""
     wanted = request.data.attributes
@@ -91,35 +113,32 @@ def create_key(
         raise BodyError("the name holds a control character, or nothing")
     scopes = check_scopes(wanted.scopes) if wanted.kind == "private" else ()
     made, text = app.create_key(kind=wanted.kind, name=wanted.name, scopes=scopes)
-    return one(
-        Resource(
-            "api-key", made.prefix, attributes_of(made, but=("id",)) | {"key": text}, has_page=False
-        ),
-        status=201,
-    )
+    attributes = attributes_of(made, but=("id",)) | {"key": text}
+    return asked.one(Resource(KEY, made.prefix, attributes), status=201)
 
 
 @router.post(
     "/api-key-rotations",
     summary="Replace a key by a new one of the same name, kind and scopes",
-    status_code=201,
-    openapi_extra=described(RotationRequest, ROTATION_EXAMPLE),
+    **ONE_ROTATION.route(status=201, body=(RotationRequest, ROTATION_EXAMPLE)),
 )
 def rotate_key(
-    app: TheApp, request: Annotated[RotationRequest, Depends(json_body(RotationRequest))]
+    app: TheApp,
+    request: Annotated[RotationRequest, Depends(json_body(RotationRequest))],
+    asked: Annotated[Asked, Depends(ONE_ROTATION)],
 ) -> Response:
     """The old one goes on for `keep_s` seconds, or ends at once. `key`, the text of the new one, is in this answer only."""
     wanted = request.data.attributes
     old, new, text = app.rotate_key(wanted.key, keep=timedelta(seconds=wanted.keep_s))
-    attributes = {"old": old, "new": new, "key": text}
-    return one(Resource("api-key-rotation", new.prefix, attributes, has_page=False), status=201)
+    attributes = RotationAttributes(old=old, new=new, key=text)
+    return asked.one(Resource(ROTATION, new.prefix, attributes), status=201)
 
 
-@router.delete("/api-keys/{prefix}", summary="Revoke a key")
-def revoke_key(app: TheApp, prefix: str) -> Response:
-    return one(key_resource(app.revoke_key(prefix)))
+@router.delete("/api-keys/{prefix}", summary="Revoke a key", **ONE_KEY.route())
+def revoke_key(app: TheApp, prefix: str, asked: Annotated[Asked, Depends(ONE_KEY)]) -> Response:
+    return asked.one(key_resource(app.revoke_key(prefix)))
 
 
 def key_resource(key: ApiKey) -> Resource:
     """A key as a resource."""
-    return Resource("api-key", key.prefix, attributes_of(key, but=("id",)), has_page=False)
+    return Resource(KEY, key.prefix, attributes_of(key, but=("id",)))

@@ -6,12 +6,14 @@ from fastapi import APIRouter, Depends, Path, Response
 from msgspec import Struct
 
 from feedd.api.access import TheApp, TheDispatcher
-from feedd.api.body import described, json_body
-from feedd.api.documents import one, respond
-from feedd.api.feeds import feed_resource, sync_resource
+from feedd.api.asking import Asked
+from feedd.api.body import json_body
+from feedd.api.documents import JsonApiResponse, respond
+from feedd.api.feeds import ONE_FEED, ONE_SYNC, feed_resource, sync_resource
+from feedd.api.openapi import error_answers, meta_answer
 from feedd.dispatch import Ticket
 from feedd.errors import CANCELLED, SyncStopped, UsageError
-from feedd.model import SyncStatus
+from feedd.model import Forgotten, SyncStatus
 
 router = APIRouter(tags=["feeds"])
 END_WITHIN_S = 10.0
@@ -41,13 +43,14 @@ Action = Annotated[ActionRequest, Depends(json_body(ActionRequest))]
 @router.patch(
     "/feed-syncs/{sync_id}",
     summary="Cancel a running sync: `action` is `cancel`",
-    openapi_extra=described(ActionRequest, _example("feed-sync", "12")),
+    **ONE_SYNC.route(body=(ActionRequest, _example("feed-sync", "12"))),
 )
 def cancel_sync(
     app: TheApp,
     dispatcher: TheDispatcher,
     sync_id: Annotated[int, Path(ge=0, lt=2**62)],
     _request: Action,
+    asked: Annotated[Asked, Depends(ONE_SYNC)],
 ) -> Response:
     """The catalog stays as it was, unless the sync has just been committed; its record says which."""
     record = app.sync_record(sync_id)
@@ -58,15 +61,21 @@ def cancel_sync(
             raise _runs_elsewhere(record.feed)
         raise UsageError(f"sync {sync_id} has ended already ({record.status})", code="ended")
     _wait_for(tickets)
-    return one(sync_resource(app.sync_record(sync_id), dispatcher))
+    return asked.one(sync_resource(app.sync_record(sync_id), dispatcher))
 
 
 @router.patch(
     "/feeds/{name}",
     summary="Cancel what runs and what waits of a feed: `action` is `cancel`",
-    openapi_extra=described(ActionRequest, _example("feed", "shop")),
+    **ONE_FEED.route(body=(ActionRequest, _example("feed", "shop"))),
 )
-def cancel_feed(app: TheApp, dispatcher: TheDispatcher, name: str, _request: Action) -> Response:
+def cancel_feed(
+    app: TheApp,
+    dispatcher: TheDispatcher,
+    name: str,
+    _request: Action,
+    asked: Annotated[Asked, Depends(ONE_FEED)],
+) -> Response:
     """`meta` counts the syncs that were cancelled, and those that were committed before they could be."""
     app.feed_settings(name)
     tickets = dispatcher.cancel(name)
@@ -75,10 +84,15 @@ def cancel_feed(app: TheApp, dispatcher: TheDispatcher, name: str, _request: Act
     _wait_for(tickets)
     cancelled = sum(_was_cancelled(ticket) for ticket in tickets)
     meta = {"cancelled": cancelled, "committed": len(tickets) - cancelled}
-    return one(feed_resource(app.feed(name)), meta=meta)
+    return asked.one(feed_resource(app.feed(name)), meta=meta)
 
 
-@router.delete("/feeds/{name}", summary="Forget a feed: drop what is stored of it")
+@router.delete(
+    "/feeds/{name}",
+    summary="Forget a feed: drop what is stored of it",
+    response_class=JsonApiResponse,
+    responses={200: meta_answer(Forgotten), **error_answers()},
+)
 def forget_feed(dispatcher: TheDispatcher, name: str) -> Response:
     """Its live items are told as removed; the configuration stays, so a configured feed begins anew.
 

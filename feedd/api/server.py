@@ -17,6 +17,7 @@ from feedd.api import catalog, feeds, health, keys, metrics, operating, persons,
 from feedd.api.access import KEY_HEADER, Gate, needs
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
+from feedd.api.paths import Paths
 from feedd.api.track import Tracking
 from feedd.api.track_openapi import TRACK_PATHS
 from feedd.app import App
@@ -67,6 +68,7 @@ def create_api(
     api.add_route("/docs", _docs, include_in_schema=False)
     api.add_middleware(HeadAsGet)
     api.add_middleware(Tracking, feedd=app, gate=api.state.gate, metrics=api.state.metrics)
+    api.add_middleware(Paths)
     api.openapi = partial(_described, api, api.openapi)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     api.add_exception_handler(FeeddError, _feedd_error)
     api.add_exception_handler(RequestValidationError, _invalid)

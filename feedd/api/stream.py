@@ -18,9 +18,10 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from feedd.api.access import TheApp, TheTail, authorize
-from feedd.api.catalog import CHANGE_FIELDS, kinds_of
+from feedd.api.asking import ParameterError, values_of
+from feedd.api.catalog import CHANGE_FILTERS, kinds_of
+from feedd.api.cursors import CursorError
 from feedd.api.filters import parse_filter
-from feedd.api.listing import CursorError, ParameterError, texts_of
 from feedd.app import App
 from feedd.errors import FeeddError, TooOld
 from feedd.tail import Tail
@@ -79,13 +80,15 @@ async def stream_changes(
     """Goes on after `Last-Event-ID`, else after `since` (`STREAM:SEQ` or a number), else with what comes from now on."""
     for name in request.query_params:
         if name not in _PARAMETERS:
-            raise ParameterError(name, f"Supported: {', '.join(_PARAMETERS)}.")
-    conditions = parse_filter(filter_, CHANGE_FIELDS)
+            raise ParameterError(
+                name, "is not supported here", f"Supported: {', '.join(_PARAMETERS)}."
+            )
+    conditions = parse_filter(filter_, CHANGE_FILTERS)
     wanted = {
-        "feeds": texts_of(conditions, "feed"),
-        "items": texts_of(conditions, "item"),
+        "feeds": values_of(conditions, "feed"),
+        "items": values_of(conditions, "item"),
         "kinds": kinds_of(conditions),
-        "fields": texts_of(conditions, "field"),
+        "fields": values_of(conditions, "field"),
     }
     readers = _readers(request)
     asked = last_event_id or since

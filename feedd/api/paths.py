@@ -1,0 +1,56 @@
+"""Requests as other servers take them: paths with and without a trailing slash, absolute targets, calls from pages of any origin."""
+
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SLASHED = ("/api/", "/client/")
+FOR_PAGES = "/client/"
+_ORIGIN = (b"access-control-allow-origin", b"*")
+_PREFLIGHT = [
+    _ORIGIN,
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Accept, Content-Type, Revision, X-Klaviyo-User-Agent, *"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+class Paths:
+    """ASGI middleware: one path for each resource, and what browsers ask of calls under /client/ (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = _plain(scope)
+        if not scope["path"].startswith(FOR_PAGES):
+            await self._app(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": _PREFLIGHT})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._app(scope, receive, _opened(send))
+
+
+def _plain(scope: Scope) -> Scope:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    plain = raw
+    if plain.startswith((b"http://", b"https://")):  # RFC 9112, 3.2.2
+        plain = b"/" + plain.split(b"/", 3)[3] if plain.count(b"/") > 2 else b"/"
+    if plain.endswith(b"/") and plain.startswith(tuple(each.encode() for each in _SLASHED)):
+        plain = plain.rstrip(b"/")
+    if plain == raw:
+        return scope
+    return {**scope, "raw_path": plain, "path": unquote(plain.decode("latin-1"))}
+
+
+def _opened(send: Send) -> Send:
+    async def tell(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], _ORIGIN]}
+        await send(message)
+
+    return tell
