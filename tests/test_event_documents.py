@@ -125,6 +125,27 @@ def test_what_properties_say_counts_where_attributes_say_nothing() -> None:
     assert made.properties == b'{"$value":8,"$event_id":"b"}'
 
 
+def test_a_profile_has_all_that_a_profile_has() -> None:
+    attributes = {
+        "email": None,
+        "external_id": "C-1",
+        "_kx": "x1",
+        "last_name": None,
+        "location": {"city": "Oslo"},
+        "properties": {"Plan": "gold"},
+        "meta": {"patch_properties": {"append": {"Tags": "x"}, "unset": "Old"}},
+    }
+    profile = {"data": {"type": "profile", "id": "01GDDKASAP8TKDDA2GRZDSVP4H", "attributes": attributes}}  # fmt: skip
+    made = event_action(json.dumps(document(profile=profile)).encode(), NOW, trusted=True)
+    assert made.who == Identifiers(profile="01GDDKASAP8TKDDA2GRZDSVP4H", external_id="C-1", anonymous_ids=("x1",))  # fmt: skip
+    # a null identifier is not known to who sends it, and stays what it is
+    assert made.patch == Patch(
+        set={"$last_name": None, "$city": "Oslo", "Plan": "gold"},
+        append={"Tags": "x"},
+        unset=("Old",),
+    )
+
+
 @pytest.mark.parametrize("nothing", [None, [], {}])
 def test_properties_may_be_empty(nothing: Any) -> None:
     assert event_of(properties=nothing).properties == b"{}"
@@ -174,6 +195,12 @@ def test_the_form_of_2022_is_understood() -> None:
         (document(metric={"data": {"type": "metric", "attributes": {"name": "x" * 128}}}), "/data/attributes/metric/data/attributes/name", "127"),
         (document(metric={"data": {"type": "metric", "attributes": {"name": "x", "service": "a\nb"}}}), "/data/attributes/metric/data/attributes/service", "service"),
         (document(profile=...), "/data/attributes/profile", "is missing"),
+        (document(profile=[]), "/data/attributes/profile", "expected `object`"),
+        (document(profile={}), "/data/attributes/profile", "identifies nobody"),
+        (document(profile={"$email": "nobody"}), "/data/attributes/profile/$email", "@"),
+        (document(profile={"data": {"type": "event", "attributes": {}}}), "/data/attributes/profile/data/type", "is not"),
+        (document(profile={"data": {"type": "profile", "attributes": {}}}), "/data/attributes/profile/data", "identifies nobody"),
+        (document(profile={"data": {"type": "profile", "attributes": {"email": "nobody"}}}), "/data/attributes/profile/data/attributes/email", "@"),
         (document(time="soon"), "/data/attributes/time", "cannot be read"),
         (document(time="1980-01-01T00:00:00Z"), "/data/attributes/time", "1990"),
         (document(value="much"), "/data/attributes/value", "is not a number"),
@@ -223,7 +250,7 @@ def test_a_document_of_one_profile_is_taken_whole_or_not_at_all() -> None:
 
 
 def test_a_job_is_entries_each_with_what_becomes_of_its_events() -> None:
-    entries = bulk_entries(job(entry({}, {"time": "soon"}, {"value": 1}), entry({}, {}, profile={"$city": "Oslo"})))  # fmt: skip
+    entries = bulk_entries(job(entry({}, {"time": "soon"}, {"value": 1}), entry({}, {}, profile={"data": {"type": "profile", "attributes": {"location": {"city": "Oslo"}}}})))  # fmt: skip
     assert count_events(entries) == 5
     first, wrong, third = entry_actions(entries[0], f"{BULK_ENTRIES}/0", NOW, trusted=True)
     assert isinstance(first, Action)

@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -50,7 +50,7 @@ def people(place: Place) -> Iterator[Database]:
 
 def expected(
     profile: int | None,
-    metric: int | None,
+    metric: int | Sequence[int] | None,
     since: int | None,
     before: int | None,
     oldest_first: bool,
@@ -59,7 +59,7 @@ def expected(
         row
         for row in ROWS
         if (profile is None or row.profile == profile)
-        and (metric is None or row.metric == metric)
+        and (metric is None or row.metric in ([metric] if isinstance(metric, int) else metric))
         and (since is None or row.at >= since)
         and (before is None or row.at < before)
     ]
@@ -77,6 +77,10 @@ def test_pages_add_up_to_the_timeline(people: Database) -> None:
             (2, 1, 9),
             (None, None, 150),
             (6, None, 5),
+            (None, (1, 3, 50), 30),
+            (2, (1, 5, 7), 9),
+            (2, (), 9),
+            (None, (), 9),
         ):
             found: list[int] = []
             after: Position | None = None

@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from feedd.people.identifiers import is_somebody, who_and_what
+from feedd.people.documents import profile_action
+from feedd.people.identifiers import is_somebody
 from feedd.people.limits import (
     MAX_EVENT_BYTES,
     MAX_METRIC_LENGTH,
-    MAX_PROFILE_BYTES,
     PayloadProblem,
     shape_problem,
 )
-from feedd.people.payloads import NotJson, boolean, decoded, new_event
+from feedd.people.payloads import NotJson, boolean, decoded, new_event, person_of
 from feedd.people.values import NOTHING, Action, Identifiers, NewEvent, Patch, Source
 
 MAX_BULK_EVENTS = 1_000  # of a request, over all its profiles
@@ -27,7 +27,6 @@ ATTRIBUTES = "/data/attributes"
 BULK_ENTRIES = f"{ATTRIBUTES}/events-bulk-create/data"
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
-_anything = msgspec.json.Decoder().decode
 
 
 class _EventAttributes(Struct, forbid_unknown_fields=True):
@@ -285,31 +284,24 @@ def _metric(found: dict[str, Any], pointer: str) -> tuple[Any, str | None, str]:
 
 
 def _person(raw: Raw, pointer: str, *, trusted: bool) -> tuple[Identifiers, Patch]:
+    """Who it is, and what changes of them: a null identifier is one that is not known, and takes none away."""
     text = bytes(raw)
-    if len(text) > MAX_PROFILE_BYTES:
-        raise PayloadProblem(
-            pointer,
-            f"is larger than {MAX_PROFILE_BYTES // 1024} KB",
-            hint="Keep on a profile what you want to know of a person, and send the rest with events.",
-        )
-    found = _anything(text)
-    if type(found) is not dict:
-        raise PayloadProblem(pointer, "is not an object")
-    if "data" not in found:  # as revisions of 2022 and 2023 had it
-        who, patch = who_and_what(found, pointer, trusted=trusted)
-    else:
-        pointer += ATTRIBUTES
-        attributes = dict(found["data"]["attributes"])
-        properties = attributes.pop("properties", None) or {}
-        location = attributes.pop("location", None) or {}
-        who, patch = who_and_what(
-            {**properties, **location, **attributes}, pointer, trusted=trusted
-        )
-    if not is_somebody(who):
+    try:
+        members = _members(text)
+        if "data" not in members:  # as revisions of 2022 and 2023 had it
+            return person_of(raw, pointer, len(text), trusted=trusted)
+    except msgspec.ValidationError as error:
+        raise shape_problem(error, pointer) from error
+    except (NotJson, UnicodeDecodeError) as error:
+        raise PayloadProblem(pointer, f"is not JSON: {error}") from error
+    pointer = f"{pointer}/data"
+    found = profile_action(bytes(members["data"]), pointer, trusted=trusted)
+    patch = replace(found.patch, clear=())
+    if not is_somebody(found.who):
         raise PayloadProblem(
             pointer,
             "identifies nobody",
             code="not_identified",
             hint="Give one of id, email, phone_number, external_id, anonymous_id or _kx.",
         )
-    return who, patch
+    return found.who, NOTHING if patch.is_empty() else patch

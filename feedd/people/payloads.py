@@ -23,7 +23,7 @@ from feedd.people.limits import (
     too_deep,
 )
 from feedd.people.times import event_time
-from feedd.people.values import Action, NewEvent, Source
+from feedd.people.values import Action, Identifiers, NewEvent, Patch, Source
 
 ONCE = "__track_once__"
 _TRUE = frozenset(("true", "1", "t", "yes", "y"))
@@ -80,7 +80,7 @@ def track_payload(
         PayloadProblem: it cannot be used; says what, where, and what to do.
     """
     found, body = _decoded(_track, body)
-    who, patch = _person(
+    who, patch = person_of(
         found.customer_properties,
         "/customer_properties",
         len(body),
@@ -103,7 +103,7 @@ def track_payload(
 def identify_payload(body: bytes, *, trusted: bool = False, lenient: bool = False) -> Payload:
     """The action of `{"token", "properties"}`. As `track_payload`."""
     found, body = _decoded(_identify, body)
-    who, patch = _person(
+    who, patch = person_of(
         found.properties, "/properties", len(body), trusted=trusted, lenient=lenient
     )
     source = Source.SERVER if trusted else Source.CLIENT
@@ -242,7 +242,15 @@ def _object(text: bytes, pointer: str) -> dict[str, Any]:
     return found
 
 
-def _person(raw: Raw, pointer: str, size_bytes: int, *, trusted: bool, lenient: bool) -> Any:
+def person_of(
+    raw: Raw, pointer: str, size_bytes: int, *, trusted: bool, lenient: bool = False
+) -> tuple[Identifiers, Patch]:
+    """Who the text of customer properties is about, and what it changes of them; the text is no longer than `size_bytes`.
+
+    Raises:
+        NotJson: it is no JSON.
+        PayloadProblem: it cannot be used.
+    """
     text = bytes(raw)
     if size_bytes > MAX_PROFILE_BYTES and len(text) > MAX_PROFILE_BYTES:
         raise PayloadProblem(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import func, select, text
 
 from feedd.people.values import Event, Source
 from feedd.store.database import Database, among, among_value
@@ -55,14 +55,14 @@ def read_timeline(
     database: Database,
     *,
     profile: int | None = None,
-    metric: int | None = None,
+    metric: int | Sequence[int] | None = None,
     since: int | None = None,
     before: int | None = None,
     after: Position | None = None,
     oldest_first: bool = False,
     limit: int = 100,
 ) -> Page:
-    """Events of a profile, of a metric, of both or of everybody; the newest first unless asked otherwise.
+    """Events of a profile, of a metric or some, of both or of everybody; the newest first unless asked otherwise.
 
     `profile` and `metric` are the numbers of rows; who asks has followed merges. `since` (with it) and `before` (without it) are
     Unix seconds. `after` is the `next` of the page before, in the same order. At most MOST_EVENTS.
@@ -72,12 +72,17 @@ def read_timeline(
     conditions, bound = _conditions(profile, since, before, after, oldest_first)
     bound["limit"] = limit + 1
     with database.snapshot(by_key=True) as connection:
-        if profile is None and metric is None:
-            chosen = _newest_of_each(connection, conditions, order)
+        metrics = None if metric is None else [metric] if isinstance(metric, int) else metric
+        if metrics is not None and len(metrics) == 1:
+            chosen = _choice([*conditions, f"metric_id = {int(metrics[0])}"], order)
+        elif profile is None:
+            if metrics is None:
+                metrics = connection.execute(select(METRICS.c.id)).scalars().all()
+            chosen = _newest_of_each(metrics, conditions, order)
         else:
-            if metric is not None:
-                conditions.append("metric_id = :metric")
-                bound["metric"] = metric
+            if metrics is not None:
+                listed = ", ".join(str(int(number)) for number in metrics) or "NULL"
+                conditions.append(f"metric_id IN ({listed})")
             chosen = _choice(conditions, order)
         statement = text(_ROWS.format(chosen=chosen, order=order))
         rows = connection.execute(statement, bound).all()
@@ -192,9 +197,8 @@ def _choice(conditions: Sequence[str], order: str) -> str:
     return f"SELECT id, at FROM events {where}ORDER BY at {order}, id {order} LIMIT :limit"  # noqa: S608 our own names
 
 
-def _newest_of_each(connection: Connection, conditions: list[str], order: str) -> str:
-    """What chooses the first of all metrics together, from the first of each."""
-    metrics = connection.execute(select(METRICS.c.id)).scalars().all()
+def _newest_of_each(metrics: Sequence[int], conditions: list[str], order: str) -> str:
+    """What chooses the first of some metrics together, from the first of each."""
     parts = []
     for number in metrics:
         one = _choice([f"metric_id = {int(number)}", *conditions], order)
