@@ -312,7 +312,7 @@ class _Query:
 
     def _tree(self, parameter: str, kind: ResourceType) -> Tree:
         tree: dict[str, Any] = {}
-        known = names_of(kind)
+        known = names_of(kind.attributes)
         for value in self._given[parameter]:
             for path in filter(None, map(str.strip, value.split(","))):
                 if path not in known and not _is_below(path, known):

@@ -131,7 +131,7 @@ def _parameters(asking: "Asking") -> list[Schema]:
         "page[cursor]": ({"type": "string"}, "From `links.next` of the page before."),
     }
     for kind in asking.kinds.values():
-        told[f"fields[{kind.name}]"] = _words(names_of(kind))
+        told[f"fields[{kind.name}]"] = _words(names_of(kind.attributes))
         told[f"additional-fields[{kind.name}]"] = _words(kind.additional)
     return [
         {

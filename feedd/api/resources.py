@@ -149,10 +149,10 @@ def _names(struct: type[Struct]) -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=500)
-def names_of(kind: ResourceType) -> Mapping[str, bool]:
+def names_of(attributes: type[Struct]) -> Mapping[str, bool]:
     """What `fields[…]` can choose: a name, or a path of names with dots; whether any name below it can be chosen too."""
     found = {"id": False}
-    _collect(schema_of(kind.attributes), "", found)
+    _collect(schema_of(attributes), "", found)
     return found
 
 

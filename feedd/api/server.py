@@ -70,7 +70,7 @@ def create_api(
     api.add_middleware(Tracking, feedd=app, gate=api.state.gate, metrics=api.state.metrics)
     api.add_middleware(Paths)
     api.openapi = partial(_described, api, api.openapi)  # type: ignore[method-assign]  # as FastAPI's documentation has it
-    api.add_exception_handler(FeeddError, _feedd_error)
+    api.add_exception_handler(FeeddError, feedd_error)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(Exception, _bug)
@@ -95,7 +95,8 @@ async def _docs(request: Request) -> Response:
     )
 
 
-async def _feedd_error(_request: Request, error: Exception) -> Response:
+async def feedd_error(_request: Request, error: Exception) -> Response:
+    """The response for an error of the tree."""
     if not isinstance(error, FeeddError):
         raise error
     return failure_of(error)
