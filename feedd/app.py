@@ -57,6 +57,7 @@ from feedd.store.migrate import migrate
 if TYPE_CHECKING:
     from feedd import ingest, intake
     from feedd.fetch import Fetcher
+    from feedd.jobs import Jobs
     from feedd.persons import Persons
     from feedd.recording import Recorder
     from feedd.telling import Telling
@@ -121,6 +122,13 @@ class App:
         from feedd.persons import Persons
 
         return Persons(self.people, lambda: self.recorder)
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        """What is sent in bulk is taken and done by."""
+        from feedd.jobs import Jobs
+
+        return Jobs(self.people, lambda: self.recorder, holder=self.holder)
 
     @cached_property
     def watching(self) -> "Watching":

@@ -38,6 +38,7 @@ from feedd.notify import Notifier, take_notifier
 from feedd.outbox import Outbox
 from feedd.packing import Packer
 from feedd.replays import Replays
+from feedd.runner import Runner
 from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, only_reading_changed, restart_needed
 from feedd.state import StateLock
@@ -117,6 +118,7 @@ class Daemon:
         self.outbox = Outbox(self.app)
         self.packer = Packer(self.app.people, place_of(settings))
         self.teller = Teller(self.app)
+        self.runner = Runner(self.app.jobs, on_progress=self.metrics.observe_job)
         self.replays = Replays(self.app, self.dispatcher)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
         self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
@@ -131,6 +133,7 @@ class Daemon:
         self.outbox.start()
         self.teller.start()
         self.app.recorder.start()
+        self.runner.start()
         self.http.start()
         self._checkpoints.start()
         self._retention.start()
@@ -172,6 +175,7 @@ class Daemon:
         self.workers.stop()
         self.dispatcher.stop()
         self.packer.stop()
+        self.runner.stop()
         self.teller.stop()
         self.outbox.stop()
         self.http.stop()

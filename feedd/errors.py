@@ -90,10 +90,8 @@ class Overloaded(Unavailable):
 
     code = "overloaded"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "too much is waiting to be written", hint="Nothing of this was taken: send it again."
-        )
+    def __init__(self, message: str = "too much is waiting to be written") -> None:
+        super().__init__(message, hint="Nothing of this was taken: send it again.")
 
 
 class StateInUse(FeeddError):

@@ -45,6 +45,8 @@ TELLING_RESTARTED = (
 TELLING_GAP = "telling.gap"  # changes that are no longer kept were never looked at
 TELLING_ERROR = "telling.error"
 RULE_CHANGED = "rule.changed"
+JOB_DONE = "job.done"
+JOB_ERROR = "job.error"
 
 _OURS = "feedd"
 _DEEPEST = 8

@@ -18,8 +18,11 @@ from feedd import __version__
 from feedd.app import App
 from feedd.configured import due_of
 from feedd.dispatch import Dispatcher
+from feedd.jobs import Progress
 from feedd.model import ChangeKind, SyncRecord, SyncStatus, WebhookView
+from feedd.people.jobs import JobKind
 from feedd.settings import FeedSettings
+from feedd.store.jobs import Waiting
 from feedd.store.standing import Standing, read_standings, size_bytes
 from feedd.telling import RuleStanding
 from feedd.workers import Workers
@@ -29,6 +32,7 @@ KINDS = [str(kind) for kind in ChangeKind]
 DURATIONS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 CALLS = ("track", "identify")
 OUTCOMES = ("recorded", "duplicate", "tested", "unknown_key", "not_json", "refused", "failed")
+ROW_OUTCOMES = ("completed", "failed")
 OTHER = "other"
 CODES = frozenset(
     {
@@ -132,8 +136,16 @@ class Metrics:
         self._wrong_keys = Counter(
             "feedd_wrong_keys", "Requests with a private key that is none.", registry=None
         )
+        self._jobs = Counter("feedd_jobs", "Jobs that were done.", ["kind"], registry=None)
+        self._job_rows = Counter(
+            "feedd_job_rows", "Rows of jobs, by outcome.", ["kind", "outcome"], registry=None
+        )
         for status in STATUSES:
             self._durations.labels(status)
+        for kind in JobKind:
+            self._jobs.labels(kind.value)
+            for outcome in ROW_OUTCOMES:
+                self._job_rows.labels(kind.value, outcome)
         for call in CALLS:
             for outcome in OUTCOMES:
                 self._calls.labels(call, outcome)
@@ -145,6 +157,8 @@ class Metrics:
             self._durations,
             self._calls,
             self._wrong_keys,
+            self._jobs,
+            self._job_rows,
         ):
             self.registry.register(counter)
         self.registry.register(_Stored(app, dispatcher, workers))
@@ -171,6 +185,14 @@ class Metrics:
     def count_call(self, call: str, outcome: str) -> None:
         """Count a call to track or identify: one of `CALLS`, one of `OUTCOMES`."""
         self._calls.labels(call, outcome).inc()
+
+    def observe_job(self, progress: Progress) -> None:
+        """Count what became of a part of a job, and the job where it was the last one."""
+        kind = progress.job.kind.value
+        self._job_rows.labels(kind, "completed").inc(progress.completed)
+        self._job_rows.labels(kind, "failed").inc(progress.failed)
+        if progress.is_end:
+            self._jobs.labels(kind).inc()
 
     def count_wrong_key(self) -> None:
         """Count a request whose private key is none that is in use, or that was not looked at since too many were wrong."""
@@ -230,6 +252,7 @@ class _Stored(Collector):
         yield from _feed_gauges(feeds, standings, now)
         yield from _webhook_gauges(self._app.webhooks.views())
         yield from _rule_families(self._app.telling.standings())
+        yield from _job_gauges(self._app.jobs.waiting())
         yield InfoMetricFamily(
             "feedd_build",
             "Which feedd this is.",
@@ -325,6 +348,17 @@ def _rule_families(standings: list[RuleStanding]) -> Iterator[Metric]:
         behind.add_metric([each.rule], each.behind)
         told.add_metric([each.rule], each.told)
     yield from (behind, told)
+
+
+def _job_gauges(waiting: dict[JobKind, Waiting]) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("feedd_jobs_waiting", "Jobs that are not done yet.", labels=["kind"])
+    rows = GaugeMetricFamily(
+        "feedd_job_rows_waiting", "Rows of jobs that are not done yet.", labels=["kind"]
+    )
+    for kind, each in waiting.items():
+        jobs.add_metric([kind.value], each.jobs)
+        rows.add_metric([kind.value], each.rows)
+    yield from (jobs, rows)
 
 
 def _lag_s(stored: Standing | None, now: datetime) -> float:

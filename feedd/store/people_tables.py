@@ -150,3 +150,60 @@ IMPORTS = Table(
     required("moved_at", Utc),
     Column("finished_at", Utc),
 )
+
+# what was sent in bulk. `id` is the order of arrival, `uid` a ULID; `size_bytes` is what of it still waits, `errors` how many rows there are
+# in `job_errors`. Who has the lease does the next part
+JOBS = Table(
+    "jobs",
+    people_metadata,
+    Column("id", BigId, primary_key=True),
+    required("uid", Text),
+    required("kind", Text),
+    required("status", Text),
+    required("total", BigInteger),
+    required("completed", BigInteger),
+    required("failed", BigInteger),
+    required("errors", BigInteger),
+    required("size_bytes", BigInteger),
+    required("created_at", Utc),
+    Column("started_at", Utc),
+    Column("completed_at", Utc),
+    required("expires_at", Utc),
+    Column("lease_holder", Text),
+    Column("lease_until", Utc),
+    Index("ux_jobs_uid", "uid", unique=True),
+    Index("ix_jobs_status", "status", "id"),
+    Index("ix_jobs_kind", "kind", "id"),
+    Index("ix_jobs_expires", "expires_at"),
+)
+
+# what of a job is still to be done: some of its entries as they were sent. A part goes in the transaction that does it
+JOB_PARTS = Table(
+    "job_parts",
+    people_metadata,
+    Column("job_id", BigId, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    required("rows", BigInteger),
+    required("payload", LargeBinary),
+)
+
+# why rows of a job were not done; `payload` is the row as it was sent
+JOB_ERRORS = Table(
+    "job_errors",
+    people_metadata,
+    Column("job_id", BigId, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    required("code", Text),
+    required("title", Text),
+    required("detail", Text),
+    required("pointer", Text),
+    Column("payload", Text),
+)
+
+# whom an import has touched; on SQLite without a row id
+JOB_PROFILES = Table(
+    "job_profiles",
+    people_metadata,
+    Column("job_id", BigId, primary_key=True, autoincrement=False),
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+)
