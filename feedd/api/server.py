@@ -13,7 +13,18 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from feedd import __version__
-from feedd.api import catalog, feeds, health, keys, metrics, operating, persons, stream, webhooks
+from feedd.api import (
+    catalog,
+    feeds,
+    health,
+    jobs,
+    keys,
+    metrics,
+    operating,
+    persons,
+    stream,
+    webhooks,
+)
 from feedd.api.access import KEY_HEADER, Gate, needs
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
@@ -35,6 +46,9 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (webhooks.router, "webhooks"),
     (keys.router, "api-keys"),
     (persons.router, "profiles"),
+    (jobs.imports, "profiles"),
+    (jobs.events, "events"),
+    (jobs.deletions, "data-privacy"),
 )
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
