@@ -38,7 +38,7 @@ class ParameterError(UsageError):
 class Asking:
     """What an operation can be asked for.
 
-    `kind` is what it answers with; `pages` where that is a list. `include` are relationships, with the kind of what they lead to. `also`
+    `kind` is what it answers with, or one of `others`; `pages` where that is a list. `include` are relationships, with the kind of what they lead to. `also`
     are further parameters, which the operation reads itself.
     """
 
@@ -46,6 +46,7 @@ class Asking:
         self,
         kind: ResourceType,
         *,
+        others: Sequence[ResourceType] = (),
         filters: Supported | None = None,
         sorts: Sequence[str] = (),
         pages: Pages | None = None,
@@ -53,12 +54,13 @@ class Asking:
         also: Sequence[str] = (),
     ) -> None:
         self.kind = kind
+        self.answers = (kind, *others)
         self.filters = filters or {}
         self.sorts = tuple(sorts)
         self.pages = pages
         self.include = include or {}
         self.also = tuple(also)
-        self.kinds = {each.name: each for each in (kind, *self.include.values())}
+        self.kinds = {each.name: each for each in (*self.answers, *self.include.values())}
 
     async def __call__(self, request: Request) -> "Asked":
         """The dependency of an operation. Raises UsageError: something else is asked for, or may not be."""

@@ -47,7 +47,7 @@ ITEMS = Asking(
     },
     pages=PAGES,
 )
-ONE_ITEM = Asking(ITEM, also=("at", "feed"))
+ONE_ITEM = Asking(ITEM, others=(ITEM_VERSION,), also=("at", "feed"))
 CHANGES = Asking(
     CHANGE,
     filters=CHANGE_FILTERS | {"seq": wholes("greater-than")},

@@ -1,11 +1,14 @@
 """`GET /metrics`, for Prometheus: who may read it, and in which form."""
 
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from feedd.api.access import authorize, is_local
+from feedd.api.openapi import error_answers
 from feedd.metrics import Metrics
 
 router = APIRouter(tags=["health"])
@@ -38,7 +41,17 @@ def _is_loopback(text: str | None) -> bool:
         return False
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", dependencies=[Depends(may_scrape)])
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_FORMS: dict[str, Any] = {"text/plain": _TEXT, "application/openmetrics-text": _TEXT}
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    dependencies=[Depends(may_scrape)],
+    response_class=PlainTextResponse,
+    responses={200: {"content": _FORMS}, **error_answers()},
+)
 def metrics(request: Request) -> Response:
     found: Metrics = request.app.state.metrics
     content, content_type = found.render(request.headers.get("accept", ""))

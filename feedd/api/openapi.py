@@ -103,7 +103,7 @@ def _document(asking: "Asking", shape: Shape) -> Schema:
     one = (
         identifier_schema(asking.kind.name)
         if shape in (Shape.LINKAGE, Shape.LINKAGES)
-        else resource_schema(asking.kind)
+        else _any_of([resource_schema(kind) for kind in asking.answers])
     )
     data: Schema = one
     links = links_schema("self")
@@ -115,9 +115,13 @@ def _document(asking: "Asking", shape: Shape) -> Schema:
     properties: Schema = {"data": data, "links": links, "meta": {"type": "object"}}
     if asking.include:
         kinds = {kind.name: kind for kind in asking.include.values()}
-        items = {"anyOf": [resource_schema(kind) for kind in kinds.values()]}
+        items = _any_of([resource_schema(kind) for kind in kinds.values()])
         properties["included"] = {"type": "array", "items": items}
     return {"type": "object", "required": ["data", "links"], "properties": properties}
+
+
+def _any_of(schemas: list[Schema]) -> Schema:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _parameters(asking: "Asking") -> list[Schema]:

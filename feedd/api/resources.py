@@ -184,9 +184,7 @@ def schema_of(struct: Any) -> Schema:
 
 def resource_schema(kind: ResourceType) -> Schema:
     """The JSON Schema of a resource object: any attribute may be left out by the choice of the request."""
-    attributes = {
-        k: v for k, v in schema_of(kind.attributes).items() if k not in ("required", "title")
-    }
+    attributes = _optional(schema_of(kind.attributes))
     properties: dict[str, Any] = {
         "type": {"const": kind.name},
         "id": {"type": "string"},
@@ -226,6 +224,16 @@ def _relation_schema(relation: Relation) -> Schema:
     return {"type": "object", "required": ["links"], "properties": properties}
 
 
+def _optional(schema: Any) -> Any:
+    """The schema with no member of an object required: a request may have chosen others."""
+    if isinstance(schema, list):
+        return [_optional(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    is_schema = "properties" in schema
+    return {k: _optional(v) for k, v in schema.items() if not (is_schema and k == "required")}
+
+
 def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
     """A schema with what it refers to in place of the references."""
     if isinstance(schema, list):
@@ -234,4 +242,8 @@ def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
         return schema
     if "$ref" in schema:
         return _inlined(parts[schema["$ref"].removeprefix("#/x/")], parts)
+    if not any(
+        schema.get("prefixItems", [True])
+    ):  # a tuple of anything: readers of old schemas know no prefixItems
+        schema = {k: v for k, v in schema.items() if k not in ("prefixItems", "items")}
     return {key: _inlined(value, parts) for key, value in schema.items()}

@@ -22,6 +22,7 @@ from feedd.api.asking import ParameterError, values_of
 from feedd.api.catalog import CHANGE_FILTERS, kinds_of
 from feedd.api.cursors import CursorError
 from feedd.api.filters import parse_filter
+from feedd.api.openapi import error_answers
 from feedd.app import App
 from feedd.errors import FeeddError, TooOld
 from feedd.tail import Tail
@@ -35,6 +36,7 @@ READERS = (
     4  # so many streams read at a time: the others wait, and the API has its threads to itself
 )
 _PARAMETERS = ("filter", "since")
+_EVENTS: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 _PLACE = re.compile(r"(?:([0-9A-Za-z_-]{1,64}):)?([0-9]{1,18})")
 
 
@@ -67,7 +69,7 @@ class EventStream(StreamingResponse):
     "/catalog-changes/stream",
     summary="What changes, as it comes (server-sent events)",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: _EVENTS, **error_answers()},
 )
 async def stream_changes(
     request: Request,

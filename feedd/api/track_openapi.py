@@ -4,6 +4,8 @@ import json
 from base64 import b64encode
 from typing import Any
 
+from feedd.api.openapi import error_answers
+
 EXAMPLES: dict[str, dict[str, Any]] = {
     "track": {
         "token": "Ab12Cd",
@@ -37,16 +39,17 @@ _PARAMETERS = {
     "callback": ("A function of the page that is called with the answer (JSONP).", "done"),
 }
 _SECURITY: list[dict[str, list[str]]] = [{}, {"private key": []}]
+_ANSWERS: dict[str, Any] = {
+    "text/html": {"schema": {"type": "string", "enum": ["0", "1"]}},
+    "application/javascript": {"schema": {"type": "string"}},
+    "image/gif": {"schema": {"type": "string", "format": "binary"}},
+}
 _RESPONSES = {
     "200": {
-        "description": "`1`: taken, and recorded; `0`: neither JSON nor base64 of it.",
-        "content": {"text/html": {"schema": {"type": "string", "enum": ["0", "1"]}}},
+        "description": "`1`: taken, and recorded; `0`: neither JSON nor base64 of it; as text, a call of a function, or a picture.",
+        "content": _ANSWERS,
     },
-    "400": {
-        "description": "It is JSON and cannot be used: `detail` says what, where, and what to do."
-    },
-    "413": {"description": "It is larger than 5 MB."},
-    "503": {"description": "Too much waits to be written, or the database does not answer."},
+    **error_answers(),
 }
 
 
