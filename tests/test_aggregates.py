@@ -68,6 +68,13 @@ def texts(value: Any) -> list[str]:
     return [str(value)]
 
 
+def amount(row: Row, summed: str | None) -> float:
+    if summed is None:
+        return row.value or 0.0
+    found = texts((row.properties or {}).get(summed))
+    return sum(float(text) for text in found if text in ("5", "2.5", "0"))
+
+
 def plain(rows: list[Row], question: Question, into: dict[int, int]) -> Answer:
     def person(number: int) -> int:
         while number in into:
@@ -103,7 +110,7 @@ def plain(rows: list[Row], question: Question, into: dict[int, int]) -> Answer:
         return {
             Measure.COUNT: len(some),
             Measure.UNIQUE: len({person(row.profile) for row in some}),
-            Measure.SUM: sum(row.value or 0 for row in some),
+            Measure.SUM: sum(amount(row, question.summed) for row in some),
         }
 
     def only(found: dict[Measure, float]) -> dict[Measure, float]:
@@ -157,6 +164,7 @@ QUESTIONS = st.builds(
     where=st.sampled_from(
         [(), (("size", "5"),), (("colour", "red"), ("size", "")), (("colour", "none"),)]
     ),
+    summed=st.sampled_from([None, None, "size", "\0"]),
     limit=st.sampled_from([1, 3, 500]),
 )
 

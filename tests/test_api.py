@@ -15,6 +15,7 @@ from feeds import item, take_in
 
 from feedd import intake
 from feedd.api.documents import STATUSES
+from feedd.api.legacy import is_legacy
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.listen import HttpServer
@@ -308,7 +309,8 @@ def test_every_operation_is_documented_and_every_documented_one_is_there(still: 
     documented = [
         line
         for line in text.splitlines()
-        if line.startswith(("| `GET", "| `POST", "| `PATCH", "| `DELETE"))
+        if line.startswith(("| `GET", "| `POST", "| `PUT", "| `PATCH", "| `DELETE"))
+        and "| later |" not in line
     ]
     count = sum(len(operations) for operations in still.get("/openapi.json")["paths"].values())
     assert len(documented) == count
@@ -346,7 +348,7 @@ def test_openapi_says_what_a_request_needs(api: Api) -> None:
     for path, method, operation in operations:
         assert operation["summary"], (path, method)
         assert bool(operation.get("security")) == path.startswith("/api/"), (path, method)
-        if method == "post" and path not in ELSEWHERE:
+        if method == "post" and path not in ELSEWHERE and not is_legacy(path):
             (content,) = operation["requestBody"]["content"].values()
             assert "data" in content["schema"]["properties"]
             assert "$ref" not in json.dumps(content["schema"])

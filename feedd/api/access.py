@@ -81,8 +81,10 @@ class Gate:
             StoreError: it cannot be looked up now.
         """
         text = _key_text(request)
-        if text is None:
-            return None
+        return None if text is None else await self.look_up(request, text)
+
+    async def look_up(self, request: HTTPConnection, text: str) -> ApiKey:
+        """The private key with that text, which a request came with. Raises as `key_of` does."""
         address = request.client.host if request.client else ""
         digest = digest_of(text)
         try:

@@ -17,8 +17,8 @@ from feedd.api import (
     catalog,
     feeds,
     health,
-    jobs,
     keys,
+    legacy,
     metrics,
     operating,
     persons,
@@ -28,6 +28,7 @@ from feedd.api import (
 from feedd.api.access import KEY_HEADER, Gate, needs
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
+from feedd.api.legacy.calls import failed as legacy_failed
 from feedd.api.paths import Paths
 from feedd.api.track import Tracking
 from feedd.api.track_openapi import TRACK_PATHS
@@ -46,9 +47,6 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (webhooks.router, "webhooks"),
     (keys.router, "api-keys"),
     (persons.router, "profiles"),
-    (jobs.imports, "profiles"),
-    (jobs.events, "events"),
-    (jobs.deletions, "data-privacy"),
 )
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
@@ -78,6 +76,11 @@ def create_api(
         api.include_router(
             router, prefix="/api", dependencies=[Depends(needs(resource)), Security(KEY_HEADER)]
         )
+    api.include_router(
+        legacy.router,
+        prefix="/api",
+        dependencies=[Security(each) for each in (KEY_HEADER, *legacy.SECURITY)],
+    )
     api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
     api.add_route("/docs", _docs, include_in_schema=False)
     api.add_middleware(HeadAsGet)
@@ -116,11 +119,12 @@ async def feedd_error(_request: Request, error: Exception) -> Response:
     return failure_of(error)
 
 
-async def _bug(_request: Request, _error: Exception) -> Response:
+async def _bug(request: Request, _error: Exception) -> Response:
     """The HTTP server logs what it was."""
-    return failure(
-        500, "internal", "Internal error.", "feedd has a bug here; its log has the details"
-    )
+    detail = "feedd has a bug here; its log has the details"
+    if legacy.is_legacy(request.url.path):
+        return legacy_failed(500, f"{detail}.")
+    return failure(500, "internal", "Internal error.", detail)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

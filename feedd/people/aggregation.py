@@ -29,7 +29,8 @@ class Question(Struct, frozen=True, kw_only=True):
 
     `by` are names of properties whose values make groups; `where` are a name and a value that events must have, all of them. An
     event with several values of a property is in the group of each, and has each. Values are compared as texts: 5 is "5" and 5.0,
-    true is "true", and what is absent is "". Groups are sorted by `sort` (the first measure if null), those with the most first,
+    true is "true", and what is absent is "". `summed` is a property whose numbers are added up in place of the values of events; of a list,
+    each different one is. Groups are sorted by `sort` (the first measure if null), those with the most first,
     and told up to `limit`.
     """
 
@@ -41,6 +42,7 @@ class Question(Struct, frozen=True, kw_only=True):
     before: int | None = None
     by: tuple[str, ...] = ()
     where: tuple[tuple[str, str], ...] = ()
+    summed: str | None = None
     sort: Measure | None = None
     limit: int = 500
 

@@ -3,6 +3,7 @@
 A cell is one interval of one group.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -85,6 +86,9 @@ class Counter:
         rows = np.flatnonzero(kept)
         if not len(rows):
             return
+        if self._question.summed is not None:
+            amounts = _amounts(piece.properties[self._question.summed], len(piece.at))
+            piece = piece._replace(value=amounts)
         self._count_all(piece, rows)
         if self._question.by:
             rows, group = self._grouped(piece, rows)
@@ -219,6 +223,23 @@ def _having(found: Property, text: str, count: int) -> Array:
     having: Array = same[:count]
     having[found.extra[same[count:]]] = True
     return having
+
+
+def _amounts(found: Property, count: int) -> Array:
+    """The number that each event has as a property; the sum of them where it has several."""
+    numbers = np.array([_number_of(text) for text in found.texts], dtype=np.float64)
+    amounts: Array = numbers[found.codes[:count]]
+    np.add.at(amounts, found.extra, numbers[found.codes[count:]])
+    return amounts
+
+
+def _number_of(text: str) -> float:
+    """The number that a text is; 0 where it is none."""
+    try:
+        number = float(text) if "_" not in text else 0.0
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _expanded(found: Property, rows: Array, count: int) -> tuple[Array, Array, Array]:

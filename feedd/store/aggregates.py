@@ -78,7 +78,7 @@ class Aggregates:
 
 
 def _refuse_wrong(question: Question) -> None:
-    if len({*question.by, *(name for name, _ in question.where)}) > MOST_PROPERTIES:
+    if len(_names(question)) > MOST_PROPERTIES:
         raise UsageError(
             f"no more than {MOST_PROPERTIES} properties can be asked for at once",
             code="too_many_properties",
@@ -87,6 +87,12 @@ def _refuse_wrong(question: Question) -> None:
         raise UsageError("nothing is asked for: choose at least one measure and one group")
     if question.sort is not None and question.sort not in question.measures:
         raise UsageError(f"groups can be sorted by what is measured, not by {question.sort}")
+
+
+def _names(question: Question) -> list[str]:
+    """The properties that a question asks for."""
+    summed = () if question.summed is None else (question.summed,)
+    return list(dict.fromkeys((*question.by, *(name for name, _ in question.where), *summed)))
 
 
 def _span(connection: Connection, question: Question) -> tuple[int, int]:
@@ -115,12 +121,10 @@ class _Reader:
     """The events of a metric, a piece at a time."""
 
     def __init__(self, connection: Connection, question: Question, merged: Merged) -> None:
-        names = dict.fromkeys((*question.by, *(name for name, _ in question.where)))
+        sums = Measure.SUM in question.measures and question.summed is None
         self._connection = connection
         self._metric = question.metric
-        self._wants = _Wants(
-            Measure.UNIQUE in question.measures, Measure.SUM in question.measures, tuple(names)
-        )
+        self._wants = _Wants(Measure.UNIQUE in question.measures, sums, tuple(_names(question)))
         self._into = merged.read(connection) if self._wants.profile else None
         self._columns = _columns_statement(question.metric, self._wants)
         self._rows = _rows_statement(self._wants)
