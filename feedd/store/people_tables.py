@@ -15,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
 from feedd.store.tables import BigId, Utc, people_metadata, required
@@ -33,6 +34,11 @@ PROFILES = Table(
     required("updated_at", Utc),
     # when a person had themselves deleted; what is left of them are events that name nobody
     Column("redacted_at", Utc),
+    Index("ix_profiles_created", "created_at", "id"),
+    Index("ix_profiles_updated", "updated_at", "id"),
+    # those that a list in the order of addresses has at its end, and does not read from `identifiers`; on PostgreSQL too, as its
+    # migration says: to say so here would have every command import that dialect
+    Index("ix_profiles_no_email", "id", sqlite_where=text("email IS NULL")),
 )
 
 # whose an identifier is; `kind` is `people.values.Kind`. On SQLite without a row id, as its migration says

@@ -67,7 +67,11 @@ def read_profiles(
         query = query.where(PROFILES.c.id > after).limit(limit)
     else:
         query = query.where(PROFILES.c.id.in_(numbers))
-    rows = connection.execute(query).all()
+    return profiles_of(connection, connection.execute(query).all())
+
+
+def profiles_of(connection: Connection, rows: Sequence[Any]) -> list[Profile]:
+    """The profiles of rows of their table, in the order of the rows, with what stands elsewhere."""
     listed = [row.id for row in rows]
     anonymous = _anonymous_ids(connection, listed)
     last = last_events(connection, listed)
