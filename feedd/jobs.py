@@ -23,12 +23,12 @@ from feedd.people.job_rows import (
     split,
 )
 from feedd.people.jobs import Done, Job, JobKind, JobStatus, RowError, parts_of
-from feedd.people.values import Action, Outcome
+from feedd.people.values import Action, Outcome, Profile
 from feedd.store import jobs as stored
 from feedd.store import merging
 from feedd.store.database import Database
 from feedd.store.jobs import Rest, Turn
-from feedd.store.profiles import owners_of
+from feedd.store.profiles import owners_of, read_profiles
 from feedd.store.recording import writing
 
 if TYPE_CHECKING:
@@ -101,6 +101,27 @@ class Jobs:
         except Exception:
             log.exception(logs.JOB_ERROR, job=turn.job.id)
             return self._after_bug(turn, now)
+
+    def profiles(self, job: Job, *, after: int = 0, limit: int = 100) -> list[tuple[int, Profile]]:
+        """Whom an import has touched, as they are by now, each with its place; `after` is that of the last one seen.
+
+        Those who were deleted are left out; who was merged stands for all that became one.
+        """
+        found: list[tuple[int, Profile]] = []
+        seen: set[int] = set()
+        while len(found) < limit:
+            touched = stored.read_profiles(self._people, job, after=after, limit=limit)
+            if not touched:
+                break
+            after = touched[-1][0]
+            numbers = list({number for _, number in touched})
+            with self._people.snapshot() as connection:
+                known = {each.number: each for each in read_profiles(connection, numbers=numbers)}
+            for place, number in touched:
+                if number in known and number not in seen:
+                    seen.add(number)
+                    found.append((place, known[number]))
+        return found[:limit]
 
     def waiting(self) -> dict[JobKind, stored.Waiting]:
         """How much is to be done, of each kind."""

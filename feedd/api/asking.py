@@ -120,6 +120,10 @@ class Asked:
         """The values that `equals` and `any` conditions leave for a field; None when nothing is asked of it."""
         return values_of(self.conditions, field)
 
+    def url_of(self, resource: Resource) -> str:
+        """Where a resource can be asked for."""
+        return resource.type.url(self._base, resource.id)
+
     # pages
 
     def position(self, shape: type[Position]) -> Position | None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from feedd.errors import UsageError
 
 Position = TypeVar("Position")
 MAX_CURSOR = 2_000  # characters
+_IN_LINK = re.compile(r".*page(?:%5B|\[)cursor(?:%5D|\])=([^&]*)", re.IGNORECASE | re.DOTALL)
 
 
 class CursorError(UsageError):
@@ -25,11 +27,15 @@ def pack(kind: str, position: list[Any], asked: str) -> str:
 
 
 def unpack(cursor: str, kind: str, asked: str, shape: type[Position]) -> Position:
-    """The position in a cursor, a tuple of that shape.
+    """The position in a cursor, a tuple of that shape. A whole `links.next` may stand in its place.
+
+    Klaviyo's Python client takes the cursor out of a link with the `=` before it, and hands on a link of http as it is.
 
     Raises:
         CursorError: the cursor is not of this kind of list, or was made under another filter or sort.
     """
+    in_link = _IN_LINK.match(cursor[: 2 * MAX_CURSOR])
+    cursor = (in_link[1] if in_link else cursor).lstrip("=")
     try:
         if len(cursor) > MAX_CURSOR:
             raise ValueError

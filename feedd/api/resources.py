@@ -17,10 +17,14 @@ Schema = dict[str, Any]
 
 
 class Relation(Struct, frozen=True):
-    """What a resource is related to: one resource of a type, or many; null where there may be none."""
+    """What a resource is related to: one resource of a type, or many; null where there may be none.
+
+    Where not `has_linkage`, their identifiers cannot be asked for alone, so there is no link to that.
+    """
 
     type: str
     many: bool = False
+    has_linkage: bool = True
 
 
 class ResourceType(Struct, frozen=True, kw_only=True):
@@ -100,7 +104,8 @@ def _relationship(relation: Relation, ids: Any, url: str) -> dict[str, Any]:
         made["data"] = None
     elif ids is not UNSET:
         made["data"] = [identifier(relation.type, each) for each in ids]
-    made["links"] = {"self": url.format("relationships/"), "related": url.format("")}
+    links = {"self": url.format("relationships/"), "related": url.format("")}
+    made["links"] = links if relation.has_linkage else {"related": links["related"]}
     return made
 
 
@@ -214,7 +219,8 @@ def links_schema(*names: str, nullable: Sequence[str] = ()) -> Schema:
 def _relation_schema(relation: Relation) -> Schema:
     one = identifier_schema(relation.type)
     data = {"type": "array", "items": one} if relation.many else {"anyOf": [one, {"type": "null"}]}
-    properties = {"data": data, "links": links_schema("self", "related")}
+    links = links_schema("self", "related") if relation.has_linkage else links_schema("related")
+    properties = {"data": data, "links": links}
     return {"type": "object", "required": ["links"], "properties": properties}
 
 

@@ -17,6 +17,7 @@ from feedd.api import (
     catalog,
     feeds,
     health,
+    jobs,
     keys,
     legacy,
     metrics,
@@ -47,6 +48,9 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (webhooks.router, "webhooks"),
     (keys.router, "api-keys"),
     (persons.router, "profiles"),
+    (jobs.imports, "profiles"),
+    (jobs.events, "events"),
+    (jobs.deletions, "data-privacy"),
 )
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 

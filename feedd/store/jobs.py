@@ -30,9 +30,10 @@ from feedd.store.profile_rows import ulid
 from feedd.store.recording import writing
 
 KEPT_FOR = timedelta(days=7)  # after its end
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=5)
 MOST_WAITING = 500
 MOST_WAITING_BYTES = 256 * 1024 * 1024
+_ID_LENGTH = 26
 _BATCH = 2_000  # rows a transaction: some milliseconds
 
 Rest = Callable[[float], bool]
@@ -240,11 +241,13 @@ def _add_profiles(connection: Connection, number: int, profiles: Sequence[int]) 
 def read_job(database: Database, job_id: str, kinds: Sequence[JobKind] = tuple(JobKind)) -> Job:
     """A job of one of those kinds. Raises NotFound."""
     query = select(*_COLUMNS).where(JOBS.c.uid == job_id, JOBS.c.kind.in_(kinds))
-    with database.connect() as connection:
-        row = connection.execute(query).one_or_none()
+    row = None
+    if len(job_id) == _ID_LENGTH and job_id.isalnum():
+        with database.connect() as connection:
+            row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(
-            f"there is no job {job_id!r}",
+            f"there is no job {job_id[:40]!r}",
             hint=f"What is known of a job is deleted {KEPT_FOR.days} days after its end.",
         )
     return _job(row._mapping)
