@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from feedd.errors import NotFound, Overloaded, UsageError
 from feedd.people import operations as op
 from feedd.people.aggregation import Interval, Measure, Question
+from feedd.people.jobs import UNFINISHED, Job
 from feedd.people.limits import PROFILE_FULL
 from feedd.people.rows import problem_of
 from feedd.people.values import (
@@ -28,7 +29,7 @@ from feedd.people.values import (
     Patch,
     Profile,
 )
-from feedd.store import events, imports, merging, people_metrics, profiles
+from feedd.store import events, imports, jobs, merging, people_metrics, profiles
 from feedd.store.database import Database
 from feedd.store.recording import writing
 
@@ -67,6 +68,9 @@ class Persons:
             op.FollowEvents: self._follow_events,
             op.ListMetrics: self._list_metrics,
             op.ChartMetric: self._chart_metric,
+            op.ListJobs: self._list_jobs,
+            op.ShowJob: self._show_job,
+            op.CancelJob: self._cancel_job,
         }
 
     def answer(self, operation: op.Asking[op.Answer]) -> op.Answer:
@@ -293,6 +297,24 @@ class Persons:
             total=answer.totals[measure],
             left_out=answer.left_out,
         )
+
+    # jobs
+
+    def _list_jobs(self, asked: op.ListJobs) -> op.Jobs:
+        statuses = [each.value for each in UNFINISHED] if asked.waiting else None
+        return op.Jobs(
+            jobs.read_jobs(self._people, statuses=statuses, after=asked.after, limit=asked.limit)
+        )
+
+    def _show_job(self, asked: op.ShowJob) -> op.JobReport:
+        job = jobs.read_job(self._people, asked.id)
+        errors = jobs.read_errors(self._people, job, after=asked.after, limit=asked.limit)
+        return op.JobReport(job=job, errors=errors)
+
+    def _cancel_job(self, asked: op.CancelJob) -> Job:
+        job = jobs.read_job(self._people, asked.id)
+        with writing(self._people) as connection:
+            return jobs.cancel(connection, job, datetime.now(UTC))
 
     def _metric(self, named: str) -> Metric:
         found = people_metrics.find_metric(self._people, named)

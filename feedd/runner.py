@@ -63,9 +63,8 @@ class Runner:
             self._wake.clear()
             began = time.monotonic()
             try:
+                self._sweep()
                 progress = self._jobs.turn(_now())
-                if progress is None:
-                    self._sweep()
             except Overloaded:
                 pause = BUSY_S
             except SyncStopped:

@@ -11,9 +11,9 @@ from bulk import deletion_job, entry, event, event_job, import_job, profile, tex
 from people_rows import open_people
 
 from feedd import intake
-from feedd.errors import NotFound, Overloaded
+from feedd.errors import NotFound, Overloaded, UsageError
 from feedd.jobs import Jobs
-from feedd.people.jobs import Job, JobKind, JobStatus
+from feedd.people.jobs import Done, Job, JobKind, JobStatus
 from feedd.people.limits import MAX_STORED_BYTES
 from feedd.people.values import Identifiers, Profile
 from feedd.recording import Recorder
@@ -216,7 +216,7 @@ def test_who_shares_the_database_does_no_part_twice(jobs: Jobs, people: Database
     assert turn is not None
     assert other.turn(NOW) is not None
     with pytest.raises(stored.Elsewhere), writing(people) as connection:
-        stored.finish_part(connection, turn, stored.Done(completed=100), "here", NOW)
+        stored.finish_part(connection, turn, Done(completed=100), "here", NOW)
     assert jobs.turn(NOW) is None  # the other one has the lease
     later = NOW + stored.LEASE + timedelta(seconds=1)
     progress = jobs.turn(later)  # it has died
@@ -271,6 +271,24 @@ def test_a_bug_costs_the_row_that_meets_it(
     )
     assert json.loads(error.error.payload or b"") == profile(JOE)
     assert find(people, "kim@example.com")
+
+
+def test_a_job_is_cancelled_and_what_is_done_stays(jobs: Jobs, people: Database) -> None:
+    job = submit(jobs, import_job(*(profile(f"p{n}@example.com") for n in range(150))))
+    jobs.turn(NOW)
+    turn = stored.next_turn(people, "here", NOW)
+    assert turn is not None
+    with writing(people) as connection:
+        cancelled = stored.cancel(connection, job, NOW)
+    assert (cancelled.status, cancelled.completed) == (JobStatus.CANCELLED, 100)
+    with pytest.raises(stored.Elsewhere), writing(people) as connection:
+        stored.finish_part(connection, turn, Done(completed=50), "here", NOW)
+    assert finish(jobs) == []
+    assert find(people, "p99@example.com")
+    assert find_profile(people, Identifiers(email="p100@example.com")) is None
+    with pytest.raises(UsageError, match="ended already"), writing(people) as connection:
+        stored.cancel(connection, job, NOW)
+    assert jobs.sweep(NOW + timedelta(days=8), rest=lambda _: False) == 1
 
 
 def test_too_many_jobs_are_refused(

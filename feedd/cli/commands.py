@@ -140,6 +140,21 @@ COMMANDS = (
         "How much of a metric there was over time, drawn.",
     ),
     Command(
+        "jobs list",
+        "jobs:list_",
+        "What was sent in bulk over the API, the newest first, and how far it is.",
+    ),
+    Command(
+        "jobs show",
+        "jobs:show",
+        "How far a job is, and what was wrong with rows of it.",
+    ),
+    Command(
+        "jobs cancel",
+        "jobs:cancel",
+        "Leave off with a job that is not done; what of it is done stays.",
+    ),
+    Command(
         "backup",
         "backups:backup",
         "Write both databases, as they are at one moment, to one file; the daemon may run.",
@@ -187,12 +202,13 @@ GROUPS = {
     "key": "API keys for the HTTP side.",
     "profile": "People: who they are, and what is known of them.",
     "metrics": "What people do, and how much of it; alone it lists the metrics.",
+    "jobs": "What was sent in bulk over the API; alone it lists the jobs.",
     "webhook": "Webhooks, and what they were not told.",
 }
 
 
 # the command of a group that is meant where none is named
-DEFAULTS = {"metrics": "list"}
+DEFAULTS = {"metrics": "list", "jobs": "list"}
 
 
 class LazyGroup(TyperGroup):

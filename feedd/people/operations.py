@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from feedd.people.jobs import Job, StoredError
 from feedd.people.values import Action, Event, Identifiers, Outcome, Profile
 
 Answer = TypeVar("Answer")
@@ -281,6 +282,50 @@ class ChartMetric(Asking[Chart], tag="chart-metric", frozen=True, kw_only=True):
     limit: int = 10
 
 
+# jobs
+
+
+class Jobs(Struct, frozen=True):
+    """A page of jobs."""
+
+    jobs: list[Job]
+
+
+class ListJobs(Asking[Jobs], tag="list-jobs", frozen=True, kw_only=True):
+    """What was sent in bulk over the API, the newest first, behind the number `after`."""
+
+    answer = Jobs
+
+    after: int | None = None
+    waiting: bool = False  # those alone that are not done
+    limit: int = 100
+
+
+class JobReport(Struct, frozen=True, kw_only=True):
+    """A job, and what was wrong with rows of it: a page."""
+
+    job: Job
+    errors: list[StoredError]
+
+
+class ShowJob(Asking[JobReport], tag="show-job", frozen=True, kw_only=True):
+    """A job by its id, with its errors behind the number `after`. Raises NotFound."""
+
+    answer = JobReport
+
+    id: str
+    after: int = -1
+    limit: int = 100
+
+
+class CancelJob(Asking[Job], tag="cancel-job", frozen=True, kw_only=True):
+    """Leave off with a job; what of it is done stays. Raises NotFound, UsageError (`ended`)."""
+
+    answer = Job
+
+    id: str
+
+
 Operation = (
     FindProfile
     | SetProfile
@@ -294,6 +339,9 @@ Operation = (
     | FollowEvents
     | ListMetrics
     | ChartMetric
+    | ListJobs
+    | ShowJob
+    | CancelJob
 )
 
 decode = msgspec.json.Decoder(Operation).decode

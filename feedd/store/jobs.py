@@ -196,6 +196,31 @@ def _is_held(row: Any, holder: str, now: datetime) -> bool:
     return row.lease_holder not in (None, holder) and row.lease_until > now
 
 
+def cancel(connection: Connection, job: Job, now: datetime) -> Job:
+    """Leave off with a job that is not done, inside the caller's `recording.writing`: what of it is done stays.
+
+    Raises:
+        UsageError: (`ended`) it has ended.
+    """
+    row = connection.execute(
+        update(JOBS)
+        .where(JOBS.c.id == job.number, _unfinished())
+        .values(
+            status=JobStatus.CANCELLED.value,
+            completed_at=now,
+            expires_at=now + KEPT_FOR,
+            size_bytes=0,
+            lease_holder=None,
+            lease_until=None,
+        )
+        .returning(*_COLUMNS)
+    ).one_or_none()
+    if row is None:
+        raise UsageError(f"job {job.id} has ended already", code="ended")
+    connection.execute(delete(JOB_PARTS).where(JOB_PARTS.c.job_id == job.number))
+    return _job(row._mapping)
+
+
 def release(database: Database, holder: str) -> None:
     """Let others go on with what this holder has begun."""
     with writing(database) as connection:
