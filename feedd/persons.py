@@ -265,7 +265,8 @@ class Persons:
         )
 
     @cached_property
-    def _aggregates(self) -> "Aggregates":
+    def aggregates(self) -> "Aggregates":
+        """What counts their events."""
         from feedd.store.aggregates import Aggregates
 
         return Aggregates(self._people)
@@ -282,7 +283,7 @@ class Persons:
             by=() if asked.property is None else (asked.property,),
             limit=asked.limit,
         )
-        answer = self._aggregates.answer(question)
+        answer = self.aggregates.answer(question)
         return op.Chart(
             metric=metric.name,
             dates=answer.dates,

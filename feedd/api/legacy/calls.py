@@ -102,7 +102,7 @@ def caller(resource: str, action: str) -> Callable[[Request], Awaitable[Call]]:
         parameters = Parameters(texts=query_texts(request.scope["query_string"]))
         local = is_local(request)
         key = None if local else await _key_of(request, parameters)
-        # who has a key in what was read by now; a stranger's body is not taken
+        # a key that stands before the body was looked at by now: no body is read for a wrong one
         body = await limited_body(request, MAX_BODY_BYTES)
         sent = body_parameters(body, request.headers.get("content-type", ""))
         if not local and key is None:
@@ -168,13 +168,13 @@ class LegacyRoute(APIRoute):
 
 def refusal(error: FeeddError) -> Response:
     """The answer for an error, with the status that it has everywhere."""
-    told = failure_of(error)
+    usual = failure_of(error)
     message = str(error) if str(error).endswith((".", "…")) else f"{error}."
-    wait = told.headers.get("retry-after")
+    wait = usual.headers.get("retry-after")
     headers = {} if wait is None else {"Retry-After": wait}
-    if told.status_code == 429:  # PHP's library takes the number for the seconds to wait
+    if usual.status_code == 429:  # PHP's library takes the last number for the seconds to wait
         message += f" Request was throttled. Expected available in {wait} seconds."
-    return failed(told.status_code, message, headers)
+    return failed(usual.status_code, message, headers)
 
 
 def failed(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:

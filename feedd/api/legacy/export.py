@@ -9,7 +9,6 @@ from feedd.api.legacy.calls import Call, written
 from feedd.api.legacy.parameters import structured
 from feedd.errors import UsageError
 from feedd.people.aggregation import Interval, Measure, Question
-from feedd.store.aggregates import Aggregates
 from feedd.store.columns import texts_of
 
 MOST_DAYS = 31
@@ -56,7 +55,7 @@ def asked_for(call: Call, metric: int) -> Question:
 def results_of(call: Call, question: Question) -> list[dict[str, Any]]:
     """The answer to a question, a segment each."""
     (measure,) = question.measures
-    found = Aggregates(call.app.people).answer(question)
+    found = call.app.persons.aggregates.answer(question)
     return [
         {
             "segment": group.dimensions[0] if group.dimensions else ALL,

@@ -5,6 +5,7 @@ repeated parameters, as `name[0]=…`, or as the text of JSON or of Python.
 """
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -83,7 +84,7 @@ def structured(text: str, default: Any) -> Any:
         return default
     try:
         # through JSON, so that nothing is left that only Python has
-        return _decode(msgspec.json.encode(ast.literal_eval(text)))
+        return _decode(json.dumps(ast.literal_eval(text), allow_nan=False))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, UnicodeError):
         return default
 

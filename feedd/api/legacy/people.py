@@ -143,7 +143,7 @@ def find_by(call: Call, name: str, text: str) -> Profile:
 
 def _identified(name: str, text: str) -> Identifiers:
     if name == "email":
-        return Identifiers(email=normalize_email(text))
+        return Identifiers(email=normalize_email(_with_pluses(text)))
     if name == "phone_number":
         return Identifiers(phone_number=normalize_phone(_with_plus(text)))
     if name == "external_id":
@@ -156,10 +156,16 @@ def _identified(name: str, text: str) -> Identifiers:
 
 def _with_plus(text: str) -> str:
     """A phone number whose plus sign is missing, or became a space in a query."""
-    digits = text.strip()
+    if text[:1] == " ":
+        return f"+{text.strip()}"
     # ten digits may be a number that lacks its country
-    whole = text[:1] == " " or (len(digits) > 10 and digits[0] != "0")
-    return f"+{digits}" if whole and digits.isdigit() else text
+    whole = text.isdigit() and len(text) > 10 and text[0] != "0"
+    return f"+{text}" if whole else text
+
+
+def _with_pluses(text: str) -> str:
+    """An email address whose plus signs became spaces in a query: none has a space in it."""
+    return text.strip().replace(" ", "+")
 
 
 def person_of(profile: Profile) -> dict[str, Any]:
@@ -197,9 +203,10 @@ def _change_of(parameters: Parameters) -> tuple[Identifiers, Patch]:
     for name, twin in _TWINS.items():  # whoever sends a person back sends both
         if twin in given:
             given.pop(name, None)
-    for name in PHONE_NAMES:
-        if isinstance(given.get(name), str):
-            given[name] = _with_plus(given[name])
+    for names, mend in ((PHONE_NAMES, _with_plus), (EMAIL_NAMES, _with_pluses)):
+        for name in names:
+            if isinstance(given.get(name), str):
+                given[name] = mend(given[name])
     size = len(msgspec.json.encode(given))
     if size > MAX_PROFILE_BYTES:
         raise UsageError(
