@@ -223,6 +223,19 @@ def test_a_deletion_of_nobody_is_refused_at_once(
     assert error["source"]["pointer"] == pointer
 
 
+def test_openapi_says_that_some_answers_are_empty(shop: Shop) -> None:
+    _, document, _ = shop.ask("GET", "/openapi.json")
+    for path, is_empty in (("event-bulk-create", True), ("profile-bulk-import", False)):
+        answers = document["paths"][f"/api/{path}-jobs"]["post"]["responses"]
+        assert ("content" not in answers["202"] or answers["202"]["content"] == {}) == is_empty
+
+
+def test_a_deletion_needs_no_attributes_beside_an_id(shop: Shop) -> None:
+    document = deletion_job(id="01JQZX3M8N4T5V6W7X8Y9ZABCD")
+    del document["data"]["attributes"]["profile"]["data"]["attributes"]
+    assert shop.post(document)
+
+
 def test_lists_that_are_not_there_are_told(shop: Shop) -> None:
     error = shop.refused(IMPORTS, import_job(profile(JANE), lists=["Ab12Cd"]), status=404)
     assert error["source"]["pointer"] == "/data/relationships/lists/data/0/id"

@@ -3,6 +3,8 @@
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from fastapi import Response
+
 from feedd.api.documents import MEDIA_TYPE, JsonApiResponse
 from feedd.api.filters import described
 from feedd.api.resources import (
@@ -65,7 +67,7 @@ def route(
         extra |= request_body(*body)
     return {
         "status_code": status,
-        "response_class": JsonApiResponse,
+        "response_class": Response if shape is Shape.NOTHING else JsonApiResponse,
         "responses": {status: _answer(asking, shape), **error_answers()},
         "openapi_extra": extra,
     }
