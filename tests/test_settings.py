@@ -27,6 +27,7 @@ from feedd.settings import (
     restart_needed,
     secret_values,
 )
+from feedd.settings.account_keys import ACCOUNT_KEYS, ADDRESS_KEYS
 from feedd.settings.feed_keys import FEED_KEYS
 from feedd.settings.file import find_config
 from feedd.settings.hook_keys import ALERT_KEYS, WEBHOOK_KEYS
@@ -719,6 +720,8 @@ def _table(heading: str) -> list[list[str]]:
     [
         ("Keys at the top", MAIN_KEYS),
         ("Retention", RETENTION_KEYS),
+        ("Account", ACCOUNT_KEYS),
+        ("Address of the account", ADDRESS_KEYS),
         ("Keys of a feed", FEED_KEYS),
         ("Keys of a webhook", WEBHOOK_KEYS),
         ("Keys of alerts", ALERT_KEYS),
@@ -769,3 +772,4 @@ def test_the_documented_example_is_valid(write: Config):
     secret = "whsec_" + "c2VjcmV0" * 4
     found = settings_of(write(example), {"OUTLET_TOKEN": "x", "ERP_WEBHOOK_SECRET": secret})
     assert list(found.feeds) == ["shop", "outlet", "warehouse"]
+    assert found.account.address.city == "Berlin"

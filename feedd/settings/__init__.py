@@ -1,9 +1,10 @@
 """The settings of feedd: TOML files in, frozen values out, and every problem of them at once.
 
-To add a key: a row in `feed_keys.FEED_KEYS`, `main_keys.MAIN_KEYS`, `hook_keys` or `rule_keys`, its field in the settings, its row in
+To add a key: a row in `feed_keys.FEED_KEYS`, `main_keys.MAIN_KEYS`, `account_keys`, `hook_keys` or `rule_keys`, its field in the settings, its row in
 `docs/configuration.md`, and its cases in `tests/test_settings.py`.
 """
 
+from feedd.settings.account_keys import AccountSettings
 from feedd.settings.file import find_config
 from feedd.settings.hook_keys import AlertSettings, WebhookSettings
 from feedd.settings.loader import (
@@ -22,6 +23,7 @@ from feedd.settings.rule_keys import RuleSettings
 from feedd.settings.secret import Secret
 
 __all__ = [
+    "AccountSettings",
     "AlertSettings",
     "Basic",
     "Bearer",

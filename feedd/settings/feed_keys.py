@@ -179,7 +179,8 @@ def _cron(node: Node) -> str:
     return str(node.value)
 
 
-def _timezone(node: Node) -> str:
+def read_timezone(node: Node) -> str:
+    """The name of a time zone."""
     expect(node.value, str, 'timezone = "Europe/Berlin"')
     _hinted(find_timezone, node.value)
     return str(node.value)
@@ -204,7 +205,8 @@ def _catalog(node: Node) -> str:
     return str(node.value)
 
 
-def _currency(node: Node) -> str:
+def read_currency(node: Node) -> str:
+    """The code of a currency, such as `EUR`."""
     expect(node.value, str, 'currency = "EUR"')
     if not re.fullmatch(r"[A-Z]{3}", node.value):
         upper = node.value.strip().upper()
@@ -398,7 +400,7 @@ FEED_KEYS = (
         "how often the feed is fetched, at least `1s`"),
     Key("cron", "cron", _cron, "cron expression", "(none)",
         "when the feed is fetched, as in crontab; instead of `every`"),
-    Key("timezone", "timezone", _timezone, "time zone name", '"UTC"', "the time zone that `cron` means"),
+    Key("timezone", "timezone", read_timezone, "time zone name", '"UTC"', "the time zone that `cron` means"),
     Key("jitter", "jitter_s", duration(0, _YEAR_S, 'jitter = "2m"'), "duration", '"0s"',
         "each fetch comes up to this much later, so that many feeds do not come at once"),
     Key("schema", "schema", text('schema = "google-product"'), "name or path", "(guessed)",
@@ -409,7 +411,7 @@ FEED_KEYS = (
         "the format of the feed, where it cannot be recognized"),
     Key("fields", "fields", _fields, "table", "{}",
         "where a field is, as a dotted path, where the schema does not know it; a list for keys that hold dots, or a text with paths in braces"),
-    Key("currency", "currency", _currency, "ISO 4217 code", "(none)", "the currency of prices that name none"),
+    Key("currency", "currency", read_currency, "ISO 4217 code", "(none)", "the currency of prices that name none"),
     Key("catalog", "catalog", _catalog, "name", '"$default"', "the catalog that the items belong to"),
     Key("headers", "headers", read_headers, "table", "{}", "headers to send; the value is text or a secret"),
     Key("auth", "auth", read_auth, "table", "(none)",

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from feedd.errors import ConfigError, ConfigProblem
 from feedd.model import ONE_PAGE, Pages, Retention
+from feedd.settings.account_keys import AccountSettings
 from feedd.settings.feed_keys import DEFAULT_CATALOG, FEED_KEYS, check_feed_name, outside_roots
 from feedd.settings.file import (
     ConfigFile,
@@ -108,6 +109,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     keep_bodies: bool = True
     log_level: str = "info"
     retention: Retention = Retention()
+    account: AccountSettings = AccountSettings()
     feeds: dict[str, FeedSettings] = {}
     webhooks: dict[str, WebhookSettings] = {}
     alerts: AlertSettings = AlertSettings()

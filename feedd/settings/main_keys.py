@@ -7,6 +7,7 @@ cases in `tests/test_settings.py`.
 import re
 from urllib.parse import parse_qsl, urlsplit
 
+from feedd.settings.account_keys import read_account
 from feedd.settings.file import Node
 from feedd.settings.retention_keys import read_retention
 from feedd.settings.secret import Secret
@@ -81,6 +82,7 @@ MAIN_KEYS = (
         "whether the last body of each feed is kept in the state directory, so that it can be read again without fetching"),
     Key("retention", "retention", read_retention, "table", "(below)",
         "for how long changes, syncs and rejects are kept"),
+    Key("account", "account", read_account, "table", "(below)", "whose this feedd is"),
     Key("log_level", "log_level", choice("debug", "info", "warning", "error"),
         "`debug`, `info`, `warning` or `error`", '"info"', "what is logged: this and what is worse"),
 )  # fmt: skip
