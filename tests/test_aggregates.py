@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from people_rows import Row, add_events, fill, merge, open_people
 from sqlalchemy import delete
 
@@ -95,6 +96,9 @@ def plain(rows: list[Row], question: Question, into: dict[int, int]) -> Answer:
         for row in of_metric
         if since <= row.at < before
         and all(text in texts((row.properties or {}).get(name)) for name, text in question.where)
+        and all(
+            {*some} & {*texts((row.properties or {}).get(name))} for name, some in question.among
+        )
     ]
     cells: dict[tuple[str, ...], list[list[Row]]] = {}
     if not question.by:
@@ -125,12 +129,18 @@ def plain(rows: list[Row], question: Question, into: dict[int, int]) -> Answer:
         for group, row in cells.items()
     ]
     sort = question.sort or question.measures[0]
-    groups.sort(key=lambda group: (-group.totals[sort], group.dimensions))
+    groups.sort(key=lambda group: group.dimensions)
+    if isinstance(sort, Measure):
+        groups.sort(key=lambda group: group.totals[sort], reverse=not question.ascending)
+    else:
+        place = question.by.index(sort)
+        groups.sort(key=lambda group: group.dimensions[place], reverse=not question.ascending)
+    end = question.skip + question.limit
     return Answer(
         dates=[datetime.fromtimestamp(edge, zone) for edge in edges[:-1]],
-        groups=groups[: question.limit],
+        groups=groups[question.skip : end],
         totals=only(measured(chosen)),
-        left_out=max(len(groups) - question.limit, 0),
+        left_out=max(len(groups) - end, 0),
     )
 
 
@@ -165,7 +175,14 @@ QUESTIONS = st.builds(
         [(), (("size", "5"),), (("colour", "red"), ("size", "")), (("colour", "none"),)]
     ),
     summed=st.sampled_from([None, None, "size", "\0"]),
+    among=st.sampled_from([(), (("size", ("5", "blue", "")),), (("colour", ()),)]),
+    ascending=st.booleans(),
+    skip=st.sampled_from([0, 0, 2]),
     limit=st.sampled_from([1, 3, 500]),
+).flatmap(
+    lambda question: st.sampled_from([None, *question.measures, *question.by]).map(
+        lambda sort: replace(question, sort=sort)
+    )
 )
 
 

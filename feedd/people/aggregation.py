@@ -27,11 +27,13 @@ class Measure(StrEnum):
 class Question(Struct, frozen=True, kw_only=True):
     """What is to be counted. Times are Unix seconds, `before` is not with it; null is from the first event, to the last.
 
-    `by` are names of properties whose values make groups; `where` are a name and a value that events must have, all of them. An
-    event with several values of a property is in the group of each, and has each. Values are compared as texts: 5 is "5" and 5.0,
-    true is "true", and what is absent is "". `summed` is a property whose numbers are added up in place of the values of events; of a list,
-    each different one is. Groups are sorted by `sort` (the first measure if null), those with the most first,
-    and told up to `limit`.
+    `by` are names of properties whose values make groups; `where` are a name and a value that events must have, all of them, and
+    `among` a name and values of which they must have one. An event with several values of a property is in the group of each, and
+    has each. Values are compared as texts: 5 is "5" and 5.0, true is "true", and what is absent is "". `summed` is a property whose
+    numbers are added up in place of the values of events; of a list, each different one is.
+
+    Groups are sorted by `sort`, a measure (the first one if null) or one of `by`; those with the most, or the last texts, first
+    unless `ascending`. The first `skip` are left out, and the next told up to `limit`.
     """
 
     metric: int  # the number of its row
@@ -42,9 +44,18 @@ class Question(Struct, frozen=True, kw_only=True):
     before: int | None = None
     by: tuple[str, ...] = ()
     where: tuple[tuple[str, str], ...] = ()
+    among: tuple[tuple[str, tuple[str, ...]], ...] = ()
     summed: str | None = None
-    sort: Measure | None = None
+    sort: Measure | str | None = None
+    ascending: bool = False
+    skip: int = 0
     limit: int = 500
+
+    def properties(self) -> tuple[str, ...]:
+        """The names of the properties that are looked at, each once."""
+        where = (name for name, _ in (*self.where, *self.among))
+        summed = () if self.summed is None else (self.summed,)
+        return tuple(dict.fromkeys((*self.by, *where, *summed)))
 
 
 class Group(Struct, frozen=True, kw_only=True):
@@ -63,7 +74,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     Without `by` there is one group, without dimensions. Totals are of the whole time, of a group or of all events: there an event
     counts once however many groups it is in, and `unique` is of different profiles in all of it, not the sum of the intervals.
-    `left_out` is how many groups were more than the limit.
+    `left_out` is how many groups follow those that are told.
     """
 
     dates: list[datetime]

@@ -4,7 +4,7 @@ A cell is one interval of one group.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -82,7 +82,9 @@ class Counter:
         interval = np.searchsorted(self._borders, piece.at, side="right") - 1
         kept = (piece.at >= self._since) & (interval < self._intervals)
         for name, text in self._question.where:
-            kept &= _having(piece.properties[name], text, len(piece.at))
+            kept &= _having(piece.properties[name], (text,), len(piece.at))
+        for name, texts in self._question.among:
+            kept &= _having(piece.properties[name], texts, len(piece.at))
         rows = np.flatnonzero(kept)
         if not len(rows):
             return
@@ -108,9 +110,8 @@ class Counter:
         asked = self._question
         values, totals = self._values(), self._totals()
         names = list(self._groups) if asked.by else [()]
-        order = sorted(
-            range(len(names)), key=lambda n: (-totals[asked.sort or asked.measures[0]][n], names[n])
-        )
+        order = _ordered(names, asked, totals)
+        end = asked.skip + asked.limit
         return Answer(
             dates=[datetime.fromtimestamp(int(start), zone) for start in self._borders[:-1]],
             groups=[
@@ -119,10 +120,10 @@ class Counter:
                     values={measure: found[n].tolist() for measure, found in values.items()},
                     totals={measure: found[n].item() for measure, found in totals.items()},
                 )
-                for n in order[: asked.limit]
+                for n in order[asked.skip : end]
             ],
             totals=self._all_totals(),
-            left_out=max(len(names) - asked.limit, 0),
+            left_out=max(len(names) - end, 0),
         )
 
     def _count_all(self, piece: Piece, rows: Array) -> None:
@@ -215,11 +216,28 @@ def _numbered(keys: Array) -> tuple[Array, Array]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[keys]
 
 
-def _having(found: Property, text: str, count: int) -> Array:
-    """Which of the events have that text."""
-    if text not in found.texts:
+def _ordered(
+    names: Sequence[tuple[str, ...]], asked: Question, totals: Mapping[Measure, Array]
+) -> list[int]:
+    """The numbers of groups as they are told; those that are the same by what is asked are in the order of their texts."""
+    sort = asked.sort or asked.measures[0]
+    key: Callable[[int], Any]
+    if isinstance(sort, Measure):
+        found = totals[sort].tolist()
+        key = found.__getitem__
+    else:
+        place = asked.by.index(sort)
+        key = lambda n: names[n][place]  # noqa: E731
+    by_name = sorted(range(len(names)), key=names.__getitem__)
+    return sorted(by_name, key=key, reverse=not asked.ascending)
+
+
+def _having(found: Property, texts: Sequence[str], count: int) -> Array:
+    """Which of the events have one of those texts."""
+    codes = [code for code, text in enumerate(found.texts) if text in texts]
+    if not codes:
         return np.zeros(count, dtype=bool)
-    same = found.codes == found.texts.index(text)
+    same = found.codes == codes[0] if len(codes) == 1 else np.isin(found.codes, codes)
     having: Array = same[:count]
     having[found.extra[same[count:]]] = True
     return having

@@ -73,26 +73,21 @@ class Aggregates:
                 together = msgspec.structs.replace(question, interval=Interval.ALL)
                 whole = reader.count(Counter(together, [edges[0], before], profiles)).answer(zone)
                 most = [group.dimensions for group in whole.groups]
-                found = reader.count(Counter(question, edges, profiles, only=most)).answer(zone)
+                told = msgspec.structs.replace(question, skip=0)
+                found = reader.count(Counter(told, edges, profiles, only=most)).answer(zone)
                 return msgspec.structs.replace(found, left_out=whole.left_out)
 
 
 def _refuse_wrong(question: Question) -> None:
-    if len(_names(question)) > MOST_PROPERTIES:
+    if len(question.properties()) > MOST_PROPERTIES:
         raise UsageError(
             f"no more than {MOST_PROPERTIES} properties can be asked for at once",
             code="too_many_properties",
         )
     if not question.measures or question.limit < 1:
         raise UsageError("nothing is asked for: choose at least one measure and one group")
-    if question.sort is not None and question.sort not in question.measures:
-        raise UsageError(f"groups can be sorted by what is measured, not by {question.sort}")
-
-
-def _names(question: Question) -> list[str]:
-    """The properties that a question asks for."""
-    summed = () if question.summed is None else (question.summed,)
-    return list(dict.fromkeys((*question.by, *(name for name, _ in question.where), *summed)))
+    if question.sort is not None and question.sort not in (*question.measures, *question.by):
+        raise UsageError(f"groups can be sorted by what is asked for, not by {question.sort}")
 
 
 def _span(connection: Connection, question: Question) -> tuple[int, int]:
@@ -124,7 +119,7 @@ class _Reader:
         sums = Measure.SUM in question.measures and question.summed is None
         self._connection = connection
         self._metric = question.metric
-        self._wants = _Wants(Measure.UNIQUE in question.measures, sums, tuple(_names(question)))
+        self._wants = _Wants(Measure.UNIQUE in question.measures, sums, question.properties())
         self._into = merged.read(connection) if self._wants.profile else None
         self._columns = _columns_statement(question.metric, self._wants)
         self._rows = _rows_statement(self._wants)
