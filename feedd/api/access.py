@@ -114,7 +114,8 @@ def _key_text(request: HTTPConnection) -> str | None:
 async def authorize(request: HTTPConnection, resource: str) -> None:
     """Let a request to a resource pass, or raise UsageError (`not_authenticated`, `forbidden`, `too_many_attempts`).
 
-    Over TCP it needs a private key with the scope `read` for GET and `write` otherwise, of this resource or of all.
+    Over TCP it needs a private key with the scope `read` for GET and `write` otherwise, of this resource or of all; a `resource` such
+    as `metrics:read` says which of the two itself.
     """
     if is_local(request):
         return
@@ -122,7 +123,9 @@ async def authorize(request: HTTPConnection, resource: str) -> None:
     key = await gate.key_of(request)
     if key is None:
         raise _no_key()
-    check_scope(key, resource, "read" if request.scope["method"] in ("GET", "HEAD") else "write")
+    resource, _, action = resource.partition(":")
+    reads = request.scope["method"] in ("GET", "HEAD")
+    check_scope(key, resource, action or ("read" if reads else "write"))
 
 
 def check_scope(key: ApiKey, resource: str, action: str) -> None:

@@ -6,7 +6,7 @@ in single or double quotes, number, boolean, date-time without quotes, or a list
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple, NoReturn
 
 from feedd.errors import UsageError
@@ -94,9 +94,9 @@ def flags(*operators: str) -> Filterable:
     return Filterable(operators, _flag, "true")
 
 
-def times(*operators: str) -> Filterable:
-    """A field that holds a point in time; a value without an offset is in UTC."""
-    return Filterable(operators, _time, "2026-01-31T00:00:00Z")
+def times(*operators: str, zone: tzinfo = UTC) -> Filterable:
+    """A field that holds a point in time; a value without an offset is in UTC, or in a zone."""
+    return Filterable(operators, lambda word: _time(word, zone), "2026-01-31T00:00:00Z")
 
 
 def relations() -> Filterable:
@@ -183,11 +183,11 @@ def _flag(word: Word) -> bool:
     return word.text.lower() == "true"
 
 
-def _time(word: Word) -> datetime:
+def _time(word: Word, zone: tzinfo) -> datetime:
     text = _SPACED_OFFSET.sub(r"+\1", word.text.strip())
     try:
         found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("a date and time (ISO 8601)") from None
 

@@ -16,9 +16,9 @@ from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import MAX_BODY_BYTES, limited_body, usable
 from feedd.api.filters import choices
 from feedd.api.openapi import Shape
+from feedd.api.people_kinds import PROFILE, profile_resource
 from feedd.api.resources import Relation, Resource, ResourceType
 from feedd.app import App
-from feedd.people.documents import ProfileAttributes, profile_attributes
 from feedd.people.job_rows import DeletionDocument, ImportDocument
 from feedd.people.jobs import Job, JobKind, JobStatus, StoredError
 from feedd.people.values import Profile
@@ -94,12 +94,6 @@ IMPORT_ERROR = ResourceType(
     name="import-error", attributes=ImportErrorAttributes, scope="profiles", has_page=False
 )
 LIST = ResourceType(name="list", attributes=ListAttributes, scope="profiles", has_page=False)
-PROFILE = ResourceType(
-    name="profile",
-    attributes=ProfileAttributes,
-    scope="profiles",
-    additional=("subscriptions", "predictive_analytics"),
-)
 IMPORT_JOB = ResourceType(
     name=JobKind.PROFILES.value,
     attributes=JobAttributes,
@@ -267,7 +261,7 @@ def get_import(app: TheApp, job_id: str, asked: Annotated[Asked, Depends(ONE_IMP
 def list_imported(app: TheApp, job_id: str, asked: Annotated[Asked, Depends(PROFILES)]) -> Response:
     return asked.page(
         _imported(app, job_id, asked),
-        resource=lambda row: Resource(PROFILE, row[1].id, profile_attributes(row[1])),
+        resource=lambda row: profile_resource(row[1]),
         position=lambda row: [row[0]],
     )
 

@@ -14,7 +14,10 @@ from starlette.exceptions import HTTPException
 
 from feedd import __version__
 from feedd.api import (
+    accounts,
+    aggregates,
     catalog,
+    events,
     feeds,
     health,
     jobs,
@@ -22,11 +25,12 @@ from feedd.api import (
     legacy,
     metrics,
     operating,
+    people_metrics,
     persons,
     stream,
     webhooks,
 )
-from feedd.api.access import KEY_HEADER, Gate, needs
+from feedd.api.access import KEY_HEADER, Gate, needs, public_key
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
 from feedd.api.legacy.calls import failed as legacy_failed
@@ -51,7 +55,13 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (jobs.imports, "profiles"),
     (jobs.events, "events"),
     (jobs.deletions, "data-privacy"),
+    (events.router, "events"),
+    (people_metrics.router, "metrics"),
+    (aggregates.router, "metrics:read"),
+    (accounts.router, "accounts"),
 )
+# what pages and apps call with a public key
+CLIENT_ROUTES: tuple[APIRouter, ...] = (events.client,)
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
 
@@ -85,6 +95,8 @@ def create_api(
         prefix="/api",
         dependencies=[Security(each) for each in (KEY_HEADER, *legacy.SECURITY)],
     )
+    for router in CLIENT_ROUTES:
+        api.include_router(router, prefix="/client", dependencies=[Depends(public_key)])
     api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
     api.add_route("/docs", _docs, include_in_schema=False)
     api.add_middleware(HeadAsGet)

@@ -53,7 +53,9 @@ class _ProfiledData(Struct):
     attributes: _ProfiledAttributes
 
 
-class _ProfiledEvent(Struct):
+class EventDocument(Struct):
+    """A document with one event, which holds its metric and its profile."""
+
     data: _ProfiledData
 
 
@@ -72,7 +74,13 @@ class _Entry(Struct):
     attributes: _EntryAttributes
 
 
-class _EntryDocument(Struct):
+class EntryDocument(Struct):
+    """A document with one profile and its events."""
+
+    data: _Entry
+
+
+class _EntryText(Struct):
     data: Raw
 
 
@@ -111,8 +119,8 @@ def _decoder(kind: type[Any]) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind)
 
 
-_profiled_event, _event, _entry = map(_decoder, (_ProfiledEvent, _EventData, _Entry))
-_entry_document, _job_document = map(_decoder, (_EntryDocument, _JobDocument))
+_profiled_event, _event, _entry = map(_decoder, (EventDocument, _EventData, _Entry))
+_entry_document, _job_document = map(_decoder, (_EntryText, _JobDocument))
 
 
 def event_action(body: bytes, now_s: float, *, trusted: bool = False) -> Action:

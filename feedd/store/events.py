@@ -18,7 +18,7 @@ from feedd.people.values import Event, Source
 from feedd.store.database import Database, among, among_value
 from feedd.store.people_tables import EVENTS, METRICS
 
-MOST_EVENTS = 1_000  # in a page
+MOST_EVENTS = 1_001  # in a page: a thousand, and the one that says that another page follows
 _METRICS_AT_ONCE = 100  # in a statement: SQLite takes 500
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 

@@ -37,6 +37,8 @@ def read_metrics(database: Database) -> list[Metric]:
 
 def find_metric(database: Database, named: str) -> Metric | None:
     """The metric with that id or, if there is none, with that name, exactly."""
+    if not named.isprintable():  # PostgreSQL takes no NUL
+        return None
     query = select(METRICS).where(or_(METRICS.c.uid == named, METRICS.c.name == named))
     with database.connect() as connection:
         found = {row.uid == named: row for row in connection.execute(query)}

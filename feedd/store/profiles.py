@@ -1,6 +1,6 @@
 """Profiles, read: found by an identifier, one by its number, a page of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +46,13 @@ def find_profile(database: Database, who: Identifiers) -> Profile | None:
             if identifier in owners:
                 return read_profile(connection, owners[identifier])
     return None
+
+
+def read_profiles_by_id(database: Database, uids: Collection[str]) -> list[Profile]:
+    """The profiles with those ids, which may be of ones that were merged into them; deleted ones are left out."""
+    with database.snapshot() as connection:
+        owners = owners_of(connection, [(Kind.PROFILE, uid) for uid in uids])
+        return read_profiles(connection, numbers=sorted(set(owners.values())))
 
 
 def read_profile(connection: Connection, number: int) -> Profile | None:

@@ -1,0 +1,131 @@
+"""The kinds of resources that tell of people: profiles, events, metrics and their properties, each with what one is told as."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2s
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from feedd.api.resources import Relation, Resource, ResourceType
+from feedd.people.documents import ProfileAttributes, iso_time, profile_attributes
+from feedd.people.inference import Property
+from feedd.people.values import Event, Metric, Profile
+from feedd.store.metric_properties import property_id
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Sample = str | int | float | bool
+
+
+class EventAttributes(Struct, frozen=True, kw_only=True):
+    """Something that somebody did; `timestamp` in Unix seconds, `datetime` the same in ISO 8601."""
+
+    timestamp: int
+    event_properties: dict[str, Any]
+    datetime: Time
+    uuid: str
+
+
+class Integration(Struct, frozen=True, kw_only=True):
+    """Where a metric's events come from."""
+
+    object: str = "integration"
+    id: str
+    name: str
+    category: str
+
+
+class MetricAttributes(Struct, frozen=True, kw_only=True):
+    """A kind of what people do."""
+
+    name: str
+    created: Time
+    updated: Time
+    integration: Integration
+
+
+class PropertyAttributes(Struct, frozen=True, kw_only=True):
+    """A property that a metric's events have; `inferred_type` is Text, Number, Date, Boolean or List."""
+
+    label: str
+    property: str
+    inferred_type: str
+    sample_values: list[Sample]
+
+
+PROFILE = ResourceType(
+    name="profile",
+    attributes=ProfileAttributes,
+    scope="profiles",
+    additional=("subscriptions", "predictive_analytics"),
+)
+METRIC = ResourceType(name="metric", attributes=MetricAttributes, scope="metrics")
+EVENT = ResourceType(
+    name="event",
+    attributes=EventAttributes,
+    scope="events",
+    relationships={"profile": Relation("profile"), "metric": Relation("metric")},
+)
+METRIC_PROPERTY = ResourceType(
+    name="metric-property",
+    path="metric-properties",
+    attributes=PropertyAttributes,
+    scope="metrics",
+    relationships={"metric": Relation("metric")},
+    additional=("sample_values",),
+)
+CATEGORY = "API"  # of all integrations: everything comes over the API
+
+
+def profile_resource(profile: Profile) -> Resource:
+    """A person as a resource."""
+    return Resource(PROFILE, profile.id, profile_attributes(profile))
+
+
+def event_resource(event: Event) -> Resource:
+    """An event as a resource; its value is one of its properties, however it was sent."""
+    properties = event.properties
+    if event.value is not None and "$value" not in properties:
+        properties = {**properties, "$value": event.value}
+    attributes = EventAttributes(
+        timestamp=seconds_of(event.at),
+        event_properties=properties,
+        datetime=iso_time(event.at),
+        uuid=event.uuid,
+    )
+    related: Mapping[str, str | Sequence[str] | None] = {
+        "profile": event.profile,
+        "metric": event.metric_id,
+    }
+    return Resource(EVENT, event.uuid, attributes, related)
+
+
+def metric_resource(metric: Metric) -> Resource:
+    """A metric as a resource."""
+    created = iso_time(metric.created_at)
+    integration = Integration(
+        id=blake2s(metric.integration.encode(), digest_size=3).hexdigest(),
+        name=metric.integration,
+        category=CATEGORY,
+    )
+    attributes = MetricAttributes(
+        name=metric.name, created=created, updated=created, integration=integration
+    )
+    return Resource(METRIC, metric.id, attributes)
+
+
+def property_resource(metric: Metric, found: Property) -> Resource:
+    """A property of a metric's events as a resource."""
+    attributes = PropertyAttributes(
+        label=found.name,
+        property=found.name,
+        inferred_type=found.kind.value,
+        sample_values=list(found.samples),
+    )
+    id_ = property_id(metric.id, found.name)
+    return Resource(METRIC_PROPERTY, id_, attributes, {"metric": metric.id})
+
+
+def seconds_of(at: datetime) -> int:
+    """A time in Unix seconds."""
+    return int(at.timestamp())
