@@ -149,6 +149,8 @@ class Recorder:
 
     async def recorded(self, actions: Sequence[Action]) -> list[Outcome]:
         """As `record`, on an event loop: what is large is prepared in a thread, so that nobody waits for it."""
+        if not self._running:
+            return await asyncio.to_thread(self.record, actions)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Outcome]] = loop.create_future()
         if _size_of(actions) > LARGE_BYTES:

@@ -23,15 +23,17 @@ from feedd.settings import FeedSettings, Settings, WebhookSettings
 from feedd.settings.secret import Secret
 from feedd.store.feeds import begin_sync
 
-# a rotation needs a key that is there, track and identify take no document, events need a recorder that runs; they have tests of their own
+# a rotation needs a key that is there, a merge two profiles, a number a metric, calls of pages a public key; track and identify take no
+# document; they have tests of their own
 ELSEWHERE = {
     "/api/api-key-rotations",
     "/api/track",
     "/api/identify",
-    "/api/events",
     "/api/metric-aggregates",
     "/client/events",
     "/client/event-bulk-create",
+    "/api/profile-merge",
+    "/client/profiles",
 }
 DOCS = Path(__file__).parent.parent / "docs" / "api.md"
 

@@ -119,6 +119,8 @@ def test_without_a_thread_each_caller_writes_its_own(people: Database) -> None:
     alone = Recorder(people)
     assert [each.duplicate for each in alone.record([viewed(1), viewed(1)])] == [False, True]
     assert count(people) == 1
+    asyncio.run(alone.recorded([viewed(2)]))
+    assert count(people) == 2
 
 
 def test_a_full_queue_takes_no_more_and_loses_nothing(people: Database) -> None:

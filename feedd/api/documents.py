@@ -35,6 +35,7 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "not_authenticated": (401, "Authentication is needed."),
     "forbidden": (403, "Not allowed."),
     "busy": (409, "Busy."),
+    "duplicate_profile": (409, "Conflict."),
     "ended": (409, "It has ended."),
     "no_body": (409, "No body."),
     "stream_changed": (410, "The cursor's history is gone."),
@@ -96,4 +97,5 @@ def failure_of(error: FeeddError) -> Response:
     headers = {"Retry-After": str(wait_s)} if status in (429, 503) else {}
     source = getattr(error, "source", None)
     meta = {"oldest_seq": error.oldest_seq} if isinstance(error, TooOld) else None
+    meta = getattr(error, "meta", meta)
     return failure(status, code, title, str(error), source=source, meta=meta, headers=headers)

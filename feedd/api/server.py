@@ -27,6 +27,7 @@ from feedd.api import (
     operating,
     people_metrics,
     persons,
+    profiles,
     stream,
     webhooks,
 )
@@ -52,6 +53,7 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (webhooks.router, "webhooks"),
     (keys.router, "api-keys"),
     (persons.router, "profiles"),
+    (profiles.router, "profiles"),
     (jobs.imports, "profiles"),
     (jobs.events, "events"),
     (jobs.deletions, "data-privacy"),
@@ -61,7 +63,7 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (accounts.router, "accounts"),
 )
 # what pages and apps call with a public key
-CLIENT_ROUTES: tuple[APIRouter, ...] = (events.client,)
+CLIENT_ROUTES: tuple[APIRouter, ...] = (events.client, profiles.client)
 _ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
 

@@ -3,6 +3,8 @@
 feedd keeps no consent yet: everybody is one who never subscribed, whom an email may reach unless they are suppressed.
 """
 
+from typing import Any
+
 from msgspec import Struct
 
 NEVER = "NEVER_SUBSCRIBED"
@@ -66,10 +68,29 @@ class PushMarketing(Struct, frozen=True, kw_only=True):
     consent_timestamp: str | None = None
 
 
+class Consent(Struct, frozen=True, kw_only=True):
+    """What somebody has agreed to, as the newer channels tell it."""
+
+    consent: str = NEVER
+    consent_timestamp: str | None = None
+    last_updated: str | None = None
+    created_timestamp: str | None = None
+    metadata: dict[str, Any] | None = None
+    can_receive: bool = False
+    valid_until: str | None = None
+
+
+class WhatsappConsent(Consent, frozen=True, kw_only=True):
+    """The same for a number of WhatsApp."""
+
+    phone_number: str | None = None
+
+
 class EmailChannel(Struct, frozen=True):
-    """What is sent by email."""
+    """What is sent by email, and whether it may tell that it was opened."""
 
     marketing: EmailMarketing
+    open_tracking: Consent | None = None
 
 
 class SmsChannel(Struct, frozen=True):
@@ -85,12 +106,21 @@ class PushChannel(Struct, frozen=True):
     marketing: PushMarketing = PushMarketing()
 
 
+class WhatsappChannel(Struct, frozen=True):
+    """What is sent by WhatsApp."""
+
+    marketing: WhatsappConsent | None = None
+    transactional: WhatsappConsent | None = None
+    conversational: WhatsappConsent | None = None
+
+
 class Subscriptions(Struct, frozen=True):
     """What somebody has agreed to, by channel."""
 
     email: EmailChannel
     sms: SmsChannel = SmsChannel()
     mobile_push: PushChannel = PushChannel()
+    whatsapp: WhatsappChannel | None = None
 
 
 MAILABLE = Subscriptions(EmailChannel(EmailMarketing(can_receive_email_marketing=True)))
