@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from bulk import deletion_job, entry, event, event_job, import_job, profile, text
+from daemons import wait_for
 from people_rows import open_people
 
-from feedd import intake
-from feedd.errors import NotFound, Overloaded, UsageError
-from feedd.jobs import Jobs
+from feedd import intake, runner
+from feedd.errors import NotFound, Overloaded, StoreError, UsageError
+from feedd.jobs import Jobs, Progress
 from feedd.people.jobs import Done, Job, JobKind, JobStatus
 from feedd.people.limits import MAX_STORED_BYTES
 from feedd.people.values import Identifiers, Profile
@@ -340,3 +341,34 @@ def test_much_that_has_expired_goes_in_small_transactions(
     assert jobs.sweep(late, rest=lambda s: bool(rests.append(s))) == 1
     assert len(rests) == 3
     assert stored.read_jobs(people) == []
+
+
+class Troubled(Jobs):
+    """Has trouble the first time."""
+
+    trouble: Exception | None = None
+
+    def turn(self, now: datetime) -> Progress | None:
+        if self.trouble is not None:
+            error, self.trouble = self.trouble, None
+            raise error
+        return super().turn(now)
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("trouble", [Overloaded(), StoreError("gone"), RuntimeError("a bug")])
+def test_jobs_go_on_after_trouble(
+    people: Database, trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "TROUBLE_S", 0.01)
+    recorder = Recorder(people)
+    jobs = Troubled(people, lambda: recorder, holder="here")
+    jobs.trouble = trouble
+    seen: list[Progress] = []
+    thread = runner.Runner(jobs, on_progress=seen.append)
+    thread.start()
+    submit(jobs, import_job(profile(JANE)), datetime.now(UTC))
+    wait_for(lambda: seen)
+    assert seen[0].is_end
+    thread.stop()
+    recorder.stop()
