@@ -100,16 +100,17 @@ def event_resource(event: Event) -> Resource:
     return Resource(EVENT, event.uuid, attributes, related)
 
 
+def integration_of(metric: Metric) -> Integration:
+    """What brings the events of a metric."""
+    id_ = blake2s(metric.integration.encode(), digest_size=3).hexdigest()
+    return Integration(id=id_, name=metric.integration, category=CATEGORY)
+
+
 def metric_resource(metric: Metric) -> Resource:
     """A metric as a resource."""
     created = iso_time(metric.created_at)
-    integration = Integration(
-        id=blake2s(metric.integration.encode(), digest_size=3).hexdigest(),
-        name=metric.integration,
-        category=CATEGORY,
-    )
     attributes = MetricAttributes(
-        name=metric.name, created=created, updated=created, integration=integration
+        name=metric.name, created=created, updated=created, integration=integration_of(metric)
     )
     return Resource(METRIC, metric.id, attributes)
 

@@ -9,6 +9,7 @@ from feedd.api.legacy.export import PARAMETERS as EXPORT_PARAMETERS
 from feedd.api.legacy.export import asked_for, results_of
 from feedd.api.legacy.people import find_person
 from feedd.api.legacy.timelines import PARAMETERS, timeline
+from feedd.api.people_kinds import integration_of
 from feedd.errors import NotFound
 from feedd.people.values import Metric
 from feedd.store import people_metrics
@@ -89,12 +90,7 @@ def metric_of(metric: Metric) -> dict[str, Any]:
         "object": "metric",
         "id": metric.id,
         "name": metric.name,
-        "integration": integration_of(metric.integration),
+        "integration": integration_of(metric),
         "created": moment,
         "updated": moment,
     }
-
-
-def integration_of(name: str) -> dict[str, str]:
-    """What brings a metric, as v1 shows it."""
-    return {"object": "integration", "id": name, "name": name, "category": name}
