@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import httpx
 import jsonschema
 import pytest
+from asgi import ask
 from fastapi import APIRouter, Depends, FastAPI, Response
 from msgspec import Struct, field
 
@@ -102,15 +103,8 @@ class Client:
         self.app = app
         self.schemas = app.openapi()["paths"]
 
-    async def _ask(self, method: str, url: str) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:
-            return await client.request(method, url)
-
     def ask(self, url: str, *, method: str = "GET") -> httpx.Response:
-        import anyio
-
-        return anyio.run(self._ask, method, url)
+        return ask(self.app, method, url)
 
     def get(self, url: str) -> Any:
         answer = self.ask(url)
