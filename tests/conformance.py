@@ -145,7 +145,11 @@ def settings(daemon: Daemon) -> str:
         "times": TIMES,
     }
     bound = {
-        "ids": ("path.id", "path.job_id", "path.item_id", "path.name", "path.person_id"),
+        "ids": (
+            *("path.id", "path.job_id", "path.item_id", "path.name", "path.person_id"),
+            *("path.event_id", "path.metric_id", "path.metric_property_id", "path.account_id"),
+            "body.data.attributes.metric_id",
+        ),
         "filters": ("query.filter",),
         "companies": ("query.company_id",),
         "emails": ("query.email", "body.data.attributes.email"),
