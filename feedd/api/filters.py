@@ -15,8 +15,8 @@ _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[a-z][a-z-]*")
 _FIELD = re.compile(r"[A-Za-z_$][\w.$\-\[\]' ]*")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.DOTALL)
-# the + of an offset reads as a space where a client has not escaped it
-_WORD = re.compile(r"[^\s,()\[\]\"']+(?: \d\d:\d\d(?=\s*[,)\]]))?")
+# a time may stand behind its date with a space, and the + of an offset reads as one where a client has not escaped it
+_WORD = re.compile(r"(?:\d{4}-\d\d-\d\d )?[^\s,()\[\]\"']+(?: \d\d:\d\d(?=\s*[,)\]]))?")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?")
 _SPACED_OFFSET = re.compile(r" (\d\d:\d\d)$")

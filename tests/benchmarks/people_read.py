@@ -26,6 +26,7 @@ from feedd.people.aggregation import Interval, Measure, Question
 from feedd.store.aggregates import Aggregates
 from feedd.store.database import Database, bulk_insert, open_database
 from feedd.store.events import read_timeline
+from feedd.store.metric_properties import read_properties
 from feedd.store.migrate import migrate
 from feedd.store.packing import pack_next
 from feedd.store.people_tables import EVENTS, METRICS, PROFILES
@@ -33,6 +34,7 @@ from feedd.store.people_tables import EVENTS, METRICS, PROFILES
 METRIC_SHARES = (33, 22, 14, 10, 7, 5, 3, 2, 1.6, 1.2, 0.8, 0.4)
 START = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp())
 YEAR_S = 365 * 86_400
+MIDDLE = START + YEAR_S // 2
 BATCH = 50_000
 BRANDS = [f"Brand {n}" for n in range(40)]
 CHANNELS = ("web", "app", "shop", "phone", "mail")
@@ -165,7 +167,7 @@ def timelines(database: Database, profiles: int) -> Iterator[tuple[str, float, f
     def sql(where: str) -> Callable[[], object]:
         return lambda: fetched(database, PAGE.format(where))
 
-    deep = read_timeline(database, metric=BIG, before=START + YEAR_S // 2, limit=1).next
+    deep = read_timeline(database, metric=BIG, before=MIDDLE, limit=1).next
     each = iter(ordinary * 2)
     yield (
         "a profile",
@@ -181,6 +183,11 @@ def timelines(database: Database, profiles: int) -> Iterator[tuple[str, float, f
         ),
         ("a profile without events", "WHERE profile_id = 999999999", {"profile": 999_999_999}),
         ("the largest metric", f"WHERE metric_id = {BIG}", {"metric": BIG}),
+        (
+            "three metrics, a day in the midst",
+            f"WHERE metric_id IN ({BIG}, 5, {SMALL}) AND at >= {MIDDLE} AND at < {MIDDLE + 86_400}",
+            {"metric": (BIG, 5, SMALL), "since": MIDDLE, "before": MIDDLE + 86_400},
+        ),
         ("everything", "", {}),
     ):
         given: dict[str, Any] = asked
@@ -201,6 +208,7 @@ def timelines(database: Database, profiles: int) -> Iterator[tuple[str, float, f
             3,
         ),
     )
+    yield "the properties of it", median_ms(lambda: read_properties(database, BIG)), None
     yield (
         "a page of 1,000 of it",
         median_ms(lambda: read_timeline(database, metric=BIG, limit=1_000), 20),
