@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -298,6 +299,22 @@ def test_a_resync_that_cannot_start_says_so(api: Api) -> None:
 def test_what_is_not_there_is_a_document_too(still: Api) -> None:
     assert still.refused("GET", "/api/nothing", 404)["code"] == "not_found"
     assert still.refused("DELETE", "/api/feeds", 405)["code"] == "method_not_allowed"
+
+
+def test_a_number_larger_than_any_is_the_number_of_nothing(api: Api) -> None:
+    large = 2**61
+    assert api.refused("GET", f"/api/feed-syncs/{large}", 404)["code"] == "not_found"
+    assert api.app.syncs(before=large) == []
+    assert api.app.webhooks.deliveries(after=large) == []
+    assert api.app.rejects(after=(large, large)) == api.app.closed_rejects(after=large) == []
+
+
+@pytest.mark.parametrize("strange", ["%00", "%ED%A0%80", "%FF", "a" * 3_000, "%2F", "..", "'"])
+def test_an_id_that_nothing_has_is_found_nowhere(api: Api, strange: str) -> None:
+    for path, methods in api.get("/openapi.json")["paths"].items():
+        for method in methods if "{" in path else ():
+            status, _ = api.request(method.upper(), re.sub(r"\{[^}]*\}", strange, path), b"{}")
+            assert 400 <= status < 500, f"{method} {path}: {status}"
 
 
 def test_the_pages_of_the_api_need_no_other_host(still: Api) -> None:

@@ -4,7 +4,10 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from feedd.api.documents import failure
+
 _SLASHED = ("/api/", "/client/")
+_LEGACY = ("/api/v1/", "/api/v2/")  # errors have another form there
 FOR_PAGES = "/client/"
 _ORIGIN = (b"access-control-allow-origin", b"*")
 _PREFLIGHT = [
@@ -26,7 +29,10 @@ class Paths:
             await self._app(scope, receive, send)
             return
         scope = _plain(scope)
-        if not scope["path"].startswith(FOR_PAGES):
+        if "\0" in scope["path"] and not scope["path"].startswith(_LEGACY):
+            nothing = failure(404, "not_found", "Not found.", "a NUL character is in no name")
+            await nothing(scope, receive, send)
+        elif not scope["path"].startswith(FOR_PAGES):
             await self._app(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             await send({"type": "http.response.start", "status": 204, "headers": _PREFLIGHT})

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Select, delete, func, insert, literal, select, update
 
 from feedd.errors import NotFound
 from feedd.messages import Message
@@ -101,7 +101,7 @@ def list_deliveries(
     limit: int = 100,
 ) -> list[Delivery]:
     """Messages that wait or are dead, the oldest first."""
-    query = _deliveries().where(DELIVERIES.c.id > after)
+    query = _deliveries().where(DELIVERIES.c.id > literal(after, BigInteger))
     if webhooks is not None:
         query = query.where(DELIVERIES.c.webhook.in_(webhooks))
     if status is not None:

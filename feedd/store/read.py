@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Select,
     and_,
     func,
+    literal,
     or_,
     select,
 )
@@ -145,7 +147,8 @@ def read_syncs(
     if status is not None:
         query = query.where(SYNCS.c.status == status)
     if before is not None:
-        query = query.where(SYNCS.c.id < before)
+        # whatever number: PostgreSQL refuses one that its column cannot hold
+        query = query.where(SYNCS.c.id < literal(before, BigInteger))
     return [_sync(row) for row in _rows(database, query.order_by(SYNCS.c.id.desc()).limit(limit))]
 
 
