@@ -302,7 +302,14 @@ def _group(condition: Condition) -> frozenset[Identifier]:
     found = set()
     for value in values:
         try:
-            found.add((kind, judge(value, "")))
+            found.add((kind, judge(_with_plus(kind, value), "")))
         except PayloadProblem:
             continue
     return frozenset(found)
+
+
+def _with_plus(kind: Kind, value: str) -> str:
+    """The + of a number or an address, which reads as a space where a client has not escaped it."""
+    if kind is Kind.EMAIL:
+        return value.strip().replace(" ", "+")
+    return f"+{value[1:]}" if kind is Kind.PHONE and value.startswith(" ") else value

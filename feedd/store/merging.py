@@ -33,8 +33,10 @@ def merge(connection: Connection, source: int, into: int, now: datetime) -> None
     for kind, value in gone.known.items():
         person.known.setdefault(kind, value)
     person.updated_at, person.is_changed = now, True
-    person.created_at = min(person.created_at, gone.created_at)
     profile_rows.store(connection, [person])
+    if gone.created_at < person.created_at:
+        older = update(PROFILES).where(PROFILES.c.id == into)
+        connection.execute(older.values(created_at=gone.created_at))
     connection.execute(
         update(IDENTIFIERS).where(IDENTIFIERS.c.profile_id == source).values(profile_id=into)
     )

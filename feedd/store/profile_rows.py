@@ -127,10 +127,9 @@ def _add(connection: Connection, added: Sequence[Person]) -> None:
 
 
 def _values(person: Person) -> dict[str, Any]:
+    """What changes of a profile. SQLite enters a column that is set in its indexes anew, though it be what it was."""
     return {
-        "uid": person.uid,
         "properties": _encode(person.properties).decode(),
-        "created_at": person.created_at.astimezone(UTC),
         "updated_at": person.updated_at.astimezone(UTC),
         **{name: person.known.get(kind) for kind, name in KNOWN},
     }

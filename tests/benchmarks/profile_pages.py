@@ -3,12 +3,16 @@
     python tests/benchmarks/profile_pages.py --profiles 1000000 --folder /var/tmp/feedd-profiles --postgres
 
 Profiles were made over a year in the order of their numbers, and changed since at random; a tenth has no address. Pages of 100 from the
-beginning and from the middle, and 10,000 pages of a whole list one after the other.
+beginning and from the middle, and a whole list a page after the other. Then what the indexes of the lists cost who writes: profiles are
+made and changed, 64 in a transaction, with them and without them in turn.
 """
 
 import argparse
 import contextlib
+import itertools
+import random
 import shutil
+import statistics
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,16 +23,19 @@ import numpy as np
 from databases import postgres
 from people_read import median_ms
 
-from feedd.people.values import Kind
+from feedd.people.values import Action, Identifiers, Kind, Patch
 from feedd.store.database import UTF8, Database, bulk_insert, open_database
 from feedd.store.migrate import migrate
 from feedd.store.people_tables import IDENTIFIERS, PROFILES
 from feedd.store.profile_pages import Bound, Order, Wanted, position_of, read_profile_page
 from feedd.store.profile_rows import ulid
+from feedd.store.recording import record, writing
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
 BATCH = 50_000
+COMMITS = 100
+RUNS = 3
 PROPERTIES = b'{"$first_name":"Jane","$city":"Boston","plan":"gold","orders":12,"sizes":["S","M"]}'
 COLUMNS = ("id", "uid", "email", "properties", "created_at", "updated_at")
 TYPES = ("int8", "text", "text", UTF8, "timestamptz", "timestamptz")
@@ -130,7 +137,56 @@ def whole(database: Database, wanted: Wanted) -> tuple[int, float]:
     return count, time.perf_counter() - began
 
 
-def measured(database: Database, profiles: int) -> None:
+def costs(
+    database: Database, folder: Path, profiles: int
+) -> Iterator[tuple[str, str, float, float]]:
+    """What is written, with which indexes, and of each profile microseconds and bytes of the log."""
+    with database.connect() as connection:
+        uids = list(connection.exec_driver_sql("SELECT uid FROM profiles").scalars())
+    dice, serial = random.Random(1), itertools.count()
+
+    def new() -> Action:
+        return Action(who=Identifiers(email=f"new{next(serial)}@example.com"))
+
+    def anonymous() -> Action:
+        return Action(who=Identifiers(anonymous_ids=(f"device-{next(serial)}",)))
+
+    def changed() -> Action:
+        who = Identifiers(profile=uids[dice.randrange(profiles)])
+        return Action(who=who, patch=Patch(set={"seen": next(serial)}))
+
+    took: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for _ in range(RUNS):
+        for indexes in ("without", "with"):
+            with database.connect() as connection:
+                for index in PROFILES.indexes:
+                    index.drop(connection, checkfirst=True)
+                    if indexes == "with":
+                        index.create(connection)
+            for make in (new, anonymous, changed):
+                database.checkpoint()
+                before, began = _logged(database, folder), time.perf_counter()
+                for _ in range(COMMITS):
+                    with writing(database) as connection:
+                        record(connection, [make() for _ in range(64)], datetime.now(UTC))
+                micros = (time.perf_counter() - began) * 1e6 / COMMITS / 64
+                written = (_logged(database, folder) - before) / COMMITS / 64
+                took.setdefault((make.__name__, indexes), []).append((micros, written))
+    for (what, indexes), found in took.items():
+        micros, written = (statistics.median(each) for each in zip(*found, strict=True))
+        yield what, indexes, micros, written
+
+
+def _logged(database: Database, folder: Path) -> int:
+    """How long the write-ahead log is, in bytes."""
+    if database.sqlite:
+        return (folder / "people.db-wal").stat().st_size
+    with database.connect() as connection:
+        question = "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"
+        return int(connection.exec_driver_sql(question).scalar_one())
+
+
+def measured(database: Database, folder: Path, profiles: int) -> None:
     load(database, profiles)
     kind = "SQLite" if database.sqlite else "PostgreSQL"
     print(f"\n| {kind}, {profiles:,} profiles | ms a page |\n|---|---:|", flush=True)
@@ -139,6 +195,9 @@ def measured(database: Database, profiles: int) -> None:
     for order in (Order.UPDATED, Order.EMAIL):
         count, took_s = whole(database, Wanted(order=order))
         print(f"| all {count:,} by {order} | {took_s / count * 100_000:,.1f} |", flush=True)
+    print(f"\n| {kind}, a profile that is | indexes | us | log, bytes |\n|---|---|---:|---:|")
+    for what, indexes, micros, written in costs(database, folder, profiles):
+        print(f"| {what} | {indexes} | {micros:,.0f} | {written:,.0f} |", flush=True)
 
 
 def main() -> None:
@@ -159,7 +218,7 @@ def main() -> None:
             database = open_database("people", state_dir=folder, url=url)
             stack.callback(database.close)
             migrate(database)
-            measured(database, arguments.profiles)
+            measured(database, folder, arguments.profiles)
 
 
 if __name__ == "__main__":
