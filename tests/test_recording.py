@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -495,3 +495,16 @@ def test_a_device_is_given_up(people: Database) -> None:
     told(people, Action(who=JANE, patch=Patch(leave=("a", "c", "x")), trusted=True))
     assert profile(people, JANE).anonymous_ids == ("b",)
     assert profile(people, Identifiers(anonymous_ids=("c",))).email == "other@example.com"
+
+
+def test_a_merged_profile_is_as_old_as_the_older_of_the_two(people: Database) -> None:
+    for who, now in ((JANE, NOW), (Identifiers(external_id="7"), NOW - timedelta(days=1))):
+        with writing(people) as connection:
+            record(connection, [known(who, a=1)], now)
+    with writing(people) as connection:
+        merging.merge(connection, 2, 1, NOW + timedelta(days=1))
+    found = profile(people, JANE)
+    assert (found.created_at, found.updated_at) == (
+        NOW - timedelta(days=1),
+        NOW + timedelta(days=1),
+    )
