@@ -4,6 +4,7 @@ A part is done and taken away in one transaction, which the recorder writes amon
 out and none is done twice, however many daemons share the database.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -92,15 +93,9 @@ class Jobs:
         turn = stored.next_turn(self._people, self._holder, now)
         if turn is None:
             return None
-        try:
-            return self._do(turn, now)
-        except stored.Elsewhere:
-            return Progress(job=turn.job)
-        except FeeddError:
-            raise
-        except Exception:
-            log.exception(logs.JOB_ERROR, job=turn.job.id)
-            return self._after_bug(turn, now)
+        with contextlib.suppress(stored.Elsewhere):
+            return self._do_or_split(turn, now)
+        return Progress(job=turn.job)
 
     def profiles(self, job: Job, *, after: int = 0, limit: int = 100) -> list[tuple[int, Profile]]:
         """Whom an import has touched, as they are by now, each with its place; `after` is that of the last one seen.
@@ -134,6 +129,15 @@ class Jobs:
     def release(self) -> None:
         """Let other daemons go on."""
         stored.release(self._people, self._holder)
+
+    def _do_or_split(self, turn: Turn, now: datetime) -> Progress:
+        try:
+            return self._do(turn, now)
+        except FeeddError:
+            raise
+        except Exception:
+            log.exception(logs.JOB_ERROR, job=turn.job.id)
+            return self._after_bug(turn, now)
 
     def _do(self, turn: Turn, now: datetime) -> Progress:
         rows = list(rows_of(turn.job.kind, turn.part, turn.job.created_at.timestamp()))

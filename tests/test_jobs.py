@@ -274,6 +274,39 @@ def test_a_bug_costs_the_row_that_meets_it(
     assert find(people, "kim@example.com")
 
 
+def test_what_is_wrong_is_stored_whatever_it_names(jobs: Jobs, people: Database) -> None:
+    bad = profile(JOE, **{"a\0b": 1})
+    job, (error,) = done(jobs, people, import_job(bad, profile(JANE)))
+    assert (job.completed, job.failed) == (1, 1)
+    assert error.error.pointer == "/data/attributes/profiles/data/0/attributes/a\ufffdb"
+    assert json.loads(error.error.payload or b"") == bad
+    noted = event(properties={"a\0b": "x" * 200_000})
+    job, (error,) = done(jobs, people, event_job(entry(profile(JANE), noted, event())))
+    assert (job.completed, job.failed) == (1, 1)
+    assert error.error.pointer.endswith("/properties/a\ufffdb")
+
+
+def test_a_bug_in_what_another_daemon_has_begun_is_not_told_twice(
+    jobs: Jobs, people: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from feedd import jobs as module
+
+    job = submit(jobs, import_job(profile(JANE)))
+
+    def breaks(*_: Any) -> Any:  # while the other one does the part
+        turn = stored.next_turn(people, "there", NOW)
+        assert turn is not None
+        with writing(people) as connection:
+            stored.finish_part(connection, turn, Done(completed=1), "there", NOW)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(module, "rows_of", breaks)
+    progress = jobs.turn(NOW)
+    assert progress is not None
+    assert (progress.job.id, progress.completed, progress.failed) == (job.id, 0, 0)
+    assert stored.read_job(people, job.id).completed == 1
+
+
 def test_a_job_is_cancelled_and_what_is_done_stays(jobs: Jobs, people: Database) -> None:
     job = submit(jobs, import_job(*(profile(f"p{n}@example.com") for n in range(150))))
     jobs.turn(NOW)

@@ -240,14 +240,19 @@ def _add_errors(
             "number": begin + place,
             "code": each.code,
             "title": each.title,
-            "detail": each.detail,
-            "pointer": each.pointer,
+            "detail": _storable(each.detail),
+            "pointer": _storable(each.pointer),
             "payload": None if each.payload is None else each.payload.decode(errors="replace"),
         }
         for place, each in enumerate(errors)
     ]
     if rows:
         connection.execute(insert(JOB_ERRORS), rows)
+
+
+def _storable(said: str) -> str:
+    """What is said of a row, which may name a property of any name: PostgreSQL stores no NUL."""
+    return said.replace("\0", "\ufffd")
 
 
 def _add_profiles(connection: Connection, number: int, profiles: Sequence[int]) -> None:
