@@ -254,6 +254,15 @@ def test_a_relationship_is_an_identifier_or_null(client: Client) -> None:
     assert client.get("/api/shelves/1/relationships/owner")["data"] is None
 
 
+@pytest.mark.parametrize("first", ["extra", "weight"])
+def test_no_path_of_fields_is_too_long_to_be_refused(client: Client, first: str) -> None:
+    found = client.get(f"/api/shelves/1?fields[shelf]=extra{'.a' * 63}")["data"]["attributes"]
+    assert found == {"extra": {"a": {}}}
+    error = client.refused(f"/api/shelves/1?fields[shelf]={first}{'.a' * 20_000}")
+    assert error["source"] == {"parameter": "fields[shelf]"}
+    assert len(error["detail"]) < 500
+
+
 @pytest.mark.parametrize("path", ["/api/shelves/", "/api/shelves/1/", "/api/shelves/1//"])
 def test_a_slash_at_the_end_changes_nothing(client: Client, path: str) -> None:
     assert client.get(path) == client.get(path.rstrip("/"))

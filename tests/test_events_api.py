@@ -1,5 +1,6 @@
 """Events, metrics, aggregates and accounts as clients ask for them: the published client of Klaviyo's API, and plain HTTP, over TCP."""
 
+import base64
 import json
 import re
 from collections import Counter
@@ -275,6 +276,26 @@ def test_what_is_not_supported_is_refused(shop: Shop, path: str, parameter: str,
     error = shop.refused("GET", path)
     assert error["source"] == {"parameter": parameter}
     assert detail in error["detail"]
+
+
+@pytest.mark.parametrize("value", ["1e300", "-1e300", "9" * 30, str(2**63)])
+def test_no_time_is_too_far_to_be_compared(shop: Shop, value: str) -> None:
+    listed = [
+        len(shop.get(f"/api/events?filter={operator}(timestamp,{value})&page[size]=1")["data"])
+        for operator in ("less-than", "greater-than")
+    ]
+    assert listed == ([0, 1] if value.startswith("-") else [1, 0])
+
+
+@pytest.mark.parametrize("position", [[2**63, 1], [1, 2**63], [-1, 1], [1, 10**30]])
+def test_a_cursor_that_was_made_up_is_refused(shop: Shop, position: list[int]) -> None:
+    (following,) = re.findall(
+        r"cursor%5D=(.+)", shop.get("/api/events?page[size]=1")["links"]["next"]
+    )
+    known = json.loads(base64.urlsafe_b64decode(following + "=="))
+    made_up = base64.urlsafe_b64encode(json.dumps([known[0], position, known[2]]).encode()).decode()
+    error = shop.refused("GET", f"/api/events?page[cursor]={made_up.rstrip('=')}")
+    assert error["source"] == {"parameter": "page[cursor]"}
 
 
 def test_keys_need_the_scopes_of_what_they_ask_for(shop: Shop) -> None:
@@ -570,6 +591,9 @@ def test_what_is_returned_can_be_chosen(shop: Shop) -> None:
         ({"filter": ["less-than(datetime,2026-01-01)"]}, "/filter", "from when to when"),
         ({"filter": ["greater-than(datetime,2025-01-01),less-than(datetime,2026-01-03)"]}, "/filter", "more than a year"),
         ({"filter": ["greater-than(datetime,2025-01-02),less-than(datetime,2025-01-01)"]}, "/filter", "no time"),
+        ({"filter": ["greater-than(datetime,9999-06-01),less-or-equal(datetime,9999-12-31)"]}, "/filter", "years 2 to 9998"),
+        ({"filter": ["equals(URL,'x')"] * 101}, "/filter", "100 are the most"),
+        ({"filter": [f"equals(URL,'{'x' * 9_900}')"] * 11}, "/filter", "longer than 100,000"),
         ({"filter": ["contains(URL,'x')"]}, "/filter", "equals(PROPERTY,…)"),
         ({"timezone": "Mars/Olympus"}, "/timezone", "no time zone"),
         ({"sort": "-mean"}, "/sort", "count"),

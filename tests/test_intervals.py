@@ -164,6 +164,14 @@ def test_a_zone_that_is_none_is_named() -> None:
             zone_of(name)
 
 
+@pytest.mark.parametrize("interval", list(Interval))
+def test_years_without_a_calendar_are_refused(interval: Interval) -> None:
+    for first in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=UTC)):
+        since = int(first.timestamp())
+        with pytest.raises(UsageError, match="years 2 to 9998"):
+            borders(since, since + 86_400, interval, ZoneInfo("Pacific/Kiritimati"))
+
+
 def test_too_many_intervals_are_refused() -> None:
     with pytest.raises(UsageError, match="more than 10,000 intervals"):
         borders(

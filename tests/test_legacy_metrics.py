@@ -403,6 +403,7 @@ def test_a_month_before_is_a_day_that_there_is() -> None:
         ({"start_date": "2026-03-01", "end_date": "2026-04-02"}, "more than 31 days"),
         ({"start_date": "2026-03-02", "end_date": "2026-03-01"}, "before start_date"),
         ({"start_date": "2026-02-30", "end_date": "2026-03-01"}, "start_date cannot"), ({"start_date": "x", "end_date": "y"}, "start_date cannot"),
+        ({"start_date": "9999-12-30", "end_date": "9999-12-31"}, "start_date cannot"), ({"start_date": "0001-01-01", "end_date": "0001-01-02"}, "years 2 to 9998"),
         ({"unit": "year"}, "unit must be one of day, week, month"), ({"measurement": "sum"}, "measurement is none"),
         ({"measurement": '["sum"]'}, "measurement is none"), ({"measurement": '["avg","x"]'}, "measurement is none"), ({"measurement": "[["}, "measurement is none"),
         ({"by": "a", "where": '[["b","=","c"]]'}, "both given"), ({"where": "b=c"}, "where cannot"), ({"where": "[]"}, "where cannot"),

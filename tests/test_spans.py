@@ -29,6 +29,7 @@ MOMENTS = st.builds(lambda us: NOON + timedelta(microseconds=us), st.integers(-3
         ([("less-than", NOON)], Span(None, AT)),
         ([("less-or-equal", NOON)], Span(None, AT + 1)),
         ([("greater-or-equal", NOON.astimezone(timezone(timedelta(hours=5))))], Span(AT, None)),
+        ([("greater-than", -1e300), ("less-than", 10**30)], Span(-(2**40) + 1, 2**40)),
         ([("greater-than", AT - 5), ("greater-than", AT), ("less-than", AT + 9.5)], Span(AT + 1, AT + 10)),
     ],
 )  # fmt: skip

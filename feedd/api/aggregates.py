@@ -16,13 +16,13 @@ from feedd.api.access import TheApp
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import BodyError, json_body
 from feedd.api.cursors import pack, unpack
-from feedd.api.filters import Condition, Filterable, Word, parse_filter, times
+from feedd.api.filters import Condition, Filterable, FilterError, Word, parse_filter, times
 from feedd.api.people_kinds import Time
 from feedd.api.people_metrics import find_metric
 from feedd.api.resources import Resource, ResourceType
 from feedd.errors import NotFound, UsageError
 from feedd.people.aggregation import Answer, Interval, Measure, Question
-from feedd.people.intervals import zone_of
+from feedd.people.intervals import check_years, zone_of
 from feedd.people.spans import Span, span_of
 from feedd.store.columns import texts_of
 
@@ -31,6 +31,7 @@ _AT = "/data/attributes"
 _KIND = "metric-aggregate"
 _MOST_S = 366 * 86_400
 _DEFAULT_PAGE, _MOST_PAGE = 500, 10_000
+MOST_FILTER_LENGTH, MOST_CONDITIONS = 100_000, 100  # of all members of the filter together
 _MEASURES = {"count": Measure.COUNT, "sum_value": Measure.SUM, "unique": Measure.UNIQUE}
 _RETURNED = ("id", "dates", "data")
 _BOUNDS = ("greater-or-equal", "greater-than", "less-than", "less-or-equal")
@@ -147,7 +148,7 @@ def _question(wanted: _Query) -> Question:
     with _placed("timezone"):
         zone = zone_of(wanted.timezone or "UTC")
     with _placed("filter"):
-        conditions = [each for text in wanted.filter for each in parse_filter(text, _Fields(zone))]
+        conditions = _conditions(wanted.filter, zone)
     span = _span(conditions)
     sort, ascending = _sort(wanted, by)
     return Question(
@@ -169,6 +170,19 @@ def _question(wanted: _Query) -> Question:
     )
 
 
+def _conditions(filters: Sequence[str], zone: ZoneInfo) -> list[Condition]:
+    """What events must have. Raises UsageError, also where it is so much that to look at each event would take for ever."""
+    if sum(len(text) + 1 for text in filters) > MOST_FILTER_LENGTH:
+        raise FilterError(f"the filter is longer than {MOST_FILTER_LENGTH:,} characters")
+    found = [each for text in filters for each in parse_filter(text, _Fields(zone))]
+    if len(found) > MOST_CONDITIONS:
+        raise FilterError(
+            f"the filter has {len(found):,} conditions; {MOST_CONDITIONS} are the most",
+            hint='Several values of a property can be one: any(Size,["S","M"]).',
+        )
+    return found
+
+
 def _span(conditions: Sequence[Condition]) -> Span:
     """From when to when: at most a year, as documented at
     https://developers.klaviyo.com/en/reference/query_metric_aggregates ."""
@@ -180,6 +194,8 @@ def _span(conditions: Sequence[Condition]) -> Span:
         raise _wrong("filter", "leaves no time", hint)
     if span.before - span.since > _MOST_S:
         raise _wrong("filter", "spans more than a year", "Ask for one year after the other.")
+    with _placed("filter"):
+        check_years(span.since, span.before)
     return span
 
 

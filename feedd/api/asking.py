@@ -25,6 +25,7 @@ Position = TypeVar("Position")
 Number = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 Pages = tuple[int, int]  # the size of a page by default, and at most
 PAGES: Pages = (100, 1_000)
+MOST_STEPS = 64  # of a path in `fields[…]`: nothing that is kept is deeper
 
 
 class ParameterError(UsageError):
@@ -313,7 +314,7 @@ class _Query:
         found = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
         for word in found:
             if word not in supported:
-                raise ParameterError(name, f"names {word!r}", _supported(supported))
+                raise _unknown(name, word, supported)
         return found
 
     def _tree(self, parameter: str, kind: ResourceType) -> Tree:
@@ -321,16 +322,16 @@ class _Query:
         known = names_of(kind.attributes)
         for value in self._given[parameter]:
             for path in filter(None, map(str.strip, value.split(","))):
-                if path not in known and not _is_below(path, known):
-                    raise ParameterError(parameter, f"names {path!r}", _supported(tuple(known)))
-                _enter(tree, path.split("."))
+                steps = path.split(".")
+                if len(steps) > MOST_STEPS or not (path in known or _is_below(steps, known)):
+                    raise _unknown(parameter, path, tuple(known))
+                _enter(tree, steps)
         return tree
 
 
-def _is_below(path: str, known: Mapping[str, bool]) -> bool:
+def _is_below(steps: Sequence[str], known: Mapping[str, bool]) -> bool:
     """Whether the path leads to a member of something whose members have any names."""
-    parts = path.split(".")
-    return any(known.get(".".join(parts[:n])) for n in range(1, len(parts)))
+    return any(known.get(".".join(steps[:n])) for n in range(1, len(steps)))
 
 
 def _enter(tree: dict[str, Any], path: Sequence[str]) -> None:
@@ -340,6 +341,10 @@ def _enter(tree: dict[str, Any], path: Sequence[str]) -> None:
         tree[first] = {}
     elif tree.get(first) != {}:
         _enter(tree.setdefault(first, {}), rest)
+
+
+def _unknown(parameter: str, word: str, supported: Sequence[str]) -> ParameterError:
+    return ParameterError(parameter, f"names {word[:100]!r}", _supported(supported))
 
 
 def _supported(values: Sequence[str]) -> str:

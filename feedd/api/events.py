@@ -8,7 +8,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from feedd.api.access import TheApp, needs
-from feedd.api.asking import Asked, Asking
+from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import limited_body
 from feedd.api.filters import FilterError, numbers, relations, texts, times
 from feedd.api.openapi import Shape
@@ -210,7 +210,7 @@ def _found(app: App, asked: Asked, *, oldest_first: bool) -> Sequence[Event]:
         if each.field in ("datetime", "timestamp")
     ]
     span = span_of(bounds)
-    last = asked.position(tuple[int, int])
+    last = asked.position(tuple[Number, Number])
     metrics = _metric_numbers(app, asked.values("metric_id"))
     ids = asked.values("profile_id")
     profile = None

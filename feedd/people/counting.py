@@ -63,6 +63,8 @@ class Counter:
         self._borders = np.array(borders, dtype=np.int64)
         self._intervals = len(borders) - 1
         self._since = borders[0] if question.since is None else max(question.since, borders[0])
+        asked = (*((name, (text,)) for name, text in question.where), *question.among)
+        self._required = [(name, frozenset(texts)) for name, texts in asked]
         self._only = only is not None
         self._groups = {group: number for number, group in enumerate(only or ())}
         measures = question.measures
@@ -81,9 +83,7 @@ class Counter:
         """
         interval = np.searchsorted(self._borders, piece.at, side="right") - 1
         kept = (piece.at >= self._since) & (interval < self._intervals)
-        for name, text in self._question.where:
-            kept &= _having(piece.properties[name], (text,), len(piece.at))
-        for name, texts in self._question.among:
+        for name, texts in self._required:
             kept &= _having(piece.properties[name], texts, len(piece.at))
         rows = np.flatnonzero(kept)
         if not len(rows):
@@ -232,7 +232,7 @@ def _ordered(
     return sorted(by_name, key=key, reverse=not asked.ascending)
 
 
-def _having(found: Property, texts: Sequence[str], count: int) -> Array:
+def _having(found: Property, texts: frozenset[str], count: int) -> Array:
     """Which of the events have one of those texts."""
     codes = [code for code, text in enumerate(found.texts) if text in texts]
     if not codes:

@@ -1,13 +1,14 @@
 """Hours, days, weeks and months of a time zone, as stretches of real time. Pure."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from feedd.errors import UsageError
 from feedd.people.aggregation import Interval
 
 MOST_INTERVALS = 10_000  # hours of a year, days of 27 years
+_YEARS = (2, 9_998)  # beyond them calendars end, in some zone or other
 _HOUR_S = 3_600
 _DAY = timedelta(days=1)
 
@@ -36,10 +37,11 @@ def borders(since: int, before: int, interval: Interval, zone: ZoneInfo) -> list
     hours or 25 when clocks are changed. Weeks begin on Monday. A day that a zone has left out is none.
 
     Raises:
-        UsageError: there are too many of them.
+        UsageError: there are too many of them, or they are of no year that a calendar has.
     """
     if since >= before:
         return [before]
+    check_years(since, before)
     found: list[int] = []
     for start in _STARTS[interval](since, zone):
         if start >= before:
@@ -53,6 +55,16 @@ def borders(since: int, before: int, interval: Interval, zone: ZoneInfo) -> list
                 hint="Choose a longer interval or a shorter time",
             )
     return [*found, before]
+
+
+def check_years(since: int, before: int) -> None:
+    """Raise UsageError where a time begins too long ago, or ends too far ahead, to be told as dates."""
+    first, last = _YEARS
+    least, most = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (first, last + 1))
+    if since < least or before > most:
+        raise UsageError(
+            f"the time does not lie in the years {first} to {last}", code="invalid_interval"
+        )
 
 
 def _all(since: int, _zone: ZoneInfo) -> Iterator[int]:

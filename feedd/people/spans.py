@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_FAR_S = 2**40  # 34,000 years: no moment is that far, and every database takes it
 
 
 class Span(NamedTuple):
@@ -43,4 +44,5 @@ def _second_of(moment: datetime | float) -> tuple[int, bool]:
     """The second that a moment lies in, and whether it is where that begins."""
     if isinstance(moment, datetime):
         return (moment - _EPOCH) // _SECOND, moment.microsecond == 0
-    return int(moment // 1), moment % 1 == 0
+    near = min(max(moment, -_FAR_S), _FAR_S)
+    return int(near // 1), near % 1 == 0

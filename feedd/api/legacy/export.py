@@ -89,7 +89,7 @@ def _moment(name: str, text: str) -> datetime:
     if _SECONDS.fullmatch(text):
         return datetime.fromtimestamp(int(text), UTC)
     try:
-        if _DATE.fullmatch(text):
+        if _DATE.fullmatch(text) and not text.startswith("9999"):  # whose last day has no next one
             return _midnight(date.fromisoformat(text))
     except ValueError:  # the 30th of February
         pass
