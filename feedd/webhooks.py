@@ -204,13 +204,16 @@ class Webhooks:
         if endpoint.stream_id != stream_id:
             self._begin_anew(endpoint, webhook, stream_id, last_seq, now)
             return True
+        begun: dict[
+            str, Any
+        ] = {}  # at once: what is told after one of them is told after the other too
         if (endpoint.seq is not None) != _wants_changes(webhook):
-            seq = last_seq if endpoint.seq is None else None
-            webhooks.advance(self._people, endpoint, now=now, seq=seq)
-            return True
+            begun["seq"] = last_seq if endpoint.seq is None else None
         if (endpoint.sync_through is not None) != _wants_syncs(webhook):
             newest = outcomes.newest_sync(self._catalog) if endpoint.sync_through is None else None
-            webhooks.advance(self._people, endpoint, now=now, sync_through=newest, syncs_taken=[])
+            begun |= {"sync_through": newest, "syncs_taken": []}
+        if begun:
+            webhooks.advance(self._people, endpoint, now=now, **begun)
             return True
         if CHANGES not in lanes and endpoint.seq is not None and endpoint.seq < last_seq:
             if endpoint.seq < oldest_seq - 1:
