@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -204,9 +205,8 @@ class Webhooks:
         if endpoint.stream_id != stream_id:
             self._begin_anew(endpoint, webhook, stream_id, last_seq, now)
             return True
-        begun: dict[
-            str, Any
-        ] = {}  # at once: what is told after one of them is told after the other too
+        # at once: what is told after one of them is told after the other too
+        begun: dict[str, Any] = {}
         if (endpoint.seq is not None) != _wants_changes(webhook):
             begun["seq"] = last_seq if endpoint.seq is None else None
         if (endpoint.sync_through is not None) != _wants_syncs(webhook):
