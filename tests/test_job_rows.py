@@ -15,7 +15,8 @@ from feedd.people.jobs import (
     JobKind,
     parts_of,
 )
-from feedd.people.values import Action
+from feedd.people.limits import PayloadProblem
+from feedd.people.values import Action, Identifiers
 
 JANE = "jane.doe@example.com"
 ENTRIES = st.lists(
@@ -88,6 +89,33 @@ def test_whom_a_deletion_names_is_kept_nowhere_but_in_its_part() -> None:
     assert isinstance(row.found, Action)
     assert row.found.who.email == JANE
     assert row.text == b""
+
+
+@pytest.mark.parametrize(
+    ("flat", "who"),
+    [
+        ({"email": "Jane.Doe@Example.com"}, Identifiers(email=JANE)),
+        ({"phone_number": "+14155550123"}, Identifiers(phone_number="+14155550123")),
+        (
+            {"profile_id": "01M8E8PHT8W8RPJEPVK99YJRJV"},
+            Identifiers(profile="01M8E8PHT8W8RPJEPVK99YJRJV"),
+        ),
+    ],
+)
+def test_revisions_before_july_2023_name_who_is_deleted_without_a_profile(flat, who) -> None:
+    asked = deletion_job()
+    asked["data"]["attributes"] = flat
+    (part,) = parts_of(entries_of(JobKind.DELETION, text(asked)))
+    (row,) = rows_of(JobKind.DELETION, part, 0.0)
+    assert isinstance(row.found, Action)
+    assert row.found.who == who
+
+
+def test_a_deletion_names_somebody_once() -> None:
+    asked = deletion_job(email=JANE)
+    asked["data"]["attributes"]["email"] = JANE
+    with pytest.raises(PayloadProblem, match="names somebody twice"):
+        entries_of(JobKind.DELETION, text(asked))
 
 
 @given(st.binary(max_size=60) | st.sampled_from([b"[]", b"null", b'{"data":{}}', b"[" * 5_000]))

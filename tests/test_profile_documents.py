@@ -85,6 +85,21 @@ def test_what_is_not_said_changes_nothing(nothing) -> None:
     assert asked(nothing, meta=None).patch == NOTHING
 
 
+def test_an_identifier_that_is_an_empty_text_is_none() -> None:
+    action = asked({"email": "", "phone_number": "", "external_id": "", "anonymous_id": "a"})
+    assert action.who == Identifiers(anonymous_ids=("a",))
+    assert action.patch == NOTHING
+
+
+def test_revisions_of_2022_say_in_meta_who_it_is() -> None:
+    given = {"id": "01J", "email": "Jane@example.com", "external_id": "", "_kx": "k"}
+    action = asked({"email": "joe@example.com"}, meta={"identifiers": given})
+    assert action.who == Identifiers(profile="01J", email="joe@example.com", anonymous_ids=("k",))
+    with pytest.raises(PayloadProblem) as caught:
+        asked({}, meta={"identifiers": {"phone_number": "5"}})
+    assert caught.value.pointer == "/data/meta/identifiers/phone_number"
+
+
 META = {
     "patch_properties": {
         "append": {"sizes": ["S"]},
@@ -118,7 +133,6 @@ def test_one_name_is_unset_too() -> None:
     ("attributes", "more", "pointer"),
     [
         ({"email": "jane"}, {}, "/data/attributes/email"),
-        ({"email": ""}, {}, "/data/attributes/email"),
         ({"phone_number": "555"}, {}, "/data/attributes/phone_number"),
         ({"external_id": ["x"]}, {}, "/data/attributes/external_id"),
         ({"_kx": "a\0b"}, {}, "/data/attributes/_kx"),

@@ -13,6 +13,7 @@ from feedd.api.body import limited_body
 from feedd.api.filters import FilterError, numbers, relations, texts, times
 from feedd.api.openapi import Shape
 from feedd.api.people_kinds import (
+    ATTRIBUTION,
     EVENT,
     METRIC,
     PROFILE,
@@ -42,7 +43,8 @@ client = APIRouter(tags=["client"])
 
 _COMPARISONS = ("greater-or-equal", "greater-than", "less-or-equal", "less-than")
 _LARGE_BYTES = 64 * 1024  # decoded in a thread, so that nobody waits for it
-_INCLUDE = {"metric": METRIC, "profile": PROFILE}
+# clients ask for attributions by habit; there are none, as nothing that feedd sends is followed yet
+_INCLUDE = {"metric": METRIC, "profile": PROFILE, "attributions": ATTRIBUTION}
 
 EVENTS = Asking(
     EVENT,
@@ -96,6 +98,7 @@ def list_events(app: TheApp, asked: Annotated[Asked, Depends(EVENTS)]) -> Respon
         include={
             "metric": lambda rows: _metrics_of(app, rows),
             "profile": lambda rows: _profiles_of(app, rows),
+            "attributions": lambda _: [],
         },
     )
 
@@ -108,6 +111,7 @@ def get_event(app: TheApp, event_id: str, asked: Annotated[Asked, Depends(ONE_EV
         include={
             "metric": lambda: _metrics_of(app, [event]),
             "profile": lambda: _profiles_of(app, [event]),
+            "attributions": list,
         },
     )
 

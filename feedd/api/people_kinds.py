@@ -26,6 +26,10 @@ class EventAttributes(Struct, frozen=True, kw_only=True):
     uuid: str
 
 
+class AttributionAttributes(Struct, frozen=True):
+    """What is told of the message that an event is owed to: nothing, as feedd sends none yet."""
+
+
 class Integration(Struct, frozen=True, kw_only=True):
     """Where a metric's events come from."""
 
@@ -64,7 +68,14 @@ EVENT = ResourceType(
     name="event",
     attributes=EventAttributes,
     scope="events",
-    relationships={"profile": Relation("profile"), "metric": Relation("metric")},
+    relationships={
+        "profile": Relation("profile"),
+        "metric": Relation("metric"),
+        "attributions": Relation("attribution", many=True, has_related=False),
+    },
+)
+ATTRIBUTION = ResourceType(
+    name="attribution", attributes=AttributionAttributes, scope="events", has_page=False
 )
 METRIC_PROPERTY = ResourceType(
     name="metric-property",
@@ -96,6 +107,7 @@ def event_resource(event: Event) -> Resource:
     related: Mapping[str, str | Sequence[str] | None] = {
         "profile": event.profile,
         "metric": event.metric_id,
+        "attributions": (),
     }
     return Resource(EVENT, event.uuid, attributes, related)
 

@@ -19,12 +19,14 @@ Schema = dict[str, Any]
 class Relation(Struct, frozen=True):
     """What a resource is related to: one resource of a type, or many; null where there may be none.
 
-    Where not `has_linkage`, their identifiers cannot be asked for alone, so there is no link to that.
+    Where not `has_linkage`, their identifiers cannot be asked for alone, so there is no link to that; where not `has_related`, they
+    themselves cannot either, so there are no links at all.
     """
 
     type: str
     many: bool = False
     has_linkage: bool = True
+    has_related: bool = True
 
 
 class ResourceType(Struct, frozen=True, kw_only=True):
@@ -104,6 +106,8 @@ def _relationship(relation: Relation, ids: Any, url: str) -> dict[str, Any]:
         made["data"] = None
     elif ids is not UNSET:
         made["data"] = [identifier(relation.type, each) for each in ids]
+    if not relation.has_related:
+        return made
     links = {"self": url.format("relationships/"), "related": url.format("")}
     made["links"] = links if relation.has_linkage else {"related": links["related"]}
     return made
@@ -219,6 +223,8 @@ def links_schema(*names: str, nullable: Sequence[str] = ()) -> Schema:
 def _relation_schema(relation: Relation) -> Schema:
     one = identifier_schema(relation.type)
     data = {"type": "array", "items": one} if relation.many else {"anyOf": [one, {"type": "null"}]}
+    if not relation.has_related:
+        return {"type": "object", "properties": {"data": data}}
     links = links_schema("self", "related") if relation.has_linkage else links_schema("related")
     properties = {"data": data, "links": links}
     return {"type": "object", "required": ["links"], "properties": properties}

@@ -98,7 +98,8 @@ def profile_action(
 
     `{"type": "profile", "id", "attributes", "meta": {"patch_properties": {"append", "unappend", "unset"}, "patch_identifiers":
     {"append": {"anonymous_id"}, "unappend": {…}}}}`; `meta` may stand among the attributes too. An attribute that is null is
-    cleared, one that is absent is left; a null `location` or `properties` is as if it were absent. `id` is the profile's own.
+    cleared, one that is absent is left; a null `location` or `properties`, and an identifier that is an empty text, are as if they
+    were absent. `id` is the profile's own. `meta.identifiers` may say who it is, as in revisions of 2022.
 
     Raises:
         PayloadProblem: it is larger than 100 KB (`payload_too_large`), or a part of it cannot be used; points below `pointer`.
@@ -122,9 +123,12 @@ def profile_action(
                 "is not a valid field for the resource 'profile'",
                 hint="What you made up yourself belongs into properties.",
             )
-    who, clear = _identified(found.get("id"), attributes, pointer)
     meta = _members(found, "meta", pointer) or _members(attributes, "meta", at)
     where = pointer if found.get("meta") else at
+    who, clear = _identified(attributes, at)
+    who = _filled(who, _old_identifiers(meta, f"{where}/meta"))
+    if found.get("id") is not None:
+        who = replace(who, profile=external_id(found["id"], f"{pointer}/id"))
     append, unappend = _patched_identifiers(meta, f"{where}/meta")
     patch = _patched(meta, f"{where}/meta", clear=clear, unappend=unappend)
     who = replace(who, anonymous_ids=tuple(dict.fromkeys((*who.anonymous_ids, *append))))
@@ -144,26 +148,39 @@ def _decoded(text: bytes, pointer: str) -> dict[str, Any]:
     return found
 
 
-def _identified(
-    id_: Any, attributes: Mapping[str, Any], pointer: str
-) -> tuple[Identifiers, tuple[Kind, ...]]:
-    """Whose profile it is, and which identifiers are taken from it."""
+def _identified(found: Mapping[str, Any], at: str) -> tuple[Identifiers, tuple[Kind, ...]]:
+    """Whose profile it is, and which identifiers are taken from it. Apps send those that they do not know as empty texts."""
     given: dict[str, str] = {}
     clear = []
-    if id_ is not None:
-        given["profile"] = external_id(id_, f"{pointer}/id")
-    at = f"{pointer}/attributes"
     for name, (kind, judge) in _JUDGES.items():
-        if name in attributes and attributes[name] is None:
+        if name in found and found[name] is None:
             clear.append(kind)
-        elif name in attributes:
-            given[name] = judge(attributes[name], f"{at}/{name}")
+        elif found.get(name, "") != "":
+            given[name] = judge(found[name], f"{at}/{name}")
     anonymous = [
-        external_id(attributes[name], f"{at}/{name}")
+        external_id(found[name], f"{at}/{name}")
         for name in _ANONYMOUS
-        if attributes.get(name) is not None
+        if found.get(name) not in (None, "")
     ]
     return Identifiers(**given, anonymous_ids=tuple(anonymous)), tuple(clear)
+
+
+def _old_identifiers(meta: Mapping[str, Any], at: str) -> Identifiers:
+    """Who it is by `meta.identifiers`, which is how revisions of 2022 say it."""
+    found = _members(meta, "identifiers", at)
+    at = f"{at}/identifiers"
+    _only(found, ("id", *_JUDGES, *_ANONYMOUS), at)
+    who, _ = _identified(found, at)
+    id_ = found.get("id")
+    return who if id_ in (None, "") else replace(who, profile=external_id(id_, f"{at}/id"))
+
+
+def _filled(who: Identifiers, other: Identifiers) -> Identifiers:
+    """Identifiers with what another one has where they have nothing."""
+    return replace(
+        other,
+        **{name: value for name in who.__struct_fields__ if (value := getattr(who, name))},
+    )
 
 
 def _values(attributes: Mapping[str, Any], at: str) -> dict[str, Any]:
@@ -243,7 +260,7 @@ def _patched_identifiers(
     meta: Mapping[str, Any], at: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ids of devices that become somebody's, and that are theirs no more."""
-    _only(meta, ("patch_properties", "patch_identifiers"), at)
+    _only(meta, ("patch_properties", "patch_identifiers", "identifiers"), at)
     asked = _members(meta, "patch_identifiers", at)
     at = f"{at}/patch_identifiers"
     _only(asked, ("append", "unappend"), at)

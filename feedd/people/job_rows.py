@@ -92,7 +92,11 @@ class _DeletedData(Struct):
 
 
 class _DeletionAttributes(Struct):
-    profile: _DeletedData
+    profile: _DeletedData | None = None
+    # where revisions before 2023-07-15 have them
+    profile_id: str | None = None
+    email: str | None = None
+    phone_number: str | None = None
 
 
 class _Deletion(Struct):
@@ -181,7 +185,18 @@ def _events_of(entry: bytes) -> int:
 
 
 def _deletion_entry(body: bytes) -> Entry:
-    found = _deletion.decode(body).data.attributes.profile.data
+    attributes = _deletion.decode(body).data.attributes
+    found = _Deleted(
+        type="profile",
+        id=attributes.profile_id,
+        attributes=_DeletedAttributes(attributes.email, attributes.phone_number),
+    )
+    if attributes.profile is not None:
+        if found != _Deleted(type="profile"):
+            raise PayloadProblem(
+                "/data/attributes", "names somebody twice", hint="Give them in profile alone."
+            )
+        found = attributes.profile.data
     _who_goes(found)
     return Entry(msgspec.json.encode(found))
 
