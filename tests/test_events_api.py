@@ -325,6 +325,19 @@ def test_keys_need_the_scopes_of_what_they_ask_for(shop: Shop) -> None:
     assert shop.ask("GET", "/api/events", key=None)[0] == 401
 
 
+def test_no_operation_is_open(shop: Shop) -> None:
+    stranger = shop.key_for("webhooks:read")
+    for path, methods in shop.get("/openapi.json")["paths"].items():
+        if not path.startswith("/api/") or path in ("/api/track", "/api/identify"):
+            continue
+        for method in (*methods, *(("head",) if "get" in methods else ())):
+            for at in (path.replace("{", "").replace("}", ""), f"{path}/"):
+                asked = (method.upper(), at, b"{}")
+                assert shop.ask(*asked, key=None)[0] in (401, 403), asked
+                is_its = path.startswith("/api/webhook") and method in ("get", "head")
+                assert (shop.ask(*asked, key=stranger)[0] == 403) != is_its, asked
+
+
 # what is recorded
 
 

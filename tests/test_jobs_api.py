@@ -302,6 +302,27 @@ def test_each_kind_needs_its_own_scope(shop: Shop, resource: str, document: Any)
         assert shop.ask(method, path, document if method == "POST" else None, key)[0] == expected
 
 
+def test_a_key_that_may_not_read_people_is_told_no_rows_that_name_them(shop: Shop) -> None:
+    path = shop.post(event_job(entry(profile("nobody"), event())))
+    keys = [
+        shop.app.create_key(kind="private", name="erp", scopes=scopes)[1]
+        for scopes in (("events:read",), ("events:read", "profiles:read"))
+    ]
+    assert [shop.ask("GET", path, key=key)[0] for key in keys] == [200, 200]
+    assert [shop.ask("GET", f"{path}/import-errors", key=key)[0] for key in keys] == [403, 200]
+
+
+def test_a_text_that_was_cut_in_an_emoji_costs_nothing(shop: Shop) -> None:
+    document = import_job(profile(JANE, first_name="A\ud83d"), profile(JOE, title="\ude00B"))
+    path = shop.post(document)
+    shop.runner.start()
+    assert shop.done(path)["completed_count"] == 2
+    jane, joe = (find_profile(shop.app.people, Identifiers(email=each)) for each in (JANE, JOE))
+    assert jane is not None
+    assert joe is not None
+    assert (jane.properties, joe.properties) == ({"$first_name": "A\ufffd"}, {"$title": "\ufffdB"})
+
+
 def test_jobs_are_counted(shop: Shop) -> None:
     path = shop.post(import_job(profile(JANE), profile("nobody")))
     kind = 'kind="profile-bulk-import-job"'

@@ -421,6 +421,13 @@ def test_chosen_fields_are_told_alone(listed: Shop) -> None:
     assert found.data[0].attributes.subscriptions.sms.marketing.consent == "NEVER_SUBSCRIBED"
 
 
+def test_a_text_that_was_cut_in_an_emoji_costs_nothing(shop: Shop) -> None:
+    made = shop.ask(
+        "POST", "/api/profiles", profile({"email": "cut@example.com", "title": "A\ud83d"})
+    )
+    assert (made[0], made[1]["data"]["attributes"]["title"]) == (201, "A\ufffd")
+
+
 def test_a_plus_that_was_not_escaped_is_a_plus(shop: Shop) -> None:
     id_ = shop.make(email="plus+shop@example.com", phone_number="+14155550177")
     for condition in (

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Request
 
 from feedd.errors import UsageError
+from feedd.people.payloads import read_json
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 Model = TypeVar("Model")
@@ -65,6 +66,7 @@ def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     async def read(request: Request) -> Model:
         body = await limited_body(request, MAX_BODY_BYTES)
         with usable():
-            return decoder.decode(body)
+            found: Model = read_json(decoder, body)[0]
+            return found
 
     return read

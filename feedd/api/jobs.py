@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Meta, Raw, Struct
 
-from feedd.api.access import TheApp
+from feedd.api.access import TheApp, needs
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import MAX_BODY_BYTES, limited_body, usable
 from feedd.api.filters import choices
@@ -353,11 +353,13 @@ def get_event_job(
 @events.get(
     "/event-bulk-create-jobs/{job_id}/import-errors",
     summary="What was wrong with events that were sent in bulk",
+    dependencies=[Depends(needs("profiles"))],
     **ERRORS.route(shape=Shape.PAGE),
 )
 def list_event_errors(
     app: TheApp, job_id: str, asked: Annotated[Asked, Depends(ERRORS)]
 ) -> Response:
+    """Rows as they were sent: a key has to be allowed to read profiles too."""
     return _errors(app, asked, JobKind.EVENTS, job_id)
 
 

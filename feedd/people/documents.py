@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from feedd.people.identifiers import external_id, normalize_email, normalize_phone
 from feedd.people.limits import MAX_PROFILE_BYTES, PayloadProblem, check_shape, too_deep
+from feedd.people.payloads import read_json
 from feedd.people.subscriptions import (
     MAILABLE,
     NOT_MAILABLE,
@@ -62,6 +63,7 @@ class ProfileAttributes(Struct, frozen=True, kw_only=True):
     predictive_analytics: PredictiveAnalytics = UNFORESEEN
 
 
+_anything = msgspec.json.Decoder()
 _TEXTS = ("first_name", "last_name", "organization", "locale", "title", "image")
 _PLACES = Location.__struct_fields__
 _COORDINATES = ("latitude", "longitude")
@@ -138,7 +140,7 @@ def profile_action(
 
 def _decoded(text: bytes, pointer: str) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(text)
+        found, _ = read_json(_anything, text)
     except RecursionError:
         raise too_deep(pointer) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from feedd.people.event_documents import BULK_ENTRIES, bulk_entries, count_event
 from feedd.people.identifiers import is_somebody, normalize_email, normalize_phone
 from feedd.people.jobs import Entry, JobKind, Part, RowError
 from feedd.people.limits import PROFILE_FULL, PayloadProblem
+from feedd.people.payloads import read_json
 from feedd.people.rows import profile_id
 from feedd.people.values import Action, Identifiers, Kind, Outcome, Refusal, Source
 
@@ -144,7 +145,7 @@ def entries_of(kind: JobKind, body: bytes) -> list[Entry]:
 
 
 def _profiles(body: bytes) -> list[Entry]:
-    found = _import.decode(body).data
+    found = read_json(_import, body)[0].data
     texts = [bytes(text) for text in found.attributes.profiles.data]
     if found.relationships.lists.data:
         raise NoList(found.relationships.lists.data[0].id)

@@ -201,17 +201,29 @@ def decoded(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> tuple[Any, byt
         msgspec.ValidationError: it has not the shape that it should have.
     """
     try:
-        return decoder.decode(body), body
+        return read_json(decoder, body)
     except RecursionError:
         raise too_deep("") from None
     except msgspec.ValidationError:
         raise
     except _NOT_DECODED as error:
-        # texts that were cut in the midst of an emoji; feeds have them too, and the same becomes of them
+        raise NotJson(str(error)) from error
+
+
+def read_json(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> tuple[Any, bytes]:
+    """As `decoded`; raises what the decoder does.
+
+    Texts that were cut in the midst of an emoji are mended; feeds have them too, and the same becomes of them.
+    """
+    try:
+        return decoder.decode(body), body
+    except msgspec.ValidationError:
+        raise
+    except _NOT_DECODED:
         mended = _ESCAPE.sub(_mend, body)
         if mended == body:
-            raise NotJson(str(error)) from error
-        return decoded(decoder, mended)
+            raise
+        return decoder.decode(mended), mended
 
 
 def _no_object(body: bytes) -> Exception:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from feedd.errors import UsageError
+from feedd.people.payloads import read_json
 
 MOST_FIELDS = 2_000
 _MOST_LITERAL = 64 * 1024  # characters of a list in Python's spelling
@@ -25,7 +26,8 @@ _ITEM = re.compile(r"(.+)\[\d*\]", re.DOTALL)  # as PHP and Rails write lists
 _BOUNDARY = re.compile(rb'boundary="?([^",;]{1,100})', re.IGNORECASE)
 _NAME = re.compile(rb'\bname="([^"]{1,1000})"', re.IGNORECASE)
 _WORDS = {"true": True, "false": False, "True": True, "False": False, "null": None, "None": None}
-_decode = msgspec.json.Decoder().decode
+_anything = msgspec.json.Decoder()
+_decode = _anything.decode
 
 
 class Parameters(Struct, frozen=True):
@@ -113,7 +115,7 @@ def body_parameters(body: bytes, content_type: str) -> Parameters:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        found = _decode(text)
+        found = read_json(_anything, text)[0]
         if isinstance(found, str):  # JSON in JSON, as who gives a client text gets
             found = _decode(found)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
