@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from feedd.api import track
+from feedd.api import bodies, track
 from feedd.api.track_body import body_fields, json_of, unquoted
 from feedd.api.track_openapi import EXAMPLES
 from feedd.app import App
@@ -530,16 +530,21 @@ def test_a_body_without_an_end_is_not_read_to_it(
 def test_bodies_that_are_on_their_way_are_bounded_together(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    monkeypatch.setattr(track, "MOST_HELD_BYTES", 100_000)
+    monkeypatch.setattr(bodies, "MOST_HELD_BYTES", 100_000)
     host, _, port = shop.address.rpartition(":")
     large = {"a": "x" * 70_000}
     with socket.create_connection((host, int(port)), timeout=20) as slow:
-        slow.sendall(b"POST /api/track HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n")
+        slow.sendall(
+            b"POST /api/v2/people/exchange HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n"
+        )
         slow.sendall(b"x" * 99_990)
         wait_for(lambda: shop.track(properties=large, query="?test=1").status == 503)
         answer = shop.track(properties=large)
         assert answer.error["code"] == "overloaded"
         assert int(answer.headers["retry-after"]) > 0
+        for path in ("/api/v2/people/exchange", f"/client/events?company_id={TOKEN}"):
+            request = f"POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 70000\r\n\r\n".encode()
+            assert b" 503 " in shop.raw(request + b"x" * 70_000).partition(b"\r\n")[0]
         assert shop.track(time=at).body == b"1", "small ones are taken all the while"
     wait_for(lambda: shop.track(properties=large, query="?test=1").status == 200)
 

@@ -32,6 +32,7 @@ from feedd.api import (
     webhooks,
 )
 from feedd.api.access import KEY_HEADER, Gate, needs, public_key
+from feedd.api.bodies import Bodies
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
 from feedd.api.legacy.calls import failed as legacy_failed
@@ -103,6 +104,7 @@ def create_api(
     api.add_route("/docs", _docs, include_in_schema=False)
     api.add_middleware(HeadAsGet)
     api.add_middleware(Tracking, feedd=app, gate=api.state.gate, metrics=api.state.metrics)
+    api.add_middleware(Bodies)
     api.add_middleware(Paths)
     api.openapi = partial(_described, api, api.openapi)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     api.add_exception_handler(FeeddError, feedd_error)

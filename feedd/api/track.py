@@ -18,7 +18,7 @@ from feedd.api.access import Gate, check_scope, is_local
 from feedd.api.documents import failure, failure_of
 from feedd.api.track_body import Fields, body_fields, fields_of, json_of
 from feedd.app import App
-from feedd.errors import FeeddError, Overloaded, UsageError
+from feedd.errors import FeeddError, UsageError
 from feedd.metrics import Metrics
 from feedd.people.limits import (
     MAX_EVENT_BYTES,
@@ -34,7 +34,6 @@ _RESOURCES = {"track": "events", "identify": "profiles"}
 MAX_BODY_BYTES = (
     3 * MAX_EVENT_BYTES
 )  # percent-encoded, what is not ASCII takes three times its size
-MOST_HELD_BYTES = 64 * 1024 * 1024  # of all bodies that are on their way or wait to be written
 _LARGE_BYTES = 64 * 1024  # decoded in a thread, so that nobody waits for it
 _LOG_EVERY_S = 60.0
 
@@ -71,7 +70,6 @@ class Tracking:
         self._feedd = feedd
         self._gate = gate
         self._metrics = metrics
-        self._held_bytes = 0
         self._unsaid: Counter[str] = Counter()  # calls since the log told of their like
         self._said_at: dict[str, float] = {}
 
@@ -116,28 +114,19 @@ class Tracking:
                 await refused(scope, receive, send)
                 return
         finally:
-            self._held_bytes -= len(body)
             self._metrics.count_call(call, outcome)
         await _say(send, b"0" if outcome == "not_json" else b"1", fields)
 
     async def _read(self, body: bytearray, receive: Receive) -> None:
-        """Read the body. It counts among those that are held until its call is answered.
-
-        A few clients that send large bodies slowly must not keep out all others: small ones are read whatever is held.
-        """
         more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _Gone
             more = message.get("more_body", False)
-            chunk = message.get("body", b"")
-            body += chunk
-            self._held_bytes += len(chunk)
+            body += message.get("body", b"")
             if len(body) > MAX_BODY_BYTES:
                 raise _too_large()
-            if self._held_bytes > MOST_HELD_BYTES and len(body) > _LARGE_BYTES:
-                raise Overloaded
 
     async def _done(self, call: str, scope: Scope, fields: Fields) -> str:
         """Do what is asked; gives the outcome, one of `metrics.OUTCOMES`."""

@@ -1,0 +1,37 @@
+"""Bodies of requests that are on their way, or not answered yet: bounded together, so that many at once do not take all memory."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from feedd.errors import Overloaded
+
+MOST_HELD_BYTES = 64 * 1024 * 1024
+SMALL_BYTES = 64 * 1024
+
+
+class Bodies:
+    """ASGI middleware: who reads a body gets Overloaded where too much is held already.
+
+    A few clients that send large bodies slowly must not keep out all others: small ones are read whatever is held.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._held_bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        mine = 0
+
+        async def counted() -> Message:
+            nonlocal mine
+            message = await receive()
+            size = len(message.get("body", b""))
+            mine += size
+            self._held_bytes += size
+            if self._held_bytes > MOST_HELD_BYTES and mine > SMALL_BYTES:
+                raise Overloaded
+            return message
+
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._held_bytes -= mine
