@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from people_rows import Row, fill, open_people
 
 from feedd.intake import Place
-from feedd.people.values import Source
+from feedd.people.values import Event, Source
+from feedd.store import events
 from feedd.store.database import Database
 from feedd.store.events import (
     Page,
@@ -100,6 +101,22 @@ def test_pages_add_up_to_the_timeline(people: Database) -> None:
                 if (after := page.next) is None:
                     break
             assert found == expected(profile, metric, since, before, oldest_first)
+
+
+@pytest.mark.parametrize("most_bytes", [1, 300, 800])
+def test_pages_of_large_events_are_short_and_add_up(
+    people: Database, monkeypatch: pytest.MonkeyPatch, most_bytes: int
+) -> None:
+    whole = read_timeline(people, limit=60)
+    monkeypatch.setattr(events, "MOST_BYTES", most_bytes)
+    found: list[Event] = []
+    page = read_timeline(people, limit=60)
+    while len(found) + len(page.events) < 60:
+        assert page.next is not None
+        assert 0 < len(page.events) < 60
+        found += page.events
+        page = read_timeline(people, after=page.next, limit=60 - len(found))
+    assert (*found, *page.events) == (*whole.events,)
 
 
 def test_an_event_is_told_whole(people: Database) -> None:

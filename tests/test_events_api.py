@@ -24,6 +24,7 @@ from feedd.metrics import Metrics
 from feedd.people.values import Identifiers
 from feedd.settings import AccountSettings, Settings
 from feedd.settings.account_keys import AddressSettings
+from feedd.store import events as stored
 from feedd.store.metric_properties import property_id
 
 JANE, JOE = "jane@example.com", "joe@example.com"
@@ -284,6 +285,18 @@ def test_what_is_not_supported_is_refused(shop: Shop, path: str, parameter: str,
     error = shop.refused("GET", path)
     assert error["source"] == {"parameter": parameter}
     assert detail in error["detail"]
+
+
+def test_pages_of_large_events_are_short_and_lead_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    path = "/api/events?sort=datetime&page[size]=1000"
+    whole = shop.get(path)["data"]
+    monkeypatch.setattr(stored, "MOST_BYTES", 1_000)
+    found, pages = [], 0
+    while path:
+        page = shop.get(path.removeprefix(f"http://{shop.address}"))
+        found, pages, path = found + page["data"], pages + 1, page["links"]["next"]
+    assert found == whole
+    assert pages > 3
 
 
 @pytest.mark.parametrize("value", ["1e300", "-1e300", "9" * 30, str(2**63)])

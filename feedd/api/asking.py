@@ -145,13 +145,14 @@ class Asked:
         position: Callable[[Row], list[Any]],
         include: Mapping[str, Callable[[Sequence[Row]], Sequence[Resource]]] | None = None,
         meta: Mapping[str, Any] | None = None,
+        more: bool = False,
     ) -> Response:
-        """The page's document; `rows` may hold one more than `size`, which says that another page follows."""
+        """The page's document; `rows` may hold one more than `size`, or there are `more`: then another page follows."""
         shown = rows[: self.size]
         loads = {name: (lambda load=load: load(shown)) for name, load in (include or {}).items()}
         return self._respond(
             [document(resource(row), self.choice, self._base) for row in shown],
-            links=self._pages(rows, position),
+            links=self._pages(rows, position, more=more),
             included=self._loaded(loads),
             meta=meta,
         )
@@ -227,11 +228,12 @@ class Asked:
         return respond(made, status=status, headers=headers)
 
     def _pages(
-        self, rows: Sequence[Row], position: Callable[[Row], list[Any]]
+        self, rows: Sequence[Row], position: Callable[[Row], list[Any]], *, more: bool = False
     ) -> dict[str, str | None]:
         following = None
-        if len(rows) > self.size:
-            following = pack(self._list(), position(rows[self.size - 1]), self._digest())
+        if more or len(rows) > self.size:
+            last = rows[: self.size][-1]
+            following = pack(self._list(), position(last), self._digest())
         return {
             "self": self._url(self._cursor),
             "next": None if following is None else self._url(following),

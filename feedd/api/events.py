@@ -36,7 +36,7 @@ from feedd.people.limits import MAX_EVENT_BYTES, MAX_PUBLIC_METRICS, PayloadProb
 from feedd.people.spans import span_of
 from feedd.people.values import Action, Event, Identifiers, Metric, Outcome, Profile, Refusal
 from feedd.store import events, people_metrics, profiles
-from feedd.store.events import Position
+from feedd.store.events import Page, Position
 
 router = APIRouter(tags=["events"])
 client = APIRouter(tags=["client"])
@@ -92,7 +92,8 @@ def list_events(app: TheApp, asked: Annotated[Asked, Depends(EVENTS)]) -> Respon
     oldest_first = asked.sort in ("datetime", "timestamp")
     found = _found(app, asked, oldest_first=oldest_first)
     return asked.page(
-        found,
+        found.events,
+        more=found.next is not None,
         resource=event_resource,
         position=lambda event: [seconds_of(event.at), event.number],
         include={
@@ -206,8 +207,8 @@ async def create_client_events(app: TheApp, request: Request) -> Response:
     return Response(status_code=202)
 
 
-def _found(app: App, asked: Asked, *, oldest_first: bool) -> Sequence[Event]:
-    """A page of events, and one more where another page follows."""
+def _found(app: App, asked: Asked, *, oldest_first: bool) -> Page:
+    """A page of events."""
     bounds = [
         (each.operator, each.value)
         for each in asked.conditions
@@ -221,11 +222,11 @@ def _found(app: App, asked: Asked, *, oldest_first: bool) -> Sequence[Event]:
     if ids is not None:
         person = _person(app, ids[0]) if len(ids) == 1 else None
         if person is None:
-            return []
+            return Page(events=[])
         profile = person.number
     if span.is_empty():
-        return []
-    page = events.read_timeline(
+        return Page(events=[])
+    return events.read_timeline(
         app.people,
         profile=profile,
         metric=metrics,
@@ -233,9 +234,8 @@ def _found(app: App, asked: Asked, *, oldest_first: bool) -> Sequence[Event]:
         before=span.before,
         after=None if last is None else Position(*last),
         oldest_first=oldest_first,
-        limit=asked.size + 1,
+        limit=asked.size,
     )
-    return page.events
 
 
 def _metric_numbers(app: App, ids: Sequence[Any] | None) -> list[int] | None:

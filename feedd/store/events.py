@@ -6,7 +6,7 @@ own: it is put together from those of the metrics, of which there are a few hund
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -18,7 +18,9 @@ from feedd.people.values import Event, Source
 from feedd.store.database import Database, among, among_value
 from feedd.store.people_tables import EVENTS, METRICS
 
-MOST_EVENTS = 1_001  # in a page: a thousand, and the one that says that another page follows
+MOST_EVENTS = 1_000  # in a page
+MOST_BYTES = 16 * 1024 * 1024  # of their properties: each may have 5 MB
+_AT_ONCE = 25
 _METRICS_AT_ONCE = 100  # in a statement: SQLite takes 500
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -65,7 +67,7 @@ def read_timeline(
     """Events of a profile, of a metric or some, of both or of everybody; the newest first unless asked otherwise.
 
     `profile` and `metric` are the numbers of rows; who asks has followed merges. `since` (with it) and `before` (without it) are
-    Unix seconds. `after` is the `next` of the page before, in the same order. At most MOST_EVENTS.
+    Unix seconds. `after` is the `next` of the page before, in the same order. At most MOST_EVENTS, and fewer where they are large.
     """
     limit = max(1, min(limit, MOST_EVENTS))
     order = "ASC" if oldest_first else "DESC"
@@ -85,13 +87,26 @@ def read_timeline(
                 conditions.append(f"metric_id IN ({listed})")
             chosen = _choice(conditions, order)
         statement = text(_ROWS.format(chosen=chosen, order=order))
-        rows = connection.execute(statement, bound).all()
-    page = rows[:limit]
-    more = len(rows) > limit
+        # a few are asked for at once: a cursor costs PostgreSQL another message or two
+        options = {"yield_per": _AT_ONCE} if limit >= _AT_ONCE else {}
+        with connection.execute(statement, bound, execution_options=options) as found:
+            rows, more = _page_of(found, limit)
     return Page(
-        events=[_event_of(row) for row in page],
-        next=Position(page[-1].at, page[-1].id) if more else None,
+        events=[_event_of(row) for row in rows],
+        next=Position(rows[-1].at, rows[-1].id) if more else None,
     )
+
+
+def _page_of(found: Iterable[Any], limit: int) -> tuple[list[Any], bool]:
+    """The rows of a page, and whether more follow."""
+    rows: list[Any] = []
+    left = MOST_BYTES
+    for row in found:
+        if len(rows) == limit or left <= 0:
+            return rows, True
+        rows.append(row)
+        left -= len(row.properties)
+    return rows, False
 
 
 def read_recorded(
