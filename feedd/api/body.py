@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
+import anyio.to_thread
 import msgspec
 from fastapi import Request
 
@@ -12,7 +13,9 @@ from feedd.errors import UsageError
 from feedd.people.payloads import read_json
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
+LARGE_BYTES = 64 * 1024
 Model = TypeVar("Model")
+Made = TypeVar("Made")
 
 
 _PLACE = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
@@ -37,6 +40,11 @@ async def limited_body(request: Request, most_bytes: int) -> bytes:
         if len(body) > most_bytes:
             raise BodyError(f"the body is larger than {most_bytes} bytes", code="payload_too_large")
     return bytes(body)
+
+
+async def apart(decode: Callable[[], Made], body: bytes) -> Made:
+    """What is made of a body; in a thread where that is large, so that nobody waits for it."""
+    return await anyio.to_thread.run_sync(decode) if len(body) > LARGE_BYTES else decode()
 
 
 @contextlib.contextmanager
@@ -66,7 +74,7 @@ def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     async def read(request: Request) -> Model:
         body = await limited_body(request, MAX_BODY_BYTES)
         with usable():
-            found: Model = read_json(decoder, body)[0]
+            found: Model = (await apart(lambda: read_json(decoder, body), body))[0]
             return found
 
     return read

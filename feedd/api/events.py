@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from feedd.api.access import TheApp, needs
 from feedd.api.asking import Asked, Asking, Number
-from feedd.api.body import limited_body
+from feedd.api.body import apart, limited_body
 from feedd.api.filters import FilterError, numbers, relations, texts, times
 from feedd.api.openapi import Shape
 from feedd.api.people_kinds import (
@@ -42,7 +41,6 @@ router = APIRouter(tags=["events"])
 client = APIRouter(tags=["client"])
 
 _COMPARISONS = ("greater-or-equal", "greater-than", "less-or-equal", "less-than")
-_LARGE_BYTES = 64 * 1024  # decoded in a thread, so that nobody waits for it
 # clients ask for attributions by habit; there are none, as nothing that feedd sends is followed yet
 _INCLUDE = {"metric": METRIC, "profile": PROFILE, "attributions": ATTRIBUTION}
 
@@ -277,9 +275,7 @@ def _profiles_of(app: App, rows: Sequence[Event]) -> list[Resource]:
 
 async def _decoded(request: Request, decode: Callable[[bytes], Any]) -> Any:
     body = await limited_body(request, MAX_EVENT_BYTES)
-    if len(body) > _LARGE_BYTES:
-        return await anyio.to_thread.run_sync(decode, body)
-    return decode(body)
+    return await apart(lambda: decode(body), body)
 
 
 async def _record(app: App, actions: Sequence[Action]) -> None:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feedd import logs
 from feedd.api.access import Gate, check_scope, is_local
+from feedd.api.body import LARGE_BYTES
 from feedd.api.documents import failure, failure_of
 from feedd.api.track_body import Fields, body_fields, fields_of, json_of
 from feedd.app import App
@@ -34,7 +35,6 @@ _RESOURCES = {"track": "events", "identify": "profiles"}
 MAX_BODY_BYTES = (
     3 * MAX_EVENT_BYTES
 )  # percent-encoded, what is not ASCII takes three times its size
-_LARGE_BYTES = 64 * 1024  # decoded in a thread, so that nobody waits for it
 _LOG_EVERY_S = 60.0
 
 _TRUE = (b"1", b"true")
@@ -198,7 +198,7 @@ def _decoded(call: str, data: bytes, trusted: bool) -> Payload:
 
 async def _run(size_bytes: int, function: Any, *arguments: Any) -> Any:
     """What a function gives; in a thread, where its work is large."""
-    if size_bytes > _LARGE_BYTES:
+    if size_bytes > LARGE_BYTES:
         return await anyio.to_thread.run_sync(function, *arguments)
     return function(*arguments)
 

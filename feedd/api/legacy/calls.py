@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from feedd.api.access import Gate, check_scope, is_local
-from feedd.api.body import limited_body
+from feedd.api.body import apart, limited_body
 from feedd.api.documents import failure_of
 from feedd.api.legacy.parameters import Parameters, body_parameters, query_texts
 from feedd.app import App
@@ -104,7 +104,8 @@ def caller(resource: str, action: str) -> Callable[[Request], Awaitable[Call]]:
         key = None if local else await _key_of(request, parameters)
         # a key that stands before the body was looked at by now: no body is read for a wrong one
         body = await limited_body(request, MAX_BODY_BYTES)
-        sent = body_parameters(body, request.headers.get("content-type", ""))
+        kind = request.headers.get("content-type", "")
+        sent = await apart(lambda: body_parameters(body, kind), body)
         if not local and key is None:
             key = await _key_in(request, sent)
         if key is not None:
