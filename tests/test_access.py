@@ -60,8 +60,35 @@ def test_a_scope_opens_its_resource_and_no_other(app: App) -> None:
         wrote = ask("DELETE", "/api/feeds/nowhere", key)
         assert wrote.status_code == (404 if scope in ("write", "feeds:write") else 403)
     refused = ask("GET", "/api/feeds", key).json()["errors"][0]
-    assert refused["code"] == "forbidden"
+    assert refused["code"] == "permission_denied"
     assert "--scope feeds:read" in refused["detail"]
+
+
+def test_without_a_key_the_answer_says_how_to_send_one(app: App) -> None:
+    refused = Caller(app)("GET", "/api/feeds", "pk_nobodys")
+    error = refused.json()["errors"][0]
+    assert (error["status"], error["code"]) == (401, "not_authenticated")
+    assert error["title"] == "Authentication credentials were not provided."
+    assert error["detail"].startswith("Missing or invalid private key")
+    assert error["source"] == {"pointer": "/data/"}
+    assert refused.headers["www-authenticate"] == "Bearer, Klaviyo-API-Key"
+
+
+@pytest.mark.parametrize(
+    ("revision", "status"),
+    [
+        ("2022-10-17", 200),
+        ("2026-10-15", 200),
+        ("2026-01-15.pre", 200),
+        ("latest", 400),
+        ("", 400),
+        ("2024-2-15", 400),
+        ("2024-13-45", 400),
+    ],
+)
+def test_a_revision_is_a_date(app: App, revision: str, status: int) -> None:
+    _, key = app.create_key(kind="private", name="k", scopes=("read",))
+    assert Caller(app)("GET", "/api/feeds", key, revision=revision).status_code == status
 
 
 def test_api_keys_are_managed_over_the_unix_socket_only(app: App) -> None:

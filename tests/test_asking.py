@@ -268,6 +268,16 @@ def test_a_slash_at_the_end_changes_nothing(client: Client, path: str) -> None:
     assert client.get(path) == client.get(path.rstrip("/"))
 
 
+def test_a_second_slash_before_a_path_changes_nothing(client: Client) -> None:
+    assert client.get("http://shop.example//api/shelves/") == client.get("/api/shelves")
+
+
+def test_an_empty_parameter_asks_for_nothing(client: Client) -> None:
+    query = "filter=&sort=&page[cursor]=&include=&fields[box]=&color="
+    plain, empty = client.get("/api/shelves"), client.get(f"/api/shelves?{query}")
+    assert empty["data"] == plain["data"]
+
+
 def test_pages_of_any_origin_may_call_what_is_for_them(client: Client) -> None:
     asked = client.ask("/client/events", method="OPTIONS")
     assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, "*")

@@ -118,7 +118,7 @@ def test_the_published_client_imports_profiles(shop: Shop) -> None:
     ).data
     assert listed.id == made.id
     (error,) = api.get_errors_for_bulk_import_profiles_job(made.id).data
-    assert error.attributes.code == "invalid_email"
+    assert error.attributes.code == "invalid"
     assert error.attributes.source.pointer.endswith("/data/30/attributes/email")
     assert error.attributes.original_payload == profile("nobody")
     first = api.get_profiles_for_bulk_import_profiles_job(made.id, page_size=20)
@@ -158,7 +158,7 @@ def test_every_job_says_where_it_is_told_of(shop: Shop) -> None:
     path = shop.post(event_job(entry(profile(JANE), event(), event(time="soon"))))
     assert shop.done(path)["failed_count"] == 1
     (error,) = shop.get(f"{path}/import-errors")["data"]
-    assert error["attributes"]["code"] == "invalid_time"
+    assert error["attributes"]["code"] == "invalid"
     path = shop.post(deletion_job(email=JOE))
     found = shop.done(path)
     assert (found["total_count"], found["failed_count"]) == (1, 1)

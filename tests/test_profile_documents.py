@@ -79,7 +79,12 @@ def test_null_clears_and_absent_leaves() -> None:
 
 
 @pytest.mark.parametrize(
-    "nothing", [{}, {"location": None, "properties": None, "anonymous_id": None}]
+    "nothing",
+    [
+        {},
+        {"location": None, "properties": None, "anonymous_id": None},
+        {"location": [], "properties": [], "meta": []},
+    ],
 )
 def test_what_is_not_said_changes_nothing(nothing) -> None:
     assert asked(nothing, meta=None).patch == NOTHING
@@ -152,7 +157,7 @@ def test_one_name_is_unset_too() -> None:
         ({}, {"type": "person"}, "/data/type"),
         ({}, {"id": ""}, "/data/id"),
         ({}, {"id": {}}, "/data/id"),
-        ({}, {"meta": []}, "/data/meta"),
+        ({}, {"meta": ["x"]}, "/data/meta"),
         ({}, {"meta": {"patch": {}}}, "/data/meta/patch"),
         ({"meta": {"patch": {}}}, {}, "/data/attributes/meta/patch"),
         ({}, {"meta": {"patch_properties": {"set": {}}}}, "/data/meta/patch_properties/set"),

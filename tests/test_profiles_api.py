@@ -480,7 +480,7 @@ def test_a_page_adds_to_a_profile_and_takes_nothing(shop: Shop) -> None:
     assert shop.ask("POST", path, body, key=None) == (202, None)
     found = shop.attributes(id_)
     assert (found["email"], found["properties"]) == ("page@example.com", {"seen": 1})
-    assert shop.refused("POST", path, profile({"title": "x"}))["code"] == "not_identified"
+    assert shop.refused("POST", path, profile({"title": "x"}))["code"] == "invalid"
     error = shop.refused("POST", "/client/profiles?company_id=zz", body)
     assert error["source"] == {"parameter": "company_id"}
 
@@ -490,4 +490,4 @@ def test_a_key_without_the_scope_may_not(shop: Shop) -> None:
     assert shop.ask("GET", "/api/profiles?page[size]=1", key=key)[0] == 200
     for path in ("profiles", "profile-import", "profile-merge"):
         status, document = shop.ask("POST", f"/api/{path}", profile({"email": "k@example.com"}), key=key)  # fmt: skip
-        assert (status, document["errors"][0]["code"]) == (403, "forbidden")
+        assert (status, document["errors"][0]["code"]) == (403, "permission_denied")

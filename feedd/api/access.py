@@ -4,8 +4,11 @@ What waits for nothing is async: FastAPI would have a thread do it, which costs 
 up a moment ago is not looked up again (`feedd.keyring`).
 """
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from datetime import date
+from functools import lru_cache
 from typing import Annotated
 
 import anyio.to_thread
@@ -24,7 +27,7 @@ from feedd.store.keys import PRIVATE_START, digest_of
 from feedd.tail import Tail
 
 REVISION = "2026-07-15"  # whose shape answers have, whichever a request names
-_REVISION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[A-Za-z0-9-]{1,20})?")
+_REVISION = re.compile(r"(\d{4}-\d{2}-\d{2})(\.[A-Za-z0-9-]{1,20})?", re.ASCII)
 
 
 def is_local(request: HTTPConnection) -> bool:
@@ -140,7 +143,7 @@ def check_scope(key: ApiKey, resource: str, action: str) -> None:
 
 def _no_key() -> UsageError:
     return UsageError(
-        "a private API key is needed",
+        "Missing or invalid private key",
         code="not_authenticated",
         hint="Send Authorization: Klaviyo-API-Key pk_…; `feedd key create --private` makes one.",
     )
@@ -160,11 +163,19 @@ def needs(*resources: str) -> Callable[[Request], Awaitable[None]]:
 def check_revision(request: HTTPConnection) -> None:
     """Raise UsageError where the header `revision` is none: a date, and a suffix if one likes. No header means the newest."""
     revision = request.headers.get("revision")
-    if revision is not None and not _REVISION.fullmatch(revision.strip()):
+    if revision is not None and not _is_revision(revision.strip()):
         raise UsageError(
             f"the header revision is {revision[:40]!r}, which is no revision of the API",
             hint=f"Send a date such as {REVISION}, or no such header.",
         )
+
+
+@lru_cache(maxsize=100)
+def _is_revision(text: str) -> bool:
+    found = _REVISION.fullmatch(text)
+    with contextlib.suppress(ValueError):
+        return found is not None and bool(date.fromisoformat(found[1]))
+    return False
 
 
 async def public_key(

@@ -268,6 +268,8 @@ class _Query:
         self._given: dict[str, list[str]] = {}
         known = asking.names()
         for name, value in request.query_params.multi_items():
+            if name not in known and not value:
+                continue  # clients send all that they know, most of it empty
             if name not in known:
                 raise ParameterError(
                     name, "is not supported here", f"Supported: {', '.join(known) or 'none'}."

@@ -32,8 +32,8 @@ STATUSES: dict[type[FeeddError], tuple[int, str]] = {
     FeedError: (502, "The feed failed."),
 }
 CODE_STATUSES: dict[str, tuple[int, str]] = {
-    "not_authenticated": (401, "Authentication is needed."),
-    "forbidden": (403, "Not allowed."),
+    "not_authenticated": (401, "Authentication credentials were not provided."),
+    "forbidden": (403, "You do not have permission to perform this action."),
     "busy": (409, "Busy."),
     "duplicate_profile": (409, "Conflict."),
     "ended": (409, "It has ended."),
@@ -44,6 +44,10 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "too_many_attempts": (429, "Too many wrong keys."),
     "payload_too_large": (413, "The body is too large."),
 }
+
+
+NOWHERE = {"pointer": "/data/"}  # the source that Klaviyo's API names where it has no other
+SCHEMES = "Bearer, Klaviyo-API-Key"
 
 
 class JsonApiResponse(Response):
@@ -75,15 +79,21 @@ def failure(
     error: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "status": status,
-        "code": code,
+        "code": told_code(code),
         "title": title,
         "detail": detail,
+        "source": NOWHERE if source is None else source,
     }
-    if source is not None:
-        error["source"] = source
     if meta is not None:
         error["meta"] = meta
     return respond({"errors": [error]}, status=status, headers=headers)
+
+
+def told_code(code: str) -> str:
+    """The code of an error in the words of Klaviyo's API, which has one for all that is wrong with a request."""
+    if code.startswith("invalid_") or code == "not_identified":
+        return "invalid"
+    return "permission_denied" if code == "forbidden" else code
 
 
 def failure_of(error: FeeddError) -> Response:
@@ -95,6 +105,8 @@ def failure_of(error: FeeddError) -> Response:
     status, title = CODE_STATUSES.get(code, (status, title))
     wait_s = math.ceil(getattr(error, "retry_after_s", None) or 5)
     headers = {"Retry-After": str(wait_s)} if status in (429, 503) else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = SCHEMES
     source = getattr(error, "source", None)
     meta = {"oldest_seq": error.oldest_seq} if isinstance(error, TooOld) else None
     meta = getattr(error, "meta", meta)

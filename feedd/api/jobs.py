@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import MAX_BODY_BYTES, limited_body, usable
+from feedd.api.documents import told_code
 from feedd.api.filters import choices
 from feedd.api.resources import Relation, Resource, ResourceType
 from feedd.app import App
@@ -170,7 +171,7 @@ def job_resource(job: Job) -> Resource:
 def _error_resource(job: Job, stored_error: StoredError) -> Resource:
     error = stored_error.error
     attributes = {
-        "code": error.code,
+        "code": told_code(error.code),
         "title": error.title,
         "detail": error.detail,
         "source": ErrorSource(error.pointer),

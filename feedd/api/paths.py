@@ -1,4 +1,4 @@
-"""Requests as other servers take them: paths with and without a trailing slash, absolute targets, calls from pages of any origin."""
+"""Requests as other servers take them: paths with and without a trailing slash or a second one before them, absolute targets, calls from pages of any origin."""
 
 from urllib.parse import unquote
 
@@ -46,6 +46,8 @@ def _plain(scope: Scope) -> Scope:
     plain = raw
     if plain.startswith((b"http://", b"https://")):  # RFC 9112, 3.2.2
         plain = b"/" + plain.split(b"/", 3)[3] if plain.count(b"/") > 2 else b"/"
+    if plain.startswith(b"//"):  # who puts an address with a slash at its end before a path
+        plain = b"/" + plain.lstrip(b"/")
     if plain.endswith(b"/") and plain.startswith(tuple(each.encode() for each in _SLASHED)):
         plain = plain.rstrip(b"/")
     if plain == raw:

@@ -168,4 +168,5 @@ async def _http_error(request: Request, error: Exception) -> Response:
         405: ("method_not_allowed", f"{request.method} is not for {request.url.path}"),
     }
     code, detail = details.get(error.status_code, ("error", str(error.detail)))
-    return failure(error.status_code, code, str(error.detail), detail, headers=error.headers)
+    title = "Not found." if error.status_code == 404 else str(error.detail)
+    return failure(error.status_code, code, title, detail, headers=error.headers)

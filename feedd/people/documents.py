@@ -285,9 +285,9 @@ def _only(found: Mapping[str, Any], known: tuple[str, ...], at: str, hint: str =
 
 
 def _members(found: Mapping[str, Any], name: str, at: str) -> dict[str, Any]:
-    """The object under a name; an empty one where there is none, or null."""
+    """The object under a name; an empty one where there is none, or null, or the empty list that PHP makes of an empty object."""
     value = found.get(name)
-    return {} if value is None else _object(value, f"{at}/{name}")
+    return {} if value is None or value == [] else _object(value, f"{at}/{name}")
 
 
 def _object(value: Any, pointer: str) -> dict[str, Any]:
