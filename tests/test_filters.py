@@ -30,6 +30,7 @@ SUPPORTED = {
     "closed": flags("equals"),
     "datetime": times("greater-or-equal", "less-than"),
     "properties['Plan Name']": texts("equals"),
+    **dict.fromkeys(("Übergröße", "2nd Size"), texts("equals")),
     "profile": relations(),
 }
 AT = datetime(2026, 3, 1, 1, 0, tzinfo=UTC)
@@ -55,6 +56,8 @@ AT = datetime(2026, 3, 1, 1, 0, tzinfo=UTC)
         ("less-than(datetime,2026-03-01T03:00:00+02:00)", [("less-than", "datetime", AT)]),
         ("less-than(datetime,2026-03-01T03:00:00 02:00)", [("less-than", "datetime", AT)]),
         ("has(profile)", [("has", "profile", None)]),
+        ("equals(Übergröße,1)", [("equals", "Übergröße", "1")]),
+        ("equals(2nd Size ,'M')", [("equals", "2nd Size", "M")]),
         ("equals(properties['Plan Name'],'x')", [("equals", "properties['Plan Name']", "x")]),
         (
             ' equals( id , "a" ) , and( greater-than(seq,1), has(profile) )',

@@ -69,7 +69,8 @@ PLACES = {
 def test_a_key_may_stand_in_many_places(old: Old, place: str) -> None:
     for key, status in ((old.key, 200), (old.key[:-1], 403)):
         query, body, headers = PLACES[place](key)
-        assert old.send("GET", f"/api/v1/metrics{query}", body, headers).status == status
+        answer = old.send("GET", f"/api/v1/metrics{query}", body, headers)
+        assert (answer.status, answer.headers["cache-control"]) == (status, "no-store")
 
 
 def test_a_missing_key_and_a_wrong_one_are_403_in_the_words_that_clients_know(old: Old) -> None:

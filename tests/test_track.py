@@ -546,6 +546,7 @@ def test_bodies_that_are_on_their_way_are_bounded_together(
             request = f"POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 70000\r\n\r\n".encode()
             assert b" 503 " in shop.raw(request + b"x" * 70_000).partition(b"\r\n")[0]
         assert shop.track(time=at).body == b"1", "small ones are taken all the while"
+        assert shop.track(properties=large, query="?test=1", local=True).status == 200
     wait_for(lambda: shop.track(properties=large, query="?test=1").status == 200)
 
 

@@ -13,7 +13,7 @@ from feedd.errors import UsageError
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[a-z][a-z-]*")
-_FIELD = re.compile(r"[A-Za-z_$][\w.$\-\[\]' ]*")
+_FIELD = re.compile(r"[\w$][\w.$\-\[\]' ]*")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.DOTALL)
 # a time may stand behind its date with a space, and the + of an offset reads as one where a client has not escaped it
 _WORD = re.compile(r"(?:\d{4}-\d\d-\d\d )?[^\s,()\[\]\"']+(?: \d\d:\d\d(?=\s*[,)\]]))?")

@@ -184,11 +184,11 @@ def failed(status: int, message: str, headers: Mapping[str, str] | None = None) 
 
 
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A document as an answer."""
+    """A document as an answer. As a key in a query says to no cache that it is somebody's, this does."""
     return Response(
         msgspec.json.encode(document),
         status_code=status,
-        headers=dict(headers or {}),
+        headers={"Cache-Control": "no-store", **(headers or {})},
         media_type="application/json",
     )
 
