@@ -73,7 +73,6 @@ class Jobs:
 
         Raises:
             PayloadProblem, NotFound: the document cannot be used as a whole; says where.
-            msgspec.MsgspecError, RecursionError: it is no such JSON; says where.
             Overloaded: too much waits already.
             StoreError: the database cannot be used.
         """

@@ -635,7 +635,7 @@ def test_what_is_returned_can_be_chosen(shop: Shop) -> None:
         ({"page_size": 0}, "/page_size", "from 1 to"),
         ({"page_cursor": "nonsense"}, "/page_cursor", "not a cursor"),
         ({"return_fields": ["colour"]}, "/return_fields", "colour"),
-        ({"colour": "red"}, "", "colour"),
+        ({"colour": "red"}, "/colour", "Supported: metric_id, measurements,"),
     ],
 )  # fmt: skip
 def test_numbers_that_cannot_be_told_are_refused(shop: Shop, change: Any, place: str, detail: str) -> None:  # fmt: skip

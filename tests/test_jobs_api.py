@@ -174,12 +174,12 @@ def test_every_job_says_where_it_is_told_of(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("document", "pointer", "said"),
     [
-        ({"data": {"type": "profile"}}, "/data/type", "cannot be used"),
+        ({"data": {"type": "profile"}}, "/data/type", 'Write "profile-bulk-import-job"'),
         (import_job(), "/data/attributes/profiles/data", "is empty"),
         (import_job("jane"), "/data/attributes/profiles/data/0", "not an object"),
-        ({"data": {"type": "profile-bulk-import-job"}}, "/data", "attributes"),
+        ({"data": {"type": "profile-bulk-import-job"}}, "/data/attributes", "is missing"),
         (import_job(*[{}] * 10_001), "/data/attributes/profiles/data", "at most 10,000"),
-        (b"{", "/data", "cannot be used"),
+        (b"{", "", "is not JSON: it breaks off"),
     ],
 )
 def test_an_import_that_is_none_is_refused_at_once(

@@ -1,5 +1,6 @@
 """Profiles as clients ask for them: the published client of Klaviyo's API, which checks every answer, and plain HTTP, over TCP."""
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -283,7 +284,7 @@ def test_an_import_with_an_id_that_is_nobodys_is_not_found(shop: Shop) -> None:
         ("POST", "/api/profiles", profile({"phone_number": "5"}), "/data/attributes/phone_number", 400),
         ("POST", "/api/profiles", profile({"age": 5}), "/data/attributes/age", 400),
         ("POST", "/api/profiles", {"data": {"type": "event", "attributes": {}}}, "/data/type", 400),
-        ("POST", "/api/profiles", b"{", "/data", 400),
+        ("POST", "/api/profiles", b"{", "", 400),
         ("POST", "/api/profiles", {"type": "profile"}, "/data", 400),
         ("POST", "/api/profiles", {"data": [profile({})["data"]]}, "/data", 400),
         ("POST", "/api/profiles", profile({"title": "x" * 102_400}), "/data", 413),
@@ -297,6 +298,21 @@ def test_an_import_with_an_id_that_is_nobodys_is_not_found(shop: Shop) -> None:
 )  # fmt: skip
 def test_what_cannot_be_done_is_pointed_at(shop: Shop, method, path, body, pointer, status) -> None:
     assert shop.refused(method, path, body, status=status)["source"] == {"pointer": pointer}
+
+
+@pytest.mark.parametrize("path", ["/api/profiles", "/api/events", "/api/profile-bulk-import-jobs"])
+def test_a_body_that_is_compressed_is_refused(shop: Shop, path: str) -> None:
+    body = gzip.compress(json.dumps(profile({"email": "packed@example.com"})).encode())
+    headers = {"Authorization": f"Klaviyo-API-Key {shop.key}", "Content-Encoding": "gzip"}
+    connection = HTTPConnection(shop.address, timeout=20)
+    connection.request("POST", path, body, headers)
+    response = connection.getresponse()
+    (error,) = json.loads(response.read())["errors"]
+    connection.close()
+    assert (response.status, error["code"]) == (415, "unsupported_encoding")
+    assert error["source"] == {"pointer": ""}
+    assert "gzip" in error["detail"]
+    assert "uncompressed" in error["detail"]
 
 
 def test_a_profile_does_not_grow_without_end(shop: Shop) -> None:

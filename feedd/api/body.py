@@ -1,8 +1,6 @@
 """Request bodies: read with a limit, decoded into structs."""
 
-import contextlib
-import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio.to_thread
@@ -10,7 +8,7 @@ import msgspec
 from fastapi import Request
 
 from feedd.errors import UsageError
-from feedd.people.payloads import read_json
+from feedd.people.decoding import read
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 LARGE_BYTES = 64 * 1024
@@ -18,22 +16,19 @@ Model = TypeVar("Model")
 Made = TypeVar("Made")
 
 
-_PLACE = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-
-
 class BodyError(UsageError):
-    """The body is too large, not JSON, or not of the form that the operation takes; `pointer` (RFC 6901) is where."""
+    """The body is too large or compressed, or an attribute cannot be used; `pointer` (RFC 6901) is where."""
 
     def __init__(
-        self, message: str, *, code: str = "invalid", hint: str = "", pointer: str = "/data"
+        self, message: str, *, code: str = "invalid", hint: str = "", pointer: str = ""
     ) -> None:
         self.source = {"pointer": pointer}
         super().__init__(message, code=code, hint=hint)
 
 
 async def limited_body(request: Request, most_bytes: int) -> bytes:
-    """The body of a request. Raises BodyError where it is larger."""
+    """The body of a request. Raises BodyError where it is larger, or compressed."""
+    _check_encoding(request)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -47,34 +42,24 @@ async def apart(decode: Callable[[], Made], body: bytes) -> Made:
     return await anyio.to_thread.run_sync(decode) if len(body) > LARGE_BYTES else decode()
 
 
-@contextlib.contextmanager
-def usable() -> Iterator[None]:
-    """Have what is wrong with a body that is decoded inside be a BodyError."""
-    try:
-        yield
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _unusable(error) from error
-
-
-def _unusable(error: Exception) -> BodyError:
-    """The error for what a decoder says, which ends with the place: `` - at `$.data[2].type` ``."""
-    said = str(error)
-    place = _PLACE.search(said)
-    if place is None:
-        return BodyError(f"the body cannot be used: {said}")
-    steps = [name or number for name, number in _STEP.findall(place[1])]
-    pointer = "".join(f"/{step}" for step in steps if step != "...")
-    return BodyError(f"the body cannot be used: {said}", pointer=pointer or "/data")
+def _check_encoding(request: Request) -> None:
+    """Raise BodyError where a body is sent compressed: it would be read as what it is not."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise BodyError(
+            f"the body is sent with Content-Encoding: {encoding[:40]}, which is not understood here",
+            code="unsupported_encoding",
+            hint="Send it uncompressed, without that header.",
+        )
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
-    """A dependency that gives the request's JSON body as a `model`. Raises BodyError."""
+    """A dependency that gives the request's JSON body as a `model`. Raises BodyError, PayloadProblem."""
     decoder = msgspec.json.Decoder(model)
 
-    async def read(request: Request) -> Model:
+    async def body_of(request: Request) -> Model:
         body = await limited_body(request, MAX_BODY_BYTES)
-        with usable():
-            found: Model = (await apart(lambda: read_json(decoder, body), body))[0]
-            return found
+        found: Model = await apart(lambda: read(decoder, body), body)
+        return found
 
-    return read
+    return body_of

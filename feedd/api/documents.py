@@ -43,6 +43,7 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "too_many_streams": (429, "Too many streams."),
     "too_many_attempts": (429, "Too many wrong keys."),
     "payload_too_large": (413, "The body is too large."),
+    "unsupported_encoding": (415, "The encoding is not supported."),
 }
 
 

@@ -12,7 +12,7 @@ from fastapi import Depends, Request, Response
 from msgspec import Meta, Struct
 
 from feedd.api.asking import Asked, Asking, Number
-from feedd.api.body import MAX_BODY_BYTES, limited_body, usable
+from feedd.api.body import MAX_BODY_BYTES, limited_body
 from feedd.api.documents import told_code
 from feedd.api.filters import choices
 from feedd.api.resources import Relation, Resource, ResourceType
@@ -106,8 +106,7 @@ def many_of(kind: ResourceType) -> Asking:
 
 def submitted(app: App, kind: JobKind, body: bytes) -> Job:
     """The job that a body asks for, stored. Raises UsageError where the body cannot be used as a whole."""
-    with usable():
-        return app.jobs.submit(kind, body, datetime.now(UTC))
+    return app.jobs.submit(kind, body, datetime.now(UTC))
 
 
 def taken(asked: Asked, job: Job) -> Response:

@@ -110,7 +110,9 @@ def create_key(
     """`key` is in this answer only. `scopes` are `read`, `write`, and those of one resource, such as `profiles:read`."""
     wanted = request.data.attributes
     if not wanted.name.isprintable() or not wanted.name.strip():
-        raise BodyError("the name holds a control character, or nothing")
+        raise BodyError(
+            "the name holds a control character, or nothing", pointer="/data/attributes/name"
+        )
     scopes = check_scopes(wanted.scopes) if wanted.kind == "private" else ()
     made, text = app.create_key(kind=wanted.kind, name=wanted.name, scopes=scopes)
     attributes = attributes_of(made, but=("id",)) | {"key": text}

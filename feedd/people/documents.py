@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from feedd.people.decoding import read
 from feedd.people.identifiers import external_id, normalize_email, normalize_phone
-from feedd.people.limits import MAX_PROFILE_BYTES, PayloadProblem, check_shape, too_deep
-from feedd.people.payloads import read_json
+from feedd.people.limits import MAX_PROFILE_BYTES, PayloadProblem, below, check_shape
 from feedd.people.subscriptions import (
     MAILABLE,
     NOT_MAILABLE,
@@ -121,7 +121,7 @@ def profile_action(
     for name in attributes:
         if name not in _ATTRIBUTES:
             raise PayloadProblem(
-                _below(at, name),
+                below(at, name),
                 "is not a valid field for the resource 'profile'",
                 hint="What you made up yourself belongs into properties.",
             )
@@ -139,13 +139,7 @@ def profile_action(
 
 
 def _decoded(text: bytes, pointer: str) -> dict[str, Any]:
-    try:
-        found, _ = read_json(_anything, text)
-    except RecursionError:
-        raise too_deep(pointer) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PayloadProblem(pointer, f"is not JSON: {error}") from error
-    found = _object(found, pointer)
+    found = _object(read(_anything, text, pointer), pointer)
     check_shape(found, pointer, len(text), text.count(b"{") + text.count(b"["))
     return found
 
@@ -189,7 +183,7 @@ def _values(attributes: Mapping[str, Any], at: str) -> dict[str, Any]:
     """The properties that are set, the special ones under their `$` names."""
     values: dict[str, Any] = {}
     for name, value in _members(attributes, "properties", at).items():
-        pointer = _below(f"{at}/properties", name)
+        pointer = below(f"{at}/properties", name)
         known = _SPECIAL.get(name)
         values[_property(name, pointer)] = (
             value if known is None else _special(known, value, pointer)
@@ -198,7 +192,7 @@ def _values(attributes: Mapping[str, Any], at: str) -> dict[str, Any]:
         if name in attributes:
             values[f"${name}"] = _special(name, attributes[name], f"{at}/{name}")
     for name, value in _members(attributes, "location", at).items():
-        pointer = _below(f"{at}/location", name)
+        pointer = below(f"{at}/location", name)
         if name not in _PLACES:
             raise PayloadProblem(
                 pointer, "is not a field of a location", hint=f"They are {', '.join(_PLACES)}."
@@ -238,7 +232,7 @@ def _patched(
 
 def _lists(found: dict[str, Any], at: str) -> dict[str, Any]:
     for name in found:
-        pointer = _below(at, name)
+        pointer = below(at, name)
         if name in _SPECIAL:
             raise PayloadProblem(pointer, "has one value, and is no list")
         _property(name, pointer)
@@ -281,7 +275,7 @@ def _only(found: Mapping[str, Any], known: tuple[str, ...], at: str, hint: str =
     for name in found:
         if name not in known:
             hint = f"Supported: {', '.join(known)}. {hint}".strip()
-            raise PayloadProblem(_below(at, name), "is not supported", hint=hint)
+            raise PayloadProblem(below(at, name), "is not supported", hint=hint)
 
 
 def _members(found: Mapping[str, Any], name: str, at: str) -> dict[str, Any]:
@@ -294,10 +288,6 @@ def _object(value: Any, pointer: str) -> dict[str, Any]:
     if type(value) is not dict:
         raise PayloadProblem(pointer, "is not an object", hint='Write {"name": value}.')
     return value
-
-
-def _below(at: str, name: str) -> str:
-    return f"{at}/{name[:100].replace('~', '~0').replace('/', '~1')}"
 
 
 # to a resource object

@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from feedd.people.decoding import UNDECODED, decode_problem, read, shape_problem
 from feedd.people.documents import profile_action
 from feedd.people.identifiers import is_somebody
 from feedd.people.limits import (
     MAX_EVENT_BYTES,
     MAX_METRIC_LENGTH,
     PayloadProblem,
-    shape_problem,
 )
-from feedd.people.payloads import NotJson, boolean, decoded, new_event, person_of
+from feedd.people.payloads import NotJson, boolean, new_event, person_of
 from feedd.people.values import NOTHING, Action, Identifiers, NewEvent, Patch, Source
 
 MAX_BULK_EVENTS = 1_000  # of a request, over all its profiles
@@ -229,12 +229,7 @@ def _read(decoder: "msgspec.json.Decoder[Any]", text: bytes, pointer: str = "") 
         raise PayloadProblem(
             pointer, f"is larger than {MAX_EVENT_BYTES // 10**6} MB", code="payload_too_large"
         )
-    try:
-        return decoded(decoder, text)[0]
-    except msgspec.ValidationError as error:
-        raise shape_problem(error, pointer) from error
-    except NotJson as error:
-        raise PayloadProblem(pointer, f"is not JSON: {error}") from error
+    return read(decoder, text, pointer)
 
 
 def _new_event(found: _EventAttributes, pointer: str, now_s: float) -> NewEvent:
@@ -281,7 +276,7 @@ def _metric(found: dict[str, Any], pointer: str) -> tuple[Any, str | None, str]:
     try:
         attributes = msgspec.convert(shape, _Metric).data.attributes
     except msgspec.ValidationError as error:
-        raise shape_problem(error, pointer) from error
+        raise shape_problem(error, pointer, model=_Metric) from error
     if not is_old:
         pointer += ATTRIBUTES
     service = (attributes.service or "").strip()
@@ -298,10 +293,10 @@ def _person(raw: Raw, pointer: str, *, trusted: bool) -> tuple[Identifiers, Patc
         members = _members(text)
         if "data" not in members:  # as revisions of 2022 and 2023 had it
             return person_of(raw, pointer, len(text), trusted=trusted)
-    except msgspec.ValidationError as error:
-        raise shape_problem(error, pointer) from error
-    except (NotJson, UnicodeDecodeError) as error:
+    except NotJson as error:
         raise PayloadProblem(pointer, f"is not JSON: {error}") from error
+    except UNDECODED as error:
+        raise decode_problem(error, pointer, text) from error
     pointer = f"{pointer}/data"
     found = profile_action(bytes(members["data"]), pointer, trusted=trusted)
     patch = replace(found.patch, clear=())

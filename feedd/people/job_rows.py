@@ -11,12 +11,12 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from feedd.errors import NotFound, UsageError
+from feedd.people.decoding import read
 from feedd.people.documents import profile_action
 from feedd.people.event_documents import BULK_ENTRIES, bulk_entries, count_events, entry_actions
 from feedd.people.identifiers import is_somebody, normalize_email, normalize_phone
 from feedd.people.jobs import Entry, JobKind, Part, RowError
 from feedd.people.limits import PROFILE_FULL, PayloadProblem
-from feedd.people.payloads import read_json
 from feedd.people.rows import profile_id
 from feedd.people.values import Action, Identifiers, Kind, Outcome, Refusal, Source
 
@@ -134,8 +134,8 @@ def entries_of(kind: JobKind, body: bytes) -> list[Entry]:
     """The entries of the document that asks for a job.
 
     Raises:
-        PayloadProblem: it is not such a document, has none or too many, or names what is not there.
-        msgspec.MsgspecError, RecursionError: it is no such JSON; says where.
+        PayloadProblem: it is not such a document, or has no entries or too many.
+        NotFound: it names what is not there.
     """
     if kind is JobKind.PROFILES:
         return _profiles(body)
@@ -145,7 +145,7 @@ def entries_of(kind: JobKind, body: bytes) -> list[Entry]:
 
 
 def _profiles(body: bytes) -> list[Entry]:
-    found = read_json(_import, body)[0].data
+    found = read(_import, body).data
     texts = [bytes(text) for text in found.attributes.profiles.data]
     if found.relationships.lists.data:
         raise NoList(found.relationships.lists.data[0].id)
@@ -186,7 +186,7 @@ def _events_of(entry: bytes) -> int:
 
 
 def _deletion_entry(body: bytes) -> Entry:
-    attributes = _deletion.decode(body).data.attributes
+    attributes = read(_deletion, body).data.attributes
     found = _Deleted(
         type="profile",
         id=attributes.profile_id,

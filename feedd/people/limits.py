@@ -18,6 +18,8 @@ MAX_METRIC_LENGTH = 127
 MAX_ID_LENGTH = 255
 MAX_DEPTH = 64
 PROFILE_FULL = f"the properties of the profile would have more than {MAX_STORED_BYTES // 1024} KB"
+# what stands around a member of a resource: its document, the resources that it lies in
+_ENVELOPE = re.compile(r"^(?:/.*)?/attributes(?=/)|^/data(?=/\D)")
 _SURELY_SHORT = MAX_STRING_BYTES // 4  # characters: none takes more than four bytes
 
 
@@ -30,28 +32,22 @@ class PayloadProblem(UsageError):
         self.pointer = pointer
         self.problem = message
         self.source = {"pointer": pointer}
-        place = pointer.removeprefix("/").replace("/", ".") or "the payload"
-        super().__init__(f"{place}: {message}", code=code, hint=hint)
+        super().__init__(f"{_spoken(pointer)}: {message}", code=code, hint=hint)
 
     def at(self, pointer: str) -> "PayloadProblem":
         """The same problem of another part."""
         return PayloadProblem(pointer, self.problem, code=self.code, hint=self.hint)
 
 
-_PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
-_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+def below(pointer: str, name: str) -> str:
+    """The pointer to a member of what a pointer leads to; of a long name its begin."""
+    return f"{pointer}/{name[:100].replace('~', '~0').replace('/', '~1')}"
 
 
-def shape_problem(error: Exception, pointer: str = "") -> PayloadProblem:
-    """What msgspec says of JSON that has not the shape it should have; `pointer` is what was decoded."""
-    found = _PLACE.fullmatch(str(error))
-    message, path = (found[1], found[2]) if found else (str(error), None)
-    pointer += "".join(f"/{name or index}" for name, index in _STEP.findall(path or ""))
-    if (field := _FIELD.fullmatch(message)) is not None:
-        what = "is missing" if field[1] == "missing required" else "is not a field that is known"
-        return PayloadProblem(f"{pointer}/{field[2]}", what)
-    return PayloadProblem(pointer, f"cannot be used: {message[:1].lower()}{message[1:]}")
+def _spoken(pointer: str) -> str:
+    """A place in few words, for whoever has the pointer too: without what is around it in every document of JSON:API."""
+    place = _ENVELOPE.sub("", pointer).removeprefix("/").replace("/", ".")
+    return place.replace("~1", "/").replace("~0", "~") or "the body"
 
 
 def check_shape(value: Any, pointer: str, size_bytes: int, brackets: int) -> None:

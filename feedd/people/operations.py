@@ -344,4 +344,4 @@ Operation = (
     | CancelJob
 )
 
-decode = msgspec.json.Decoder(Operation).decode
+decoder = msgspec.json.Decoder(Operation)

@@ -6,12 +6,12 @@ a member twice, the last one counts, as it does in JavaScript.
 """
 
 import math
-import re
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from feedd.people.decoding import read_json, shape_problem
 from feedd.people.identifiers import is_somebody, who_and_what
 from feedd.people.limits import (
     MAX_EVENT_BYTES,
@@ -30,10 +30,6 @@ _TRUE = frozenset(("true", "1", "t", "yes", "y"))
 _FALSE = frozenset(("false", "0", "f", "no", "n", ""))
 _EMPTY = Raw(b"{}")
 _NOTHING = (b"null", b"[]")  # an empty object of PHP is a list
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
 _NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -210,22 +206,6 @@ def decoded(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> tuple[Any, byt
         raise NotJson(str(error)) from error
 
 
-def read_json(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> tuple[Any, bytes]:
-    """As `decoded`; raises what the decoder does.
-
-    Texts that were cut in the midst of an emoji are mended; feeds have them too, and the same becomes of them.
-    """
-    try:
-        return decoder.decode(body), body
-    except msgspec.ValidationError:
-        raise
-    except _NOT_DECODED:
-        mended = _ESCAPE.sub(_mend, body)
-        if mended == body:
-            raise
-        return decoder.decode(mended), mended
-
-
 def _no_object(body: bytes) -> Exception:
     """What is wrong with a payload that does not begin as an object: something else, or no JSON at all."""
     try:
@@ -237,15 +217,11 @@ def _no_object(body: bytes) -> Exception:
     return PayloadProblem("", "is not an object", hint="A call tells of one thing.")
 
 
-def _mend(match: re.Match[bytes]) -> bytes:
-    return b"\\ufffd" if match[1] else match[0]
-
-
 def _object(text: bytes, pointer: str) -> dict[str, Any]:
     try:
         found = _anything.decode(text)
     except msgspec.ValidationError as error:
-        raise PayloadProblem(pointer, f"cannot be used: {error}") from error
+        raise shape_problem(error, pointer, text) from error
     except _NOT_DECODED as error:
         raise NotJson(str(error)) from error
     if type(found) is not dict:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from feedd.errors import UsageError
-from feedd.people.payloads import read_json
+from feedd.people.decoding import UNDECODED, decode_problem, read_json
 
 MOST_FIELDS = 2_000
 _MOST_LITERAL = 64 * 1024  # characters of a list in Python's spelling
@@ -118,10 +118,8 @@ def _object(text: bytes) -> dict[str, Any]:
         found = read_json(_anything, text)[0]
         if isinstance(found, str):  # JSON in JSON, as who gives a client text gets
             found = _decode(found)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise UsageError(
-            f"the body is not JSON: {error}", hint="Send a JSON object, or a form."
-        ) from error
+    except UNDECODED as error:
+        raise decode_problem(error, "", text) from error
     if found is None:
         return {}
     if not isinstance(found, dict):
