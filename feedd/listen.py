@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from feedd.api import create_api
+from feedd.api.bodies import LATE
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import Unavailable
@@ -25,6 +26,7 @@ from feedd.tail import Tail
 
 SOCKET_MODE = 0o660
 REQUEST_WITHIN_S = 20.0  # from the first byte of a request to its last
+ANSWER_LATE_WITHIN_S = 2.0  # to say that it was not whole in time
 TAKE_WITHIN_S = 60.0  # for so long a client may take nothing of what it is sent
 TAKE_AT_THE_END_S = 1.0  # as long, once feedd is stopping
 MOST_TCP = 256
@@ -93,8 +95,14 @@ class GuardedProtocol(H11Protocol):
             self._late = self.loop.call_later(REQUEST_WITHIN_S, self._give_up)
 
     def _give_up(self) -> None:
+        """Give up a request that is not whole: who reads its body is told first, and may answer."""
         self._late = None
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+        state = None if self.cycle is None else self.cycle.scope["state"]
+        if self.conn.their_state is h11.SEND_BODY and state is not None and LATE not in state:
+            state[LATE] = True
+            self.cycle.message_event.set()
+            self._late = self.loop.call_later(ANSWER_LATE_WITHIN_S, self._give_up)
+        elif self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self.transport.abort()
 
 

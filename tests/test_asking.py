@@ -282,6 +282,9 @@ def test_pages_of_any_origin_may_call_what_is_for_them(client: Client) -> None:
     asked = client.ask("/client/events", method="OPTIONS")
     assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, "*")
     assert client.ask("/client/none").headers["access-control-allow-origin"] == "*"
+    named = ask(client.app, "GET", "/client/none", origin="https://shop.example")
+    assert named.headers["access-control-allow-origin"] == "https://shop.example"
+    assert named.headers["access-control-allow-credentials"] == "true"
     assert "access-control-allow-origin" not in client.ask("/api/shelves").headers
 
 

@@ -633,11 +633,16 @@ def test_pages_of_any_origin_may_call(shop: Shop) -> None:
         preflight = shop.ask("OPTIONS", path, headers=asked)
         assert (preflight.status, preflight.body) == (204, b"")
         assert "POST" in preflight.headers["access-control-allow-methods"]
-        assert "Content-Type" in preflight.headers["access-control-allow-headers"]
+        assert "content-type" in preflight.headers["access-control-allow-headers"]
     for answer in (preflight, shop.track(query="?test=1"), shop.track(event="")):
-        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["access-control-allow-origin"] in ("*", asked["Origin"])
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
+    named = shop.track(query="?test=1", headers={"Origin": asked["Origin"]})
+    for answer in (preflight, named, shop.track(event="", headers={"Origin": asked["Origin"]})):
+        assert answer.headers["access-control-allow-origin"] == asked["Origin"]
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert "Origin" in answer.headers["vary"]
     assert "access-control-allow-origin" not in shop.ask("GET", "/api/feeds").headers
 
 

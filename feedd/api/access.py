@@ -16,7 +16,8 @@ from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyHeader
 from starlette.requests import HTTPConnection
 
-from feedd.api.attempts import Attempts
+from feedd import logs
+from feedd.api.attempts import MOST, Attempts
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.errors import UsageError
@@ -28,6 +29,8 @@ from feedd.tail import Tail
 
 REVISION = "2026-07-15"  # whose shape answers have, whichever a request names
 _REVISION = re.compile(r"(\d{4}-\d{2}-\d{2})(\.[A-Za-z0-9-]{1,20})?", re.ASCII)
+
+log = logs.get_logger("feedd")
 
 
 def is_local(request: HTTPConnection) -> bool:
@@ -99,11 +102,18 @@ class Gate:
         if key is None:
             key = await anyio.to_thread.run_sync(self._keyring.find, text)
         if key is None:
-            self._attempts.failed(address, digest)
             self._metrics.count_wrong_key()
+            self._say(address, self._attempts.failed(address, digest))
             raise _no_key()
         self._attempts.succeeded(address, digest)
         return key
+
+    def _say(self, address: str, wrong: int) -> None:
+        """Say that wrong keys come from an address: with the first one of a minute, and when no more are looked at."""
+        if wrong == 1:
+            log.warning(logs.KEY_WRONG, address=address)
+        elif wrong == MOST:
+            log.warning(logs.KEY_BLOCKED, address=address, wrong_keys=wrong)
 
 
 def _key_text(request: HTTPConnection) -> str | None:

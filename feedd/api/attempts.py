@@ -44,8 +44,8 @@ class Attempts:
         if count >= MOST and left_s > 0 and (source, digest) not in self._known:
             raise TooManyAttempts(left_s)
 
-    def failed(self, address: str, digest: bytes) -> None:
-        """Count a wrong key."""
+    def failed(self, address: str, digest: bytes) -> int:
+        """Count a wrong key; gives how many have come from there within the minute."""
         source, now = _source_of(address), self._clock()
         self._known.pop((source, digest), None)
         count, began = self._wrong.get(source, (0, now))
@@ -54,6 +54,7 @@ class Attempts:
         if source not in self._wrong and len(self._wrong) >= _MOST_SOURCES:
             self._make_room(now)
         self._wrong[source] = (count + 1, began)
+        return count + 1
 
     def succeeded(self, address: str, digest: bytes) -> None:
         """Remember that a key was right from there."""

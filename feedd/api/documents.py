@@ -44,6 +44,7 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "too_many_attempts": (429, "Too many wrong keys."),
     "payload_too_large": (413, "The body is too large."),
     "unsupported_encoding": (415, "The encoding is not supported."),
+    "too_slow": (408, "The request came too slowly."),
 }
 
 
@@ -75,10 +76,11 @@ def failure(
     source: Mapping[str, str] | None = None,
     meta: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
+    id_: str | None = None,
 ) -> Response:
     """A document with one error."""
     error: dict[str, Any] = {
-        "id": str(uuid.uuid4()),
+        "id": id_ or str(uuid.uuid4()),
         "status": status,
         "code": told_code(code),
         "title": title,

@@ -32,4 +32,8 @@ class HeadAsGet:
                 end: dict[str, Any] = {"type": "http.response.body", "body": b""}
                 await send(end)
 
-        await self._app({**scope, "method": "GET"}, ask, tell)
+        inner = {**scope, "method": "GET"}
+        try:
+            await self._app(inner, ask, tell)
+        finally:  # for who tells of it
+            scope["path_params"] = inner.get("path_params", {})

@@ -5,21 +5,15 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feedd.api.documents import failure
+from feedd.api.origins import Headers, for_pages, preflight
 
 _SLASHED = ("/api/", "/client/")
 _LEGACY = ("/api/v1/", "/api/v2/")  # errors have another form there
 FOR_PAGES = "/client/"
-_ORIGIN = (b"access-control-allow-origin", b"*")
-_PREFLIGHT = [
-    _ORIGIN,
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Accept, Content-Type, Revision, X-Klaviyo-User-Agent, *"),
-    (b"access-control-max-age", b"86400"),
-]
 
 
 class Paths:
-    """ASGI middleware: one path for each resource, and what browsers ask of calls under /client/ (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+    """ASGI middleware: one path for each resource, and what browsers ask of calls under /client/."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,10 +29,11 @@ class Paths:
         elif not scope["path"].startswith(FOR_PAGES):
             await self._app(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 204, "headers": _PREFLIGHT})
+            headers = preflight(scope["headers"], b"POST, OPTIONS")
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         else:
-            await self._app(scope, receive, _opened(send))
+            await self._app(scope, receive, _opened(send, for_pages(scope["headers"])))
 
 
 def _plain(scope: Scope) -> Scope:
@@ -55,10 +50,10 @@ def _plain(scope: Scope) -> Scope:
     return {**scope, "raw_path": plain, "path": unquote(plain.decode("latin-1"))}
 
 
-def _opened(send: Send) -> Send:
+def _opened(send: Send, headers: Headers) -> Send:
     async def tell(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], _ORIGIN]}
+            message = {**message, "headers": [*message["headers"], *headers]}
         await send(message)
 
     return tell

@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+from starlette.routing import Match
 
 from feedd import __version__
 from feedd.api import (
@@ -35,15 +37,16 @@ from feedd.api import (
 )
 from feedd.api.access import KEY_HEADER, Gate, needs, public_key
 from feedd.api.bodies import Bodies
+from feedd.api.bugs import Bugs
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
-from feedd.api.legacy.calls import failed as legacy_failed
-from feedd.api.paths import Paths
+from feedd.api.later import is_later
+from feedd.api.paths import FOR_PAGES, Paths
 from feedd.api.track import Tracking
 from feedd.api.track_openapi import TRACK_PATHS
 from feedd.app import App
 from feedd.dispatch import Dispatcher
-from feedd.errors import FeeddError
+from feedd.errors import FeeddError, NotFound
 from feedd.metrics import Metrics
 from feedd.tail import Tail
 
@@ -104,15 +107,16 @@ def create_api(
         api.include_router(router, prefix="/client", dependencies=[Depends(public_key)])
     api.mount("/docs/assets", StaticFiles(directory=_ASSETS), name="assets")
     api.add_route("/docs", _docs, include_in_schema=False)
+    api.add_route("/", _root, include_in_schema=False)
     api.add_middleware(HeadAsGet)
     api.add_middleware(Tracking, feedd=app, gate=api.state.gate, metrics=api.state.metrics)
     api.add_middleware(Bodies)
+    api.add_middleware(Bugs)
     api.add_middleware(Paths)
     api.openapi = partial(_described, api, api.openapi)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     api.add_exception_handler(FeeddError, feedd_error)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http_error)
-    api.add_exception_handler(Exception, _bug)
     return api
 
 
@@ -134,19 +138,23 @@ async def _docs(request: Request) -> Response:
     )
 
 
-async def feedd_error(_request: Request, error: Exception) -> Response:
+async def _root(request: Request) -> Response:
+    """Whoever opens the address in a browser is led to what it is about."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
+
+
+async def feedd_error(request: Request, error: Exception) -> Response:
     """The response for an error of the tree."""
     if not isinstance(error, FeeddError):
         raise error
+    if isinstance(error, NotFound) and is_later(request.url.path):  # an item's id may have slashes
+        return _nothing_at(request.url.path)
     return failure_of(error)
 
 
-async def _bug(request: Request, _error: Exception) -> Response:
-    """The HTTP server logs what it was."""
-    detail = "feedd has a bug here; its log has the details"
-    if legacy.is_legacy(request.url.path):
-        return legacy_failed(500, f"{detail}.")
-    return failure(500, "internal", "Internal error.", detail)
+def _nothing_at(path: str) -> Response:
+    later = "it is not in feedd yet" if is_later(path) else "/docs tells what there is"
+    return failure(404, "not_found", "Not found.", f"there is nothing at {path}: {later}")
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
@@ -163,10 +171,26 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    details = {
-        404: ("not_found", f"there is nothing at {request.url.path}"),
-        405: ("method_not_allowed", f"{request.method} is not for {request.url.path}"),
-    }
-    code, detail = details.get(error.status_code, ("error", str(error.detail)))
-    title = "Not found." if error.status_code == 404 else str(error.detail)
-    return failure(error.status_code, code, title, detail, headers=error.headers)
+    path = request.url.path
+    if error.status_code == 404:
+        return _nothing_at(path)
+    title = str(error.detail)
+    if error.status_code == 405:
+        allowed = {"Allow": ", ".join(_methods_of(request))}
+        detail = f"{request.method} is not for {path}"
+        return failure(405, "method_not_allowed", title, detail, headers=allowed)
+    return failure(error.status_code, "error", title, title, headers=error.headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods that the path of a request has."""
+    about = {"type": "http", "path": request.scope["path"], "headers": []}
+    found = [
+        method
+        for method in ("GET", "POST", "PATCH", "DELETE")
+        if any(
+            route.matches({**about, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return [*found, *(["OPTIONS"] if request.url.path.startswith(FOR_PAGES) else [])]

@@ -17,6 +17,7 @@ from feedd import logs
 from feedd.api.access import Gate, check_scope, is_local
 from feedd.api.body import LARGE_BYTES
 from feedd.api.documents import failure, failure_of
+from feedd.api.origins import Headers, for_pages, preflight
 from feedd.api.track_body import Fields, body_fields, fields_of, json_of
 from feedd.app import App
 from feedd.errors import FeeddError, UsageError
@@ -43,17 +44,7 @@ _PIXEL = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
     b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
-_FOR_PAGES = [
-    (b"access-control-allow-origin", b"*"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-]
-_PREFLIGHT = [
-    *_FOR_PAGES,
-    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Accept, Content-Type, X-Requested-With, *"),
-    (b"access-control-max-age", b"86400"),
-]
+_KEPT_NOWHERE = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 log = logs.get_logger("feedd")
 
@@ -80,7 +71,8 @@ class Tracking:
         elif scope["method"] in ("GET", "POST"):
             await self._answer(call, scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await _send(send, 204, b"", _PREFLIGHT)
+            headers = preflight(scope["headers"], b"GET, POST, OPTIONS")
+            await _send(send, 204, b"", [*headers, *_KEPT_NOWHERE])
         else:
             refused = failure(
                 405,
@@ -92,6 +84,7 @@ class Tracking:
             await refused(scope, receive, send)
 
     async def _answer(self, call: str, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*for_pages(scope["headers"]), *_KEPT_NOWHERE]
         fields: dict[bytes, bytes] = fields_of(scope["query_string"])
         body = bytearray()
         outcome = "failed"
@@ -110,12 +103,12 @@ class Tracking:
                 self._say(logs.TRACK_REFUSED, call=call, reason=str(error))
             if fields.get(b"i") not in _TRUE:
                 refused = failure_of(error)
-                refused.raw_headers += _FOR_PAGES
+                refused.raw_headers += headers
                 await refused(scope, receive, send)
                 return
         finally:
             self._metrics.count_call(call, outcome)
-        await _say(send, b"0" if outcome == "not_json" else b"1", fields)
+        await _say(send, b"0" if outcome == "not_json" else b"1", fields, headers)
 
     async def _read(self, body: bytearray, receive: Receive) -> None:
         more = True
@@ -233,22 +226,22 @@ def _check_callback(fields: Fields) -> None:
         )
 
 
-async def _say(send: Send, answer: bytes, fields: Fields) -> None:
+async def _say(send: Send, answer: bytes, fields: Fields, headers: Headers) -> None:
     """`1` or `0`, as text, as a call of a function of the page, or as a picture that says nothing."""
     if fields.get(b"i") in _TRUE:
-        await _send(send, 200, _PIXEL, _FOR_PAGES, b"image/gif")
+        await _send(send, 200, _PIXEL, headers, b"image/gif")
     elif callback := fields.get(b"callback"):
         script = b"/**/%s(%s);" % (callback, answer)
-        await _send(send, 200, script, _FOR_PAGES, b"application/javascript; charset=utf-8")
+        await _send(send, 200, script, headers, b"application/javascript; charset=utf-8")
     else:
-        await _send(send, 200, answer, _FOR_PAGES, b"text/html; charset=utf-8")
+        await _send(send, 200, answer, headers, b"text/html; charset=utf-8")
 
 
 async def _send(
     send: Send,
     status: int,
     body: bytes,
-    headers: list[tuple[bytes, bytes]],
+    headers: Headers,
     content_type: bytes = b"",
 ) -> None:
     lines = [*headers]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.security import APIKeyHeader, APIKeyQuery
 from starlette.routing import Match, Route
 
+from feedd.api.later import is_later
 from feedd.api.legacy import metrics, people, privacy
 from feedd.api.legacy.calls import API_KEY, KEY_HEADER, LegacyRoute, failed
 
@@ -46,4 +47,5 @@ async def unknown(request: Request) -> Response:
     if allowed:
         allow = ", ".join(sorted(allowed))
         return failed(405, f"{request.method} is not for {path}.", {"Allow": allow})
-    return failed(404, f"feedd has no {request.method} {path}.")
+    later = ": it is not in feedd yet" if is_later(path) else ""
+    return failed(404, f"feedd has no {request.method} {path}{later}.")
