@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,11 +70,11 @@ def texts(value: Any) -> list[str]:
     return [str(value)]
 
 
-def amount(row: Row, summed: str | None) -> float:
+def amount(row: Row, summed: str | None) -> Fraction:
     if summed is None:
-        return row.value or 0.0
+        return Fraction(row.value or 0)
     found = texts((row.properties or {}).get(summed))
-    return sum(float(text) for text in found if text in ("5", "2.5", "0"))
+    return sum(Fraction(float(text)) for text in found if text[-1:].isdecimal()) + Fraction(0)
 
 
 def plain(rows: list[Row], question: Question, into: dict[int, int]) -> Answer:
@@ -114,7 +115,7 @@ def plain(rows: list[Row], question: Question, into: dict[int, int]) -> Answer:
         return {
             Measure.COUNT: len(some),
             Measure.UNIQUE: len({person(row.profile) for row in some}),
-            Measure.SUM: sum(amount(row, question.summed) for row in some),
+            Measure.SUM: float(sum(amount(row, question.summed) for row in some)),
         }
 
     def only(found: dict[Measure, float]) -> dict[Measure, float]:
@@ -146,9 +147,11 @@ def plain(rows: list[Row], question: Question, into: dict[int, int]) -> Answer:
 
 VALUES = st.one_of(
     st.sampled_from(
-        ["red", "blue", "", "5", "true", None, 5, 5.0, 2.5, True, False, {"a": 1}, -0.0]
+        ["red", "blue", "", "5", "true", None, 5, 5.0, 2.5, True, False, {"a": 1}, -0.0, 0.1]
     ),
-    st.lists(st.sampled_from(["red", "blue", "red", 5, True, None, ["x"], {}]), max_size=3),
+    st.lists(
+        st.sampled_from(["red", "blue", "red", 5, 0.1, 2.3, True, None, ["x"], {}]), max_size=3
+    ),
 )
 SOME_ROWS = st.lists(
     st.builds(
@@ -157,7 +160,7 @@ SOME_ROWS = st.lists(
         profile=st.integers(1, 6),
         metric=st.sampled_from([1, 1, 3]),
         at=st.integers(START, START + 4 * DAY),
-        value=st.sampled_from([None, 0.25, 10, -2.5]),
+        value=st.sampled_from([None, 0.25, 10, -2.5, 0.1, 19.99, -0.3, 1e16, -1e16, 1e300, 5e-324]),
         properties=st.dictionaries(st.sampled_from(["colour", "size", "\0"]), VALUES),
     ),
     max_size=25,
@@ -325,6 +328,22 @@ def test_more_groups_than_fit_are_counted_in_two_goes(
         found = aggregates.answer(question)
         assert found == plain(rows, question, {})
         assert (len(found.groups), found.left_out) == (5, 8)
+
+
+def test_sums_that_do_not_fit_are_counted_in_two_goes_or_refused(
+    people: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row._replace(value=row.number / 10) for row in shop()]
+    fill(people, rows, profiles=4, metrics=2)
+    question = Question(metric=1, measures=(Measure.SUM,), by=("order",), limit=5)
+    expected = plain(rows, question, {})
+    aggregates = Aggregates(people)
+    monkeypatch.setattr(counting, "MOST_SUMMED", 100)  # of tenths, each cell has three
+    assert aggregates.answer(question) == expected
+    with people.transaction() as connection:
+        connection.execute(EVENTS.update().where(EVENTS.c.id == 7).values(value=1e300))
+    with pytest.raises(UsageError, match="too many to tell"):
+        aggregates.answer(question)
 
 
 def test_a_question_that_cannot_be_answered_says_why(people: Database) -> None:

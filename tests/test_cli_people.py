@@ -413,7 +413,7 @@ def test_a_metric_is_drawn_over_time(shell: Shell, tmp_path: Path) -> None:
                 "email": f"p{n % 2}@example.com",
                 "time": f"2026-01-0{1 + n % 3}T12:00:00Z",
                 "unique_id": str(n),
-                "value": n,
+                "value": n / 10,
                 "properties": {"Kind": "Mug" if n else "Vase"},
             }
             for n in range(4)
@@ -424,11 +424,20 @@ def test_a_metric_is_drawn_over_time(shell: Shell, tmp_path: Path) -> None:
     days = [each["number"] for each in shell.lines(*words)]
     assert days[:4] == [2, 1, 1, 0]
     assert [each["number"] for each in shell.lines(*words, "--by", "month")][:2] == [4, 0]
-    assert [each["number"] for each in shell.lines(*words, "--measure", "sum")][:3] == [3, 1, 2]
+    assert [each["number"] for each in shell.lines(*words, "--measure", "sum")][:3] == [
+        0.3,
+        0.1,
+        0.2,
+    ]
     by_kind = shell.lines(*words, "--property", "Kind")
     assert [each["number"] for each in by_kind if each["value"] == "Mug"][:3] == [1, 1, 1]
     shown = shell(*words)
     assert "Placed Order: 4 events\n2026-01-01 Thu  2\n2026-01-02 Fri  1\n" in shown
+    summed = shell(*words, "--measure", "sum")
+    assert (
+        "Placed Order: 0.60 sum of values\n2026-01-01 Thu  0.30\n2026-01-02 Fri  0.10\n" in summed
+    )
+    assert "Sun  0.00\n" in summed
     assert re.search(r"^Mug +3$", shell(*words, "--property", "Kind"), re.MULTILINE)
     assert "no time zone" in shell.failing(2, *words[:-1], "Mars/X")
     terminal = Terminal(shell.command(*words))

@@ -184,8 +184,8 @@ def _draw(found: "Chart", by: str, measure: str) -> None:
     """A bar for each interval."""
     numbers = found.series[0].numbers if found.series else [0.0] * len(found.dates)
     labels = [date.strftime(_FORMS[by]) for date in found.dates]
-    shown = [_number(number) for number in numbers]
-    say(text(_title(found, measure), style="bold"))
+    total, *shown = _written([found.total, *numbers])
+    say(text(_title(found, measure, total), style="bold"))
     if is_plain():
         for label, number in zip(labels, shown, strict=True):
             say(f"{label}  {number}")
@@ -200,15 +200,16 @@ def _draw(found: "Chart", by: str, measure: str) -> None:
 
 def _draw_values(found: "Chart", by: str, measure: str, name: str) -> None:
     """A line for each value of a property: its total, and how it went."""
-    say(text(f"{_title(found, measure)}, by {plain(name)}", style="bold"))
+    total, *totals = _written([found.total, *(series.total for series in found.series)])
+    say(text(f"{_title(found, measure, total)}, by {plain(name)}", style="bold"))
     if not found.series:
         say("No events.")
         return
     first, last = (found.dates[place].strftime(_FORMS[by]) for place in (0, -1))
     room = max(8, console().width - 44)
     rows = []
-    for series in found.series:
-        cells: list[object] = [series.value or "(none)", _number(series.total)]
+    for series, told in zip(found.series, totals, strict=True):
+        cells: list[object] = [series.value or "(none)", told]
         if not is_plain():
             cells.append(_spark(series.numbers, room))
         rows.append(cells)
@@ -218,17 +219,19 @@ def _draw_values(found: "Chart", by: str, measure: str, name: str) -> None:
         say(f"{counted(found.left_out, 'more value')} with less.")
 
 
-def _title(found: "Chart", measure: str) -> str:
+def _title(found: "Chart", measure: str, total: str) -> str:
     one, more = {
         "count": ("event", "events"),
         "unique": ("person", "people"),
         "sum": ("sum of values", "sum of values"),
     }[measure]
-    return f"{plain(found.metric)}: {_number(found.total)} {one if found.total == 1 else more}"
+    return f"{plain(found.metric)}: {total} {one if found.total == 1 else more}"
 
 
-def _number(number: float) -> str:
-    return f"{number:,.0f}" if number == int(number) else f"{number:,.2f}"
+def _written(numbers: Sequence[float]) -> list[str]:
+    """Numbers as they stand beside each other: all with two decimals, or all with none."""
+    decimals = 0 if all(number == int(number) for number in numbers) else 2
+    return [f"{number:,.{decimals}f}" for number in numbers]
 
 
 def _bar(share: float, room: int) -> str:

@@ -14,8 +14,10 @@ import numpy as np
 from feedd.errors import UsageError
 from feedd.people.aggregation import Answer, Group, Measure, Question
 from feedd.people.distinct import People
+from feedd.people.sums import Sums, TooManyCells
 
 MOST_CELLS = 1 << 23
+MOST_SUMMED = 1 << 25  # integers of sums, of which a cell has some
 MOST_GROUPS = 200_000
 _SMALL = 1 << 20
 
@@ -42,10 +44,6 @@ class Piece(NamedTuple):
     properties: Mapping[str, Property]
 
 
-class TooManyCells(Exception):
-    """There are so many groups that their intervals do not fit: count whole groups first, then those that are told."""
-
-
 class Counter:
     """What one question comes to. `only` are the groups that are counted by intervals; None takes all.
 
@@ -69,9 +67,10 @@ class Counter:
         self._groups = {group: number for number, group in enumerate(only or ())}
         measures = question.measures
         self._count = np.zeros(0, dtype=np.int64) if Measure.COUNT in measures else None
-        self._sum = np.zeros(0, dtype=np.float64) if Measure.SUM in measures else None
+        self._sums = Sums(0, MOST_SUMMED) if Measure.SUM in measures else None
         self._people = People(profiles) if Measure.UNIQUE in measures else None
-        self._all_count, self._all_sum, self._all_people = 0, 0.0, People(profiles)
+        self._all_count, self._all_people = 0, People(profiles)
+        self._all_sum = Sums(1, MOST_SUMMED)
         self._grow()
 
     def add(self, piece: Piece) -> None:
@@ -88,9 +87,6 @@ class Counter:
         rows = np.flatnonzero(kept)
         if not len(rows):
             return
-        if self._question.summed is not None:
-            amounts = _amounts(piece.properties[self._question.summed], len(piece.at))
-            piece = piece._replace(value=amounts)
         self._count_all(piece, rows)
         if self._question.by:
             rows, group = self._grouped(piece, rows)
@@ -100,27 +96,29 @@ class Counter:
             cells = interval[rows]
         if self._count is not None:
             np.add.at(self._count, cells, 1)
-        if self._sum is not None and piece.value is not None:
-            np.add.at(self._sum, cells, np.nan_to_num(piece.value[rows]))
+        if self._sums is not None:
+            self._add_amounts(self._sums, piece, rows, cells)
         if self._people is not None and piece.profile is not None:
             self._people.add(cells, piece.profile[rows])
 
     def answer(self, zone: ZoneInfo) -> Answer:
         """What was counted, with the groups that have the most."""
         asked = self._question
-        values, totals = self._values(), self._totals()
+        totals = self._totals()
         names = list(self._groups) if asked.by else [()]
         order = _ordered(names, asked, totals)
         end = asked.skip + asked.limit
+        told = order[asked.skip : end]
+        values = self._values(told)
         return Answer(
             dates=[datetime.fromtimestamp(int(start), zone) for start in self._borders[:-1]],
             groups=[
                 Group(
                     dimensions=names[n],
-                    values={measure: found[n].tolist() for measure, found in values.items()},
+                    values={measure: found[place].tolist() for measure, found in values.items()},
                     totals={measure: found[n].item() for measure, found in totals.items()},
                 )
-                for n in order[asked.skip : end]
+                for place, n in enumerate(told)
             ],
             totals=self._all_totals(),
             left_out=max(len(names) - end, 0),
@@ -130,10 +128,20 @@ class Counter:
         if not self._question.by:
             return  # the only group says it
         self._all_count += len(rows)
-        if self._sum is not None and piece.value is not None:
-            self._all_sum += float(np.nansum(piece.value[rows]))
+        if self._sums is not None:
+            self._add_amounts(self._all_sum, piece, rows, np.zeros(len(rows), dtype=np.int64))
         if self._people is not None and piece.profile is not None:
             self._all_people.add(np.zeros(len(rows), dtype=np.int64), piece.profile[rows])
+
+    def _add_amounts(self, sums: Sums, piece: Piece, rows: Array, cells: Array) -> None:
+        """Add to cells what the events in those rows have."""
+        if self._question.summed is not None:
+            found = piece.properties[self._question.summed]
+            numbers = np.array([_number_of(text) for text in found.texts], dtype=np.float64)
+            _, again, codes = _expanded(found, rows, len(piece.at))
+            sums.add(cells[again], numbers[codes])
+        elif piece.value is not None:
+            sums.add(cells, piece.value[rows])
 
     def _all_totals(self) -> dict[Measure, float]:
         if not self._question.by:
@@ -141,7 +149,7 @@ class Counter:
         found = {
             Measure.COUNT: self._all_count,
             Measure.UNIQUE: int(self._all_people.counts(1)[0]),
-            Measure.SUM: self._all_sum,
+            Measure.SUM: self._all_sum.together(1, 1).item(),
         }
         return {measure: found[measure] for measure in self._question.measures}
 
@@ -177,35 +185,43 @@ class Counter:
         wanted = max(len(self._groups), 1) * self._intervals
         if wanted > MOST_CELLS:
             raise TooManyCells
-        for name in ("_count", "_sum"):
-            held: Array | None = getattr(self, name)
-            if held is not None and len(held) < wanted:
-                grown = np.zeros(min(2 * wanted, MOST_CELLS), dtype=held.dtype)
-                grown[: len(held)] = held
-                setattr(self, name, grown)
+        room = min(2 * wanted, MOST_CELLS)
+        if self._count is not None and len(self._count) < wanted:
+            more = np.zeros(room - len(self._count), dtype=np.int64)
+            self._count = np.concatenate([self._count, more])
+        if self._sums is not None and self._sums.size < wanted:
+            self._sums.grow(room)
 
-    def _shaped(self, cells: Array) -> Array:
-        groups = len(self._groups) if self._question.by else 1
-        return cells[: groups * self._intervals].reshape(groups, self._intervals)
-
-    def _values(self) -> dict[Measure, Array]:
+    def _values(self, groups: Sequence[int]) -> dict[Measure, Array]:
+        """The numbers of some groups, a row each."""
+        starts = np.array(groups, dtype=np.int64) * self._intervals
+        cells = starts[:, np.newaxis] + np.arange(self._intervals)
         found: dict[Measure, Array] = {}
-        for measure in self._question.measures:
-            if measure is Measure.COUNT and self._count is not None:
-                found[measure] = self._shaped(self._count)
-            if measure is Measure.SUM and self._sum is not None:
-                found[measure] = self._shaped(self._sum)
-            if measure is Measure.UNIQUE and self._people is not None:
-                size = max(len(self._groups), 1) * self._intervals
-                found[measure] = self._shaped(self._people.counts(size))
-        return found
+        if self._count is not None:
+            found[Measure.COUNT] = self._count[cells]
+        if self._sums is not None:
+            found[Measure.SUM] = self._sums.rounded(cells)
+        if self._people is not None:
+            size = max(len(self._groups), 1) * self._intervals
+            found[Measure.UNIQUE] = self._people.counts(size)[cells]
+        return {measure: found[measure] for measure in self._question.measures}
 
     def _totals(self) -> dict[Measure, Array]:
-        found = {measure: values.sum(axis=1) for measure, values in self._values().items()}
-        if self._people is not None and self._intervals > 1:
-            groups = len(self._groups) if self._question.by else 1
-            found[Measure.UNIQUE] = self._people.counts_together(groups, self._intervals)
-        return found
+        """The numbers of all groups, of the whole time."""
+        groups = len(self._groups) if self._question.by else 1
+        shape = groups, self._intervals
+        found: dict[Measure, Array] = {}
+        if self._count is not None:
+            cells = self._count[: groups * self._intervals]
+            found[Measure.COUNT] = cells.reshape(shape).sum(axis=1)
+        if self._sums is not None:
+            found[Measure.SUM] = self._sums.together(*shape)
+        if self._people is not None:
+            people, several = self._people, self._intervals > 1
+            found[Measure.UNIQUE] = (
+                people.counts_together(*shape) if several else people.counts(groups)
+            )
+        return {measure: found[measure] for measure in self._question.measures}
 
 
 def _numbered(keys: Array) -> tuple[Array, Array]:
@@ -241,14 +257,6 @@ def _having(found: Property, texts: frozenset[str], count: int) -> Array:
     having: Array = same[:count]
     having[found.extra[same[count:]]] = True
     return having
-
-
-def _amounts(found: Property, count: int) -> Array:
-    """The number that each event has as a property; the sum of them where it has several."""
-    numbers = np.array([_number_of(text) for text in found.texts], dtype=np.float64)
-    amounts: Array = numbers[found.codes[:count]]
-    np.add.at(amounts, found.extra, numbers[found.codes[count:]])
-    return amounts
 
 
 def _number_of(text: str) -> float:

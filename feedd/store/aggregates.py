@@ -14,8 +14,9 @@ from sqlalchemy import Connection, TextClause, func, select, text
 
 from feedd.errors import UsageError
 from feedd.people.aggregation import Answer, Interval, Measure, Question
-from feedd.people.counting import MOST_CELLS, Counter, Piece, TooManyCells
+from feedd.people.counting import MOST_CELLS, Counter, Piece
 from feedd.people.intervals import borders, zone_of
+from feedd.people.sums import TooManyCells
 from feedd.store.chunks import STRETCH, ready_chunks
 from feedd.store.columns import (
     AT,
@@ -60,22 +61,27 @@ class Aggregates:
             since, before = _span(connection, question)
             edges = borders(since, before, question.interval, zone)
             if question.limit * (len(edges) - 1) > MOST_CELLS:
-                raise UsageError(
-                    f"{question.limit:,} groups of {len(edges) - 1:,} intervals are too many to tell",
-                    code="too_many_groups",
-                    hint="Ask for fewer groups or for a longer interval",
-                )
+                raise _too_many(question, len(edges) - 1)
             profiles = (connection.execute(select(func.max(PROFILES.c.id))).scalar() or 0) + 1
             reader = _Reader(connection, question, self._merged)
-            try:
+            with contextlib.suppress(TooManyCells):
                 return reader.count(Counter(question, edges, profiles)).answer(zone)
-            except TooManyCells:
+            with contextlib.suppress(TooManyCells):
                 together = msgspec.structs.replace(question, interval=Interval.ALL)
                 whole = reader.count(Counter(together, [edges[0], before], profiles)).answer(zone)
                 most = [group.dimensions for group in whole.groups]
                 told = msgspec.structs.replace(question, skip=0)
                 found = reader.count(Counter(told, edges, profiles, only=most)).answer(zone)
                 return msgspec.structs.replace(found, left_out=whole.left_out)
+            raise _too_many(question, len(edges) - 1)  # sums of values that lie very far apart
+
+
+def _too_many(question: Question, intervals: int) -> UsageError:
+    return UsageError(
+        f"{question.limit:,} groups of {intervals:,} intervals are too many to tell",
+        code="too_many_groups",
+        hint="Ask for fewer groups or for a longer interval",
+    )
 
 
 def _refuse_wrong(question: Question) -> None:
