@@ -297,6 +297,18 @@ def test_a_form_comes_in_chunks_and_with_its_key(old: Old, email: str) -> None:
     assert (answer.json["$title"], answer.json["points"]) == ("Dr. ü", 7)
 
 
+def test_who_may_write_and_not_read_is_told_what_they_sent(old: Old) -> None:
+    found = old.person("told@example.com", **{"$city": "Oslo", "plan": "gold"})
+    writer = old.key_for("profiles:write")
+    path = f"/v1/person/{found}"
+    nobody = {"object": "person", "id": found}
+    assert old.ask("PUT", path, api_key=writer).json == nobody
+    assert old.ask("PUT", path, {"email": "", "$email": "", "created": 1}, api_key=writer).json == nobody  # fmt: skip
+    assert old.ask("PUT", path, {"$title": "Buyer", "size": "M"}, api_key=writer).json == {**nobody, "$title": "Buyer", "size": "M"}  # fmt: skip
+    assert old.ask("PUT", path, {"$email": "tells@example.com"}, api_key=writer).json == {**nobody, "email": "tells@example.com", "$email": "tells@example.com"}  # fmt: skip
+    assert old.ask("PUT", path, {"size": "L"}).json["plan"] == "gold"
+
+
 @pytest.mark.parametrize(
     "unset",
     ['["Plan", "$city", "no such"]', "['Plan', '$city']", ["Plan", "$city"]],

@@ -193,20 +193,50 @@ def test_devices_are_given_and_taken(shop: Shop) -> None:
     assert (listed("d-1"), listed("d-2")) == ([], [id_])
 
 
+def test_who_may_write_and_not_read_is_told_what_they_sent(shop: Shop) -> None:
+    writer = shop.app.create_key(kind="private", name="site", scopes=("profiles:write",))[1]
+    client = KlaviyoAPI(writer, max_retries=0, test_host=f"http://{shop.address}").Profiles
+    sent = {"external_id": "told-1", "title": "Buyer", "location": {"city": "Oslo"}, "properties": {"plan": "gold"}}  # fmt: skip
+    made = client.create_profile(profile({"email": "told@example.com", "phone_number": "+14155550166", "first_name": "Jane", **sent}))  # fmt: skip
+    assert made.data.attributes.email == "told@example.com"
+
+    def told(method: str, path: str, document: Any) -> Any:
+        status, answer = shop.ask(method, path, document, key=writer)
+        assert status == 200, answer
+        assert answer["data"]["id"] == made.data.id
+        return answer["data"]["attributes"]
+
+    imports, one = "/api/profile-import", f"/api/profiles/{made.data.id}"
+    assert told("POST", imports, profile({"external_id": "told-1"})) == {"external_id": "told-1"}
+    assert told("POST", imports, profile(sent)) == sent
+    assert told("PATCH", one, profile({})) == {}
+    assert told("PATCH", f"{one}?additional-fields[profile]=subscriptions", profile({"title": None, "email": "", "properties": {"plan": None}})) == {"title": None}  # fmt: skip
+    assert told("PATCH", f"{one}?fields[profile]=email,title", profile({"title": "x", "image": "y"})) == {"title": "x"}  # fmt: skip
+    assert client.create_or_update_profile(profile(sent)).data.attributes.phone_number is None
+    assert shop.ask("GET", one, key=writer)[0] == 403
+    reader = shop.app.create_key(kind="private", name="erp", scopes=("profiles:write", "profiles:read"))[1]  # fmt: skip
+    _, answer = shop.ask("PATCH", one, profile({}), key=reader)
+    assert answer["data"]["attributes"]["email"] == "told@example.com"
+
+
 # who is somebody else
 
 
 def test_a_profile_that_is_there_is_not_made_again(shop: Shop) -> None:
     id_ = shop.make(email="twice@example.com", external_id="twice-1")
-    for attributes in ({"email": "Twice@example.com"}, {"external_id": "twice-1", "email": "twice2@example.com"}):  # fmt: skip
+    for attributes, field, name in (
+        ({"email": "Twice@example.com"}, "email", "email address"),
+        ({"external_id": "twice-1", "email": "twice2@example.com"}, "external_id", "external_id"),
+    ):
         error = shop.refused("POST", "/api/profiles", profile(attributes), status=409)
         assert error.pop("id")
         assert error == {
             "status": 409,
             "code": "duplicate_profile",
             "title": "Conflict.",
-            "detail": "A profile already exists with one of these identifiers.",
-            "source": {"pointer": "/data/attributes"},
+            "detail": f"A profile already exists with one of these identifiers. It has this {name}: "
+            "change or merge that profile, or leave this out. Nothing was changed.",
+            "source": {"pointer": f"/data/attributes/{field}"},
             "meta": {"duplicate_profile_id": id_},
         }
     with pytest.raises(ApiException) as caught:
@@ -219,14 +249,15 @@ def test_identifiers_of_two_people_change_neither(shop: Shop) -> None:
     one = shop.make(email="one@example.com", title="one")
     two = shop.make(email="two@example.com", phone_number="+14155550199", title="two")
     taken = {"phone_number": "+14155550199", "title": "x"}
-    for method, path, document in (
-        ("POST", "/api/profile-import", profile(taken | {"email": "one@example.com"})),
-        ("POST", "/api/profile-import", profile(taken | {"email": "three@example.com"})),
-        ("POST", "/api/profile-import", profile({"email": "two@example.com", "title": "x"}, id=one)),
-        ("PATCH", f"/api/profiles/{one}", profile(taken, id=one)),
-        ("PATCH", f"/api/profiles/{one}", profile({"email": "two@example.com", "title": "x"})),
+    for method, path, document, field in (
+        ("POST", "/api/profile-import", profile(taken | {"email": "one@example.com"}), "phone_number"),
+        ("POST", "/api/profile-import", profile(taken | {"email": "three@example.com"}), "phone_number"),
+        ("POST", "/api/profile-import", profile({"email": "two@example.com", "title": "x"}, id=one), "email"),
+        ("PATCH", f"/api/profiles/{one}", profile(taken, id=one), "phone_number"),
+        ("PATCH", f"/api/profiles/{one}", profile({"email": "two@example.com", "title": "x"}), "email"),
     ):  # fmt: skip
         error = shop.refused(method, path, document, status=409)
+        assert error["source"] == {"pointer": f"/data/attributes/{field}"}
         assert error["meta"] == {"duplicate_profile_id": two}
     assert [shop.attributes(each)["title"] for each in (one, two)] == ["one", "two"]
 

@@ -141,6 +141,19 @@ async def authorize(request: HTTPConnection, resource: str) -> None:
     check_scope(key, resource, action or ("read" if reads else "write"))
 
 
+def may_read(resource: str) -> Callable[[Request], Awaitable[bool]]:
+    """A dependency that tells whether a request may read a resource too, where it may do what it asks for."""
+
+    async def find(request: Request) -> bool:
+        if is_local(request):
+            return True
+        gate: Gate = request.app.state.gate
+        key = await gate.key_of(request)
+        return key is not None and allows(key.scopes, resource, "read")
+
+    return find
+
+
 def check_scope(key: ApiKey, resource: str, action: str) -> None:
     """Raise UsageError (`forbidden`) where a key may not do that."""
     if not allows(key.scopes, resource, action):

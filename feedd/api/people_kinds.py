@@ -8,9 +8,14 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from feedd.api.resources import Relation, Resource, ResourceType
-from feedd.people.documents import ProfileAttributes, iso_time, profile_attributes
+from feedd.people.documents import (
+    ProfileAttributes,
+    iso_time,
+    profile_attributes,
+    sent_attributes,
+)
 from feedd.people.inference import Property
-from feedd.people.values import Event, Metric, Profile
+from feedd.people.values import Action, Event, Metric, Profile
 from feedd.store.metric_properties import property_id
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -91,6 +96,13 @@ CATEGORY = "API"  # of all integrations: everything comes over the API
 def profile_resource(profile: Profile) -> Resource:
     """A person as a resource."""
     return Resource(PROFILE, profile.id, profile_attributes(profile))
+
+
+def written_profile(profile: Profile, action: Action, *, may_read: bool) -> Resource:
+    """A person as the answer to a call that has changed one; who may not read people is told what they sent themselves."""
+    if may_read:
+        return profile_resource(profile)
+    return Resource(PROFILE, profile.id, sent_attributes(profile, action))
 
 
 def event_resource(event: Event) -> Resource:

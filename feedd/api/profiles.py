@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Response
 from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
 
-from feedd.api.access import TheApp
+from feedd.api.access import TheApp, may_read
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import json_body
 from feedd.api.filters import Condition, texts, times
 from feedd.api.openapi import Shape
-from feedd.api.people_kinds import PROFILE, profile_resource
+from feedd.api.people_kinds import PROFILE, profile_resource, written_profile
 from feedd.api.profile_bodies import (
     EXAMPLE,
     MERGE_EXAMPLE,
@@ -27,6 +27,7 @@ from feedd.errors import NotFound, UsageError
 from feedd.people import operations
 from feedd.people.documents import profile_action
 from feedd.people.identifiers import external_id, is_somebody, normalize_email, normalize_phone
+from feedd.people.job_rows import TELLS
 from feedd.people.limits import PROFILE_FULL, PayloadProblem
 from feedd.people.values import (
     Action,
@@ -106,6 +107,7 @@ class _Body(Struct):
 
 
 TheBody = Annotated[_Body, Depends(json_body(_Body))]
+MayRead = Annotated[bool, Depends(may_read("profiles"))]
 AskedOne = Annotated[Asked, Depends(ONE_PROFILE)]
 
 
@@ -141,13 +143,15 @@ def get_profile(app: TheApp, profile_id: str, asked: AskedOne) -> Response:
     summary="Make a profile",
     **ONE_PROFILE.route(status=201, body=(ProfileDocument, EXAMPLE)),
 )
-async def create_profile(app: TheApp, body: TheBody, asked: AskedOne) -> Response:
+async def create_profile(
+    app: TheApp, body: TheBody, asked: AskedOne, may_read: MayRead
+) -> Response:
     """409 (`duplicate_profile`) where anybody has one of its identifiers: `meta.duplicate_profile_id` says who."""
     action = _somebody(profile_action(bytes(body.data)))
     if action.who.profile is not None:
         raise PayloadProblem("/data/id", "is given by feedd", hint="Leave it out.")
     _, profile = await _done(app, replace(action, only_new=True))
-    return asked.one(profile_resource(profile), status=201)
+    return asked.one(written_profile(profile, action, may_read=may_read), status=201)
 
 
 @router.patch(
@@ -155,7 +159,9 @@ async def create_profile(app: TheApp, body: TheBody, asked: AskedOne) -> Respons
     summary="Change a profile",
     **ONE_PROFILE.route(body=(ProfileDocument, PATCH_EXAMPLE)),
 )
-async def update_profile(app: TheApp, profile_id: str, body: TheBody, asked: AskedOne) -> Response:
+async def update_profile(
+    app: TheApp, profile_id: str, body: TheBody, asked: AskedOne, may_read: MayRead
+) -> Response:
     """What is null is cleared, what is absent is left. All of it is done, or nothing: 409 where an identifier is somebody else's."""
     action = profile_action(bytes(body.data))
     if action.who.profile not in (None, profile_id):
@@ -164,7 +170,7 @@ async def update_profile(app: TheApp, profile_id: str, body: TheBody, asked: Ask
         raise NoProfile(profile_id)
     who = replace(action.who, profile=profile_id)
     _, profile = await _done(app, replace(action, who=who, only_existing=True, strict=True))
-    return asked.one(profile_resource(profile))
+    return asked.one(written_profile(profile, action, may_read=may_read))
 
 
 @router.post(
@@ -172,11 +178,14 @@ async def update_profile(app: TheApp, profile_id: str, body: TheBody, asked: Ask
     summary="Make a profile, or change the one that has one of its identifiers",
     **_IMPORT,
 )
-async def import_profile(app: TheApp, body: TheBody, asked: AskedOne) -> Response:
+async def import_profile(
+    app: TheApp, body: TheBody, asked: AskedOne, may_read: MayRead
+) -> Response:
     """201 where a profile was made, 200 where one was changed. All of it is done, or nothing: 409 where identifiers are of two people."""
     action = _somebody(profile_action(bytes(body.data)))
     outcome, profile = await _done(app, replace(action, strict=True), "/data/id")
-    return asked.one(profile_resource(profile), status=201 if outcome.created else 200)
+    status = 201 if outcome.created else 200
+    return asked.one(written_profile(profile, action, may_read=may_read), status=status)
 
 
 @router.post(
@@ -225,14 +234,17 @@ class NoProfile(NotFound):
 
 
 class DuplicateProfile(UsageError):
-    """Somebody else is known by an identifier: `meta` names their profile."""
+    """Somebody else is known by an identifier: `meta` names their profile, `source` points at the identifier."""
 
-    source = {"pointer": ATTRIBUTES}  # noqa: RUF012 never changed
-
-    def __init__(self, id_: str) -> None:
+    def __init__(self, id_: str, kind: Kind) -> None:
+        field, name = TELLS[kind]
+        # of an id of a device it is not known by which of two names it was given
+        self.source = {"pointer": ATTRIBUTES if kind is Kind.ANONYMOUS else f"/data{field}"}
         self.meta = {"duplicate_profile_id": id_}
         super().__init__(
-            "A profile already exists with one of these identifiers.", code="duplicate_profile"
+            "A profile already exists with one of these identifiers",
+            code="duplicate_profile",
+            hint=f"It has {name}: change or merge that profile, or leave this out. Nothing was changed.",
         )
 
 
@@ -256,7 +268,7 @@ async def _done(app: App, action: Action, pointer: str | None = None) -> tuple[O
     if profile is None:
         raise NoProfile(action.who.profile or str(outcome.profile), pointer)
     if outcome.refused is Refusal.TAKEN:
-        raise DuplicateProfile(profile.id)
+        raise DuplicateProfile(profile.id, outcome.ignored[0][0])
     return outcome, profile
 
 

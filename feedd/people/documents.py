@@ -311,6 +311,22 @@ def profile_attributes(profile: Profile) -> ProfileAttributes:
     )
 
 
+def sent_attributes(profile: Profile, action: Action) -> dict[str, Any]:
+    """Of what is told of a profile that which the action has just set: for whoever may change it, and not read it."""
+    told = profile_attributes(profile)
+    given = {kind for kind, _ in action.who.given()} | set(action.patch.clear)
+    found = {name: getattr(told, name) for name, (kind, _) in _JUDGES.items() if kind in given}
+    for name in action.patch.set:
+        known = _SPECIAL.get(name)
+        if known in _PLACES:
+            found.setdefault("location", {})[known] = getattr(told.location, known)
+        elif known is not None:
+            found[known] = getattr(told, known)
+        elif name in told.properties:
+            found.setdefault("properties", {})[name] = told.properties[name]
+    return found
+
+
 def iso_time(at: datetime) -> str:
     """A time as the API tells it: `2026-01-01T00:00:00+00:00`."""
     return at.astimezone(UTC).isoformat(timespec="seconds")

@@ -23,7 +23,7 @@ from feedd.people.values import Action, Identifiers, Kind, Outcome, Refusal, Sou
 MOST_PROFILES = 10_000
 PROFILES = "/data/attributes/profiles/data"
 DELETED = "/data/attributes/profile/data"
-_TELLS = {
+TELLS = {
     Kind.PROFILE: ("/id", "this id"),
     Kind.EMAIL: ("/attributes/email", "this email address"),
     Kind.PHONE: ("/attributes/phone_number", "this phone number"),
@@ -289,7 +289,7 @@ def problem_of(row: Row, outcome: Outcome) -> UsageError | None:
     """Why a row was not done; None where it was. An event is recorded also where an identifier beside it is another profile's."""
     refused = outcome.refused
     if outcome.profile is None or refused is Refusal.NO_PROFILE:
-        said = _TELLS[outcome.ignored[0][0]] if outcome.ignored else ("", "this identifier")
+        said = TELLS[outcome.ignored[0][0]] if outcome.ignored else ("", "this identifier")
         return PayloadProblem(
             row.pointer + said[0],
             f"nobody here has {said[1]}",
@@ -297,7 +297,7 @@ def problem_of(row: Row, outcome: Outcome) -> UsageError | None:
             hint="Leave it out, or name somebody who is here.",
         )
     if refused is Refusal.TAKEN and outcome.ignored:
-        field, name = _TELLS[outcome.ignored[0][0]]
+        field, name = TELLS[outcome.ignored[0][0]]
         return PayloadProblem(
             row.pointer + field,
             f"another profile has {name}; nothing of the row was done",

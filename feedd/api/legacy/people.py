@@ -87,7 +87,8 @@ def update_person(call: Writes, person_id: str) -> Response:
     (outcome,) = call.app.recorder.record([action])
     if outcome.refused is not None:
         raise _refused(outcome.refused)
-    return answer(person_of(find_person(call, found.id)))
+    changed = find_person(call, found.id)
+    return answer(person_of(changed) if call.may_read("profiles") else _sent(changed, who, patch))
 
 
 @router.get(
@@ -186,6 +187,19 @@ def person_of(profile: Profile) -> dict[str, Any]:
         "created": written(profile.created_at),
         "updated": written(profile.updated_at),
     }
+
+
+def _sent(profile: Profile, who: Identifiers, patch: Patch) -> dict[str, Any]:
+    """Of a person what a call has just changed, for whoever may not read people."""
+    identifiers = {
+        "$email": who.email,
+        "$phone_number": who.phone_number,
+        "$id": who.external_id,
+    }
+    names = {*patch.set, *(name for name, value in identifiers.items() if value)}
+    names |= {name for name, twin in _TWINS.items() if twin in names}
+    changed = {name: value for name, value in person_of(profile).items() if name in names}
+    return {**changed, **nobody(profile.id)}
 
 
 def nobody(person_id: str) -> dict[str, Any]:
