@@ -90,6 +90,11 @@ class Shop:
 
     def ask(self, method: str, path: str, body: Any = None, key: str | None = "") -> tuple[int, Any]:  # fmt: skip
         """The status and the document of an answer; None where it is empty."""
+        status, found = self.text(method, path, body, key)
+        return status, json.loads(found) if found else None
+
+    def text(self, method: str, path: str, body: Any = None, key: str | None = "") -> tuple[int, bytes]:  # fmt: skip
+        """The status and the text of an answer."""
         connection = HTTPConnection(self.address, timeout=20)
         headers = {} if key is None else {"Authorization": f"Klaviyo-API-Key {key or self.key}"}
         text = body if isinstance(body, bytes | None) else json.dumps(body)
@@ -97,7 +102,7 @@ class Shop:
         response = connection.getresponse()
         found = response.read()
         connection.close()
-        return response.status, json.loads(found) if found else None
+        return response.status, found
 
     def get(self, path: str) -> Any:
         status, document = self.ask("GET", path)
@@ -161,6 +166,22 @@ def test_the_published_client_reads_events_a_page_at_a_time(shop: Shop) -> None:
     everything = seconds(*api.get_events(page_size=1000, sort="timestamp").data)
     assert everything == sorted(everything)
     assert len(everything) >= ORDERS + 5
+
+
+def test_properties_are_told_as_they_were_sent(shop: Shop) -> None:
+    sent = b'{"Points":0.12345678901234567891,"Size":{"m":[1e5,{"cm":1.10}]},"Name":"\\u00e9"}'
+    body = json.dumps(event("Measured", JANE, START, properties=0)).encode()
+    assert shop.ask("POST", "/api/events", body.replace(b'"properties": 0', b'"properties":' + sent))[0] == 202  # fmt: skip
+    metric = shop.metric_id("Measured")
+    path = f"/api/events?filter=equals(metric_id,'{metric}')"
+    for path, told in (
+        (path, sent),
+        (f"{path}&fields[event]=event_properties.Points", b'{"Points":0.12345678901234567891}'),
+        (f"{path}&fields[event]=event_properties.Size.m.cm", b'{"Size":{"m":[1e5,{"cm":1.10}]}}'),
+        (f"/api/v1/metric/{metric}/timeline?api_key={shop.key}", sent[1:]),
+    ):
+        status, answer = shop.text("GET", path)
+        assert (status, told in answer) == (200, True), answer
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,11 @@ def test_an_import_that_is_none_is_refused_at_once(
     [
         (event_job(), "/data/attributes/events-bulk-create/data", "is empty"),
         (
+            event_job(*[entry(profile(JANE))] * 2),
+            "/data/attributes/events-bulk-create/data/0/attributes/events/data",
+            "is empty",
+        ),
+        (
             event_job(*[entry(profile(JANE), *[event()] * 501)] * 2),
             "/data/attributes/events-bulk-create/data",
             "at most 1,000",

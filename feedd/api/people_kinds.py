@@ -107,9 +107,9 @@ def written_profile(profile: Profile, action: Action, *, may_read: bool) -> Reso
 
 def event_resource(event: Event) -> Resource:
     """An event as a resource; its value is one of its properties, however it was sent."""
-    properties = event.properties
-    if event.value is not None and "$value" not in properties:
-        properties = {**properties, "$value": event.value}
+    properties: dict[str, Any] = dict(event.members())
+    if event.value is not None:
+        properties.setdefault("$value", event.value)
     attributes = EventAttributes(
         timestamp=seconds_of(event.at),
         event_properties=properties,

@@ -4,13 +4,13 @@ A kind is declared once, as a `ResourceType`: what it is called, its attributes 
 serializes, what `fields[…]` can choose and what OpenAPI says of it all come from that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 
 Tree = Mapping[str, Any]  # chosen names, each with the tree of those below it; an empty tree is all
 Schema = dict[str, Any]
@@ -126,7 +126,9 @@ def _chosen(resource: Resource, choice: Choice) -> Any:
 
 
 def _picked(value: Any, tree: Tree) -> Any:
-    """Of a struct or mapping what the tree names; of a list that of each of its members."""
+    """Of a struct or mapping what the tree names; of a list that of each of its members. Raw JSON stays the text that it is."""
+    if isinstance(value, Raw):
+        value = _OPENED.get(bytes(value)[:1], _closed)(value)
     if isinstance(value, list | tuple):
         return [_picked(each, tree) for each in value]
     if not isinstance(value, Struct | Mapping):
@@ -136,6 +138,16 @@ def _picked(value: Any, tree: Tree) -> Any:
         for name, member in _items(value)
         if name in tree
     }
+
+
+def _closed(value: Raw) -> Raw:
+    return value
+
+
+_OPENED: Mapping[bytes, Callable[[Raw], Any]] = {
+    b"{": msgspec.json.Decoder(dict[str, Raw]).decode,
+    b"[": msgspec.json.Decoder(list[Raw]).decode,
+}
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:

@@ -177,7 +177,9 @@ class NoList(NotFound):
 
 def _events(body: bytes) -> list[Entry]:
     texts = bulk_entries(body)
-    count_events(texts)  # all together, for the places in what is said of them
+    if not count_events(texts):  # all together, for the places in what is said of them
+        pointer = f"{BULK_ENTRIES}/0/attributes/events/data"
+        raise PayloadProblem(pointer, "is empty", hint="Send at least one event.")
     return [Entry(text, _events_of(text)) for text in texts]
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 
 class Kind(IntEnum):
@@ -33,6 +34,9 @@ class Source(IntEnum):
 
 
 Identifier = tuple[Kind, str]
+
+_values = msgspec.json.Decoder(dict[str, Any]).decode
+_texts = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Identifiers(Struct, frozen=True, kw_only=True):
@@ -167,7 +171,10 @@ class Metric(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One thing that somebody did. `number` is the order of recording; `uuid` follows from it and the database."""
+    """One thing that somebody did. `number` is the order of recording; `uuid` follows from it and the database.
+
+    `sent` is the text of its properties, a JSON object, as it was sent.
+    """
 
     number: int
     uuid: str
@@ -176,5 +183,14 @@ class Event(Struct, frozen=True, kw_only=True):
     profile: str
     at: datetime
     value: float | None = None
-    properties: dict[str, Any] = {}
+    sent: Raw = msgspec.field(default=Raw(b"{}"), name="properties")
     source: Source = Source.SERVER
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The properties as values: a number with a fraction is the nearest double."""
+        return _values(self.sent)
+
+    def members(self) -> dict[str, Raw]:
+        """The properties, each as the text that was sent, to the last digit."""
+        return _texts(self.sent)

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from sqlalchemy import func, select, text
 
 from feedd.people.values import Event, Source
@@ -22,7 +21,6 @@ MOST_EVENTS = 1_000  # in a page
 MOST_BYTES = 16 * 1024 * 1024  # of their properties: each may have 5 MB
 _AT_ONCE = 25
 _METRICS_AT_ONCE = 100  # in a statement: SQLite takes 500
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 # RFC 9562 5.1: ticks of 100 ns since the Gregorian calendar began
 _TICKS_S = 10_000_000
@@ -236,7 +234,7 @@ def _event_of(row: Any) -> Event:
         profile=row.profile,
         at=_utc(row.at),
         value=row.value,
-        properties=_decode(row.properties),
+        sent=Raw(row.properties),
         source=Source(row.source),
     )
 

@@ -98,7 +98,7 @@ def event_of(event: Event, people: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "timestamp": timestamp,
         "datetime": event.at.strftime("%Y-%m-%d %H:%M:%S+00:00"),
         # without an id of its own, its second is what an event is told from others by
-        "event_properties": {"$event_id": str(timestamp), **said, **event.properties},
+        "event_properties": {"$event_id": str(timestamp), **said, **event.members()},
         "person": people.get(event.profile) or nobody(event.profile),
     }
 
