@@ -91,6 +91,11 @@ def test_a_revision_is_a_date(app: App, revision: str, status: int) -> None:
     assert Caller(app)("GET", "/api/feeds", key, revision=revision).status_code == status
 
 
+def test_a_wrong_method_is_told_which_are_right(app: App) -> None:
+    refused = Caller(app)("DELETE", "/api/profiles")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
+
+
 def test_api_keys_are_managed_over_the_unix_socket_only(app: App) -> None:
     _, key = app.create_key(kind="private", name="k", scopes=("read", "write"))
     assert Caller(app)("GET", "/api/api-keys", key).status_code == 403

@@ -546,6 +546,16 @@ def aggregate(of: str, **attributes: Any) -> dict[str, Any]:
     return {"data": {"type": "metric-aggregate", "attributes": found | attributes}}
 
 
+def test_a_filter_may_be_one_text_and_what_is_empty_is_left_out(shop: Shop) -> None:
+    usual = aggregate(shop.metric_id("Ordered"))
+    text = ",".join(usual["data"]["attributes"]["filter"])
+    other = aggregate(shop.metric_id("Ordered"), filter=text, sort="", page_cursor="", by=[])
+    for body in (usual, other):
+        status, found = shop.ask("POST", "/api/metric-aggregates", body)
+        assert status == 200, found
+        assert sum(found["data"]["attributes"]["data"][0]["measurements"]["count"]) == ORDERS
+
+
 def test_the_published_client_asks_for_numbers(shop: Shop) -> None:
     body = aggregate(
         shop.metric_id("Ordered"),

@@ -54,7 +54,7 @@ class AggregateAttributes(Struct, frozen=True, kw_only=True):
 class _Query(Struct, forbid_unknown_fields=True):
     metric_id: str
     measurements: list[Literal["count", "sum_value", "unique"]]
-    filter: list[str]
+    filter: str | list[str]  # a text is a list of one
     interval: Literal["hour", "day", "week", "month"] | None = "day"
     page_size: int | None = _DEFAULT_PAGE
     page_cursor: str | None = None
@@ -110,7 +110,7 @@ def query_aggregates(
     """Exact counts, sums of values and numbers of different people, by hour, day, week or month, and by what events share."""
     wanted = query.data.attributes
     question, digest = _question(wanted), _digest(wanted)
-    if wanted.page_cursor is not None:
+    if wanted.page_cursor:
         with _placed("page_cursor"):
             (skip,) = unpack(wanted.page_cursor, _KIND, digest, tuple[Number])
         question = replace(question, skip=skip)
@@ -148,7 +148,8 @@ def _question(wanted: _Query) -> Question:
     with _placed("timezone"):
         zone = zone_of(wanted.timezone or "UTC")
     with _placed("filter"):
-        conditions = _conditions(wanted.filter, zone)
+        texts = [wanted.filter] if isinstance(wanted.filter, str) else wanted.filter
+        conditions = _conditions(texts, zone)
     span = _span(conditions)
     sort, ascending = _sort(wanted, by)
     return Question(
@@ -201,7 +202,7 @@ def _span(conditions: Sequence[Condition]) -> Span:
 
 def _sort(wanted: _Query, by: Sequence[str]) -> tuple[Measure | str | None, bool]:
     """What groups are sorted by, and whether the least come first."""
-    if wanted.sort is None:
+    if not wanted.sort:
         return None, False
     name = wanted.sort.removeprefix("-")
     if name not in (*wanted.measurements, *by):
