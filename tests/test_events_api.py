@@ -173,11 +173,11 @@ def test_properties_are_told_as_they_were_sent(shop: Shop) -> None:
     body = json.dumps(event("Measured", JANE, START, properties=0)).encode()
     assert shop.ask("POST", "/api/events", body.replace(b'"properties": 0', b'"properties":' + sent))[0] == 202  # fmt: skip
     metric = shop.metric_id("Measured")
-    path = f"/api/events?filter=equals(metric_id,'{metric}')"
+    events = f"/api/events?filter=equals(metric_id,'{metric}')"
     for path, told in (
-        (path, sent),
-        (f"{path}&fields[event]=event_properties.Points", b'{"Points":0.12345678901234567891}'),
-        (f"{path}&fields[event]=event_properties.Size.m.cm", b'{"Size":{"m":[1e5,{"cm":1.10}]}}'),
+        (events, sent),
+        (f"{events}&fields[event]=event_properties.Points", b'{"Points":0.12345678901234567891}'),
+        (f"{events}&fields[event]=event_properties.Size.m.cm", b'{"Size":{"m":[1e5,{"cm":1.10}]}}'),
         (f"/api/v1/metric/{metric}/timeline?api_key={shop.key}", sent[1:]),
     ):
         status, answer = shop.text("GET", path)
