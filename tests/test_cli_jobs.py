@@ -37,7 +37,8 @@ def test_jobs_are_listed_and_shown(shell: Shell, daemon: Running) -> None:
     assert (listed["id"], listed["completed"], listed["failed"]) == (made["data"]["id"], 1, 2)
     shown = shell("jobs", "show", listed["id"], "--limit", "1")
     assert "complete: 1 of 3 rows done, 2 failed" in shown
-    assert "/data/attributes/profiles/data/1/attributes/email  invalid_email" in shown
+    assert "/data/attributes/profiles/data/1/attributes/email  invalid_email: An email" in shown
+    assert "to be deleted in" in shown
     assert "--limit shows more" in shown
     (told,) = shell.lines("jobs", "show", listed["id"])
     assert [each["row"] for each in told["errors"]] == rows[1:]

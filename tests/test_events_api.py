@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from klaviyo_api import KlaviyoAPI
@@ -643,6 +643,8 @@ def test_what_is_returned_can_be_chosen(shop: Shop) -> None:
     orders = shop.metric_id("Ordered")
     found = shop.client.Metrics.query_metric_aggregates(aggregate(orders), fields_metric_aggregate=["dates"])  # fmt: skip
     assert set(found["data"]["attributes"]) == {"dates"}
+    metric = shop.get(urlsplit(found["data"]["links"]["self"]).path)["data"]
+    assert (metric["type"], metric["id"]) == ("metric", orders)
 
 
 @pytest.mark.parametrize(
@@ -664,7 +666,7 @@ def test_what_is_returned_can_be_chosen(shop: Shop) -> None:
         ({"sort": "-mean"}, "/sort", "count"),
         ({"by": list("abcdef")}, "/by", "5 properties"),
         ({"page_size": 0}, "/page_size", "from 1 to"),
-        ({"page_cursor": "nonsense"}, "/page_cursor", "not a cursor"),
+        ({"page_cursor": "nonsense"}, "/page_cursor", "page_cursor is not a cursor of this list. Take it from meta.page_cursor"),
         ({"return_fields": ["colour"]}, "/return_fields", "colour"),
         ({"colour": "red"}, "/colour", "Supported: metric_id, measurements,"),
     ],

@@ -74,6 +74,8 @@ def test_a_filter_is_read(text: str, conditions: list[tuple[str, str, Any]]) -> 
     [
         ("equals", "expected '(' at character 7"),
         ("equals(id)", "expected ','"),
+        ("or(equals(id,1),equals(id,2))", "or(…) is not supported"),
+        ("not(equals(id,1))", "any(field,[…]) takes one of several values"),
         ("equals(id,)", "expected a value"),
         ("equals(id,'a)", "expected a value"),
         ('equals(id,"a"),', "expected an operator"),

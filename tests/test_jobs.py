@@ -173,6 +173,7 @@ def test_a_person_is_deleted_by_one_identifier(jobs: Jobs, people: Database) -> 
     job, (error,) = done(jobs, people, deletion_job(email=JOE))
     assert (job.failed, error.error.code) == (1, "not_found")
     assert JOE not in error.error.detail
+    assert "Nobody was deleted" in error.error.detail
     assert error.error.payload is None
 
 

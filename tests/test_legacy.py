@@ -433,7 +433,8 @@ def test_the_id_of_a_browser_is_exchanged(old: Old, email: str) -> None:
         assert old.ask("POST", "/v2/people/exchange", {"exchange_id": asked}).json == {"id": found}
     unknown = old.ask("POST", "/v2/people/exchange", {"exchange_id": "nobody.Ab12Cd"})
     assert (unknown.status, unknown.json["detail"]) == (404, calls.NO_PROFILE)
-    assert old.ask("POST", "/v2/people/exchange", {}).status == 400
+    answer = old.ask("POST", "/v2/people/exchange", {})
+    assert (answer.status, answer.json["message"]) == (400, "exchange_id is missing.")
 
 
 def test_an_id_of_a_merged_person_still_leads_to_it(old: Old, email: str) -> None:

@@ -65,7 +65,7 @@ TheDispatcher = Annotated[Dispatcher, Depends(the_dispatcher)]
 KEY_HEADER = APIKeyHeader(
     name="Authorization",
     scheme_name="private key",
-    description="Klaviyo-API-Key pk_…, as `feedd key create --private` makes it. Not needed over the unix socket.",
+    description="Klaviyo-API-Key pk_…, as `feedd key create --name NAME --private` makes it. Not needed over the unix socket.",
     auto_error=False,
 )
 
@@ -160,7 +160,7 @@ def check_scope(key: ApiKey, resource: str, action: str) -> None:
         raise UsageError(
             f"this key has no {action} scope for {resource}",
             code="forbidden",
-            hint=f"Make one with `feedd key create --private --scope {resource}:{action}`.",
+            hint=f"Make one with `feedd key create --name NAME --private --scope {resource}:{action}`.",
         )
 
 
@@ -168,7 +168,7 @@ def _no_key() -> UsageError:
     return UsageError(
         "Missing or invalid private key",
         code="not_authenticated",
-        hint="Send Authorization: Klaviyo-API-Key pk_…; `feedd key create --private` makes one.",
+        hint="Send Authorization: Klaviyo-API-Key pk_…; `feedd key create --name NAME --private` makes one.",
     )
 
 
@@ -220,7 +220,7 @@ async def public_key(
             "company_id is missing"
             if not company_id
             else "company_id is no public key of this account",
-            hint="Send ?company_id=KEY; `feedd key create --public` makes one.",
+            hint="Send ?company_id=KEY; `feedd key create --name NAME --public` makes one.",
         )
     return company_id
 

@@ -75,7 +75,10 @@ class AggregateQuery(Struct):
     data: _QueryData
 
 
-AGGREGATE = ResourceType(name=_KIND, attributes=AggregateAttributes, scope="metrics")
+# an answer is not kept: its link is that of the metric
+AGGREGATE = ResourceType(
+    name=_KIND, path="metrics", attributes=AggregateAttributes, scope="metrics"
+)
 ONE_AGGREGATE = Asking(AGGREGATE)
 EXAMPLE = {
     "data": {
@@ -112,7 +115,14 @@ def query_aggregates(
     question, digest = _question(wanted), _digest(wanted)
     if wanted.page_cursor:
         with _placed("page_cursor"):
-            (skip,) = unpack(wanted.page_cursor, _KIND, digest, tuple[Number])
+            (skip,) = unpack(
+                wanted.page_cursor,
+                _KIND,
+                digest,
+                tuple[Number],
+                name="page_cursor",
+                found_in="meta.page_cursor",
+            )
         question = replace(question, skip=skip)
     with _placed("metric_id"):
         metric = find_metric(app, wanted.metric_id)

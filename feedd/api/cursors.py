@@ -26,8 +26,16 @@ def pack(kind: str, position: list[Any], asked: str) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def unpack(cursor: str, kind: str, asked: str, shape: type[Position]) -> Position:
-    """The position in a cursor, a tuple of that shape. A whole `links.next` may stand in its place.
+def unpack(
+    cursor: str,
+    kind: str,
+    asked: str,
+    shape: type[Position],
+    *,
+    name: str = "page[cursor]",
+    found_in: str = "links.next",
+) -> Position:
+    """The position in a cursor, a tuple of that shape. A whole `links.next` may stand in its place. `name` is the parameter.
 
     Klaviyo's Python client takes the cursor out of a link with the `=` before it, and hands on a link of http as it is.
 
@@ -48,12 +56,12 @@ def unpack(cursor: str, kind: str, asked: str, shape: type[Position]) -> Positio
         found = ("", None, "")  # type: ignore[assignment]
     if found[0] != kind:
         raise CursorError(
-            "page[cursor] is not a cursor of this list",
-            hint="Take it from links.next of the page before.",
+            f"{name} is not a cursor of this list",
+            hint=f"Take it from {found_in} of the page before.",
         )
     if found[2] != asked:
         raise CursorError(
-            "page[cursor] was made with another filter or sort",
+            f"{name} was made with another filter or sort",
             hint="Send the filter and sort of the page before, or start without a cursor.",
         )
     return found[1]

@@ -24,6 +24,7 @@ _MOST_WHOLE = 2**62
 MAX_LENGTH = 10_000
 MAX_DEPTH = 20
 LISTED = ("any", "contains-any")  # operators whose value is a list
+UNSUPPORTED = ("or", "not")  # they join conditions, and no list knows them
 BARE = "has"  # the operator that takes no value
 
 
@@ -222,6 +223,11 @@ class _Reader:
             self._expect(")")
             self._depth -= 1
             return found
+        if operator in UNSUPPORTED:
+            raise FilterError(
+                f"{operator}(…) is not supported",
+                hint="Conditions joined by commas all hold; any(field,[…]) takes one of several values.",
+            )
         field = self._match(_FIELD, "a field").strip()
         value: Any = None
         if operator != BARE:

@@ -157,12 +157,14 @@ def _nothing_at(path: str) -> Response:
     return failure(404, "not_found", "Not found.", f"there is nothing at {path}: {later}")
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     problems: list[dict[str, Any]] = list(error.errors())
     first = problems[0] if problems else {"loc": ("query", ""), "msg": "invalid"}
     where, *rest = first["loc"]
+    if where == "path":  # an id that nothing has
+        return failure(404, "not_found", "Not found.", f"there is nothing at {request.url.path}")
     name = str(rest[-1]) if rest else ""
     source = {"parameter": name} if where == "query" else {"pointer": f"/{where}/{name}"}
     return failure(400, "invalid", "Invalid input.", f"{name}: {first['msg']}", source=source)

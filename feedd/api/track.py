@@ -154,7 +154,7 @@ class Tracking:
             raise PayloadProblem(
                 "/token",
                 "is missing",
-                hint="It is your public key; `feedd key create --public` makes one.",
+                hint="It is your public key; `feedd key create --name NAME --public` makes one.",
             )
         keyring = self._feedd.keyring
         known = keyring.knows_public(token)

@@ -82,11 +82,17 @@ def show(
         f"sent {clock(job.created_at)}, begun {clock(job.started_at) if job.started_at else 'not yet'}"
     )
     if job.completed_at is not None:
-        say(f"ended {clock(job.completed_at)}, known for another {until(job.expires_at)}")
+        say(f"ended {clock(job.completed_at)}, to be deleted {until(job.expires_at)}")
     for error in errors:
-        say(text(f"{error.pointer}  {error.code}: {error.detail}"))
+        say(text(f"{error.pointer}  {error.code}: {_said_of(error)}"))
     if len(errors) == limit and job.failed > limit:
         say(f"The first {counted(limit, 'error')}; --limit shows more.")
+
+
+def _said_of(error: "RowError") -> str:
+    """What is wrong, without the place where the pointer ends."""
+    place, _, said = error.detail.partition(": ")
+    return said if said and error.pointer.endswith(place.replace(".", "/")) else error.detail
 
 
 def cancel(context: typer.Context, job_id: JobId, *, as_json: AsJson = False) -> None:

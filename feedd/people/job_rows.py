@@ -296,7 +296,11 @@ def problem_of(row: Row, outcome: Outcome) -> UsageError | None:
             row.pointer + said[0],
             f"nobody here has {said[1]}",
             code="not_found",
-            hint="Leave it out, or name somebody who is here.",
+            hint=(
+                "Leave it out, or name somebody who is here."
+                if row.text
+                else "Nobody was deleted: they may be known by another identifier, or gone already."
+            ),
         )
     if refused is Refusal.TAKEN and outcome.ignored:
         field, name = TELLS[outcome.ignored[0][0]]

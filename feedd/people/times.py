@@ -48,9 +48,7 @@ def _spelled(text: str, pointer: str) -> float:
     if type(found) is Noted:
         found = found.value
     if type(found) is not str:
-        raise PayloadProblem(
-            pointer, "is a time that cannot be read", code="invalid_time", hint=_HINT
-        )
+        raise PayloadProblem(pointer, "cannot be read as a time", code="invalid_time", hint=_HINT)
     # before 1970 a fraction is cut towards the past, which is out of range anyway
     return datetime.fromisoformat(found).timestamp()
 

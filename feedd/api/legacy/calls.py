@@ -80,6 +80,8 @@ class Call(Struct, frozen=True):
     def one_of(self, names: Sequence[str]) -> tuple[str, str]:
         """The one of these parameters that is given, and its text. Raises UsageError where none is, or several are."""
         given = [(name, text) for name in names if (text := self.text(name)) is not None]
+        if not given and len(names) == 1:
+            raise UsageError(f"{names[0]} is missing")
         if len(given) != 1:
             raise UsageError(
                 f"{len(given) or 'none'} of {', '.join(names)} {'are' if given else 'is'} given",
