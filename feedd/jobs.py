@@ -108,7 +108,7 @@ class Jobs:
             if not touched:
                 break
             after = touched[-1][0]
-            numbers = list({number for _, number in touched})
+            numbers = list({number for _, number in touched if number is not None})
             with self._people.snapshot() as connection:
                 known = {each.number: each for each in read_profiles(connection, numbers=numbers)}
             for place, number in touched:

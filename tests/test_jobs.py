@@ -188,8 +188,15 @@ def test_whom_an_import_has_touched_is_known_also_after_a_merge(
         merge(connection, numbers[0], numbers[1], NOW)
         merge(connection, numbers[1], numbers[2], NOW)
     kim = numbers[2]
-    assert stored.read_profiles(people, job, limit=2) == [(n, kim) for n in numbers[:2]]
+    assert stored.read_profiles(people, job, limit=2) == [(n, None) for n in numbers[:2]]
     assert stored.read_profiles(people, job, after=numbers[1]) == [(kim, kim)]
+    assert [(n, each.number) for n, each in jobs.profiles(job, limit=1)] == [(kim, kim)]
+    assert jobs.profiles(job, after=kim) == []
+    done(jobs, people, import_job(profile("sam@example.com")))
+    sam = find(people, "sam@example.com").number
+    with writing(people) as connection:
+        merge(connection, kim, sam, NOW)
+    assert [each.number for _, each in jobs.profiles(job)] == [sam]
 
 
 def test_jobs_are_done_in_the_order_in_which_they_came(jobs: Jobs, people: Database) -> None:

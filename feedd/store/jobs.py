@@ -319,8 +319,9 @@ def read_errors(
 
 def read_profiles(
     database: Database, job: Job, *, after: int = 0, limit: int = 100
-) -> list[tuple[int, int]]:
-    """Whom an import has touched, by number: as they were then, which is their order, and who they are by now."""
+) -> list[tuple[int, int | None]]:
+    """Whom an import has touched, by number: as they were then, which is their order, and who they are by now; None where that one has
+    a place of its own."""
     query = (
         select(JOB_PROFILES.c.profile_id)
         .where(JOB_PROFILES.c.job_id == job.number, JOB_PROFILES.c.profile_id > after)
@@ -335,7 +336,15 @@ def read_profiles(
             merged = {row.from_id: row.into_id for row in connection.execute(further)}
             now = {number: merged.get(each, each) for number, each in now.items()}
             moved = list(merged.values())
-    return list(now.items())
+        became = {number for place, number in now.items() if number != place}
+        own = select(JOB_PROFILES.c.profile_id).where(
+            JOB_PROFILES.c.job_id == job.number, JOB_PROFILES.c.profile_id.in_(became)
+        )
+        told = set(connection.execute(own).scalars()) if became else set()
+    return [
+        (place, None if number != place and number in told else number)
+        for place, number in now.items()
+    ]
 
 
 class Waiting(msgspec.Struct, frozen=True):
