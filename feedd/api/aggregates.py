@@ -17,11 +17,11 @@ from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import BodyError, json_body
 from feedd.api.cursors import pack, unpack
 from feedd.api.filters import Condition, Filterable, FilterError, Word, parse_filter, times
-from feedd.api.people_kinds import Time
 from feedd.api.people_metrics import find_metric
 from feedd.api.resources import Resource, ResourceType
 from feedd.errors import NotFound, UsageError
 from feedd.people.aggregation import Answer, Interval, Measure, Question
+from feedd.people.documents import Time
 from feedd.people.intervals import check_years, zone_of
 from feedd.people.spans import Span, span_of
 from feedd.store.columns import texts_of

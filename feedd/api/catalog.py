@@ -1,5 +1,6 @@
 """Catalog items and the stream of their changes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -109,12 +110,7 @@ def get_history(
         limit=asked.size + 1,
         descending=descending,
     )
-    return asked.page(
-        rows,
-        resource=change_resource,
-        position=lambda change: [stream.stream_id, change.seq],
-        meta=stream_meta(stream),
-    )
+    return _page_of_changes(asked, rows, stream)
 
 
 @router.get("/catalog-items/{item_id:path}", summary="One item", **ONE_ITEM.route())
@@ -159,6 +155,10 @@ def list_changes(app: TheApp, asked: Annotated[Asked, Depends(CHANGES)]) -> Resp
         fields=asked.values("field"),
         descending=descending,
     )
+    return _page_of_changes(asked, rows, stream)
+
+
+def _page_of_changes(asked: Asked, rows: Sequence[Change], stream: StreamState) -> Response:
     return asked.page(
         rows,
         resource=change_resource,

@@ -12,7 +12,6 @@ from feedd.api.jobs import (
     IMPORT_JOB,
     PAGES,
     Body,
-    Time,
     errors_page,
     job_of,
     job_resource,
@@ -25,6 +24,7 @@ from feedd.api.openapi import Shape
 from feedd.api.people_kinds import PROFILE, profile_resource
 from feedd.api.resources import Resource, ResourceType
 from feedd.app import App
+from feedd.people.documents import Time
 from feedd.people.job_rows import ImportDocument
 from feedd.people.jobs import JobKind
 from feedd.people.values import Profile

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request, Response
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import MAX_BODY_BYTES, limited_body
@@ -17,11 +17,11 @@ from feedd.api.documents import told_code
 from feedd.api.filters import choices
 from feedd.api.resources import Relation, Resource, ResourceType
 from feedd.app import App
+from feedd.people.documents import Time
 from feedd.people.jobs import Job, JobKind, JobStatus, StoredError
 from feedd.store import jobs as stored
 
 PAGES = (20, 100)
-Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class JobAttributes(Struct, frozen=True, kw_only=True):

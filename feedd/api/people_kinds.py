@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2s
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from feedd.api.resources import Relation, Resource, ResourceType
 from feedd.people.documents import (
     ProfileAttributes,
+    Time,
     iso_time,
     profile_attributes,
     sent_attributes,
@@ -18,7 +19,6 @@ from feedd.people.inference import Property
 from feedd.people.values import Action, Event, Metric, Profile
 from feedd.store.metric_properties import property_id
 
-Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Sample = str | int | float | bool
 
 

@@ -25,8 +25,8 @@ from feedd.api.resources import Resource, ResourceType
 from feedd.app import App
 from feedd.errors import NotFound, UsageError
 from feedd.people import operations
-from feedd.people.documents import profile_action
-from feedd.people.identifiers import external_id, is_somebody, normalize_email, normalize_phone
+from feedd.people.documents import of_somebody, profile_action
+from feedd.people.identifiers import external_id, normalize_email, normalize_phone
 from feedd.people.job_rows import TELLS
 from feedd.people.limits import PROFILE_FULL, PayloadProblem
 from feedd.people.values import (
@@ -147,7 +147,7 @@ async def create_profile(
     app: TheApp, body: TheBody, asked: AskedOne, may_read: MayRead
 ) -> Response:
     """409 (`duplicate_profile`) where anybody has one of its identifiers: `meta.duplicate_profile_id` says who."""
-    action = _somebody(profile_action(bytes(body.data)))
+    action = of_somebody(profile_action(bytes(body.data)), ATTRIBUTES)
     if action.who.profile is not None:
         raise PayloadProblem("/data/id", "is given by feedd", hint="Leave it out.")
     _, profile = await _done(app, replace(action, only_new=True))
@@ -182,7 +182,7 @@ async def import_profile(
     app: TheApp, body: TheBody, asked: AskedOne, may_read: MayRead
 ) -> Response:
     """201 where a profile was made, 200 where one was changed. All of it is done, or nothing: 409 where identifiers are of two people."""
-    action = _somebody(profile_action(bytes(body.data)))
+    action = of_somebody(profile_action(bytes(body.data)), ATTRIBUTES)
     outcome, profile = await _done(app, replace(action, strict=True), "/data/id")
     status = 201 if outcome.created else 200
     return asked.one(written_profile(profile, action, may_read=may_read), status=status)
@@ -221,7 +221,7 @@ def merge_profiles(
 async def create_client_profile(app: TheApp, body: TheBody) -> Response:
     """Identifiers that are missing are added; those that somebody has are left, and that is no error."""
     found = profile_action(bytes(body.data), trusted=False, source=Source.CLIENT)
-    await app.recorder.recorded([_somebody(found)])
+    await app.recorder.recorded([of_somebody(found, ATTRIBUTES)])
     return Response(status_code=202)
 
 
@@ -246,17 +246,6 @@ class DuplicateProfile(UsageError):
             code="duplicate_profile",
             hint=f"It has {name}: change or merge that profile, or leave this out. Nothing was changed.",
         )
-
-
-def _somebody(action: Action) -> Action:
-    if not is_somebody(action.who):
-        raise PayloadProblem(
-            ATTRIBUTES,
-            "identifies nobody",
-            code="not_identified",
-            hint="Give one of email, phone_number, external_id or anonymous_id.",
-        )
-    return action
 
 
 async def _done(app: App, action: Action, pointer: str | None = None) -> tuple[Outcome, Profile]:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from feedd.people.decoding import read
-from feedd.people.identifiers import external_id, normalize_email, normalize_phone
+from feedd.people.identifiers import external_id, is_somebody, normalize_email, normalize_phone
 from feedd.people.limits import MAX_PROFILE_BYTES, PayloadProblem, below, check_shape
 from feedd.people.subscriptions import (
     MAILABLE,
@@ -96,7 +96,7 @@ def profile_action(
     trusted: bool = True,
     source: Source = Source.SERVER,
 ) -> Action:
-    """What the JSON of a profile's resource object asks for. Nobody may be identified: `is_somebody` tells.
+    """What the JSON of a profile's resource object asks for. Nobody may be identified: `of_somebody` tells.
 
     `{"type": "profile", "id", "attributes", "meta": {"patch_properties": {"append", "unappend", "unset"}, "patch_identifiers":
     {"append": {"anonymous_id"}, "unappend": {…}}}}`; `meta` may stand among the attributes too. An attribute that is null is
@@ -136,6 +136,18 @@ def profile_action(
     who = replace(who, anonymous_ids=tuple(dict.fromkeys((*who.anonymous_ids, *append))))
     patch = replace(patch, set=_values(attributes, at))
     return Action(who=who, patch=patch, trusted=trusted, source=source)
+
+
+def of_somebody(action: Action, pointer: str) -> Action:
+    """An action as it is. Raises PayloadProblem (`not_identified`) where it is about nobody; `pointer` is where identifiers belong."""
+    if is_somebody(action.who):
+        return action
+    raise PayloadProblem(
+        pointer,
+        "identifies nobody",
+        code="not_identified",
+        hint="Give one of email, phone_number, external_id or anonymous_id.",
+    )
 
 
 def _decoded(text: bytes, pointer: str) -> dict[str, Any]:

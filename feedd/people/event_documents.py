@@ -12,8 +12,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from feedd.people.decoding import UNDECODED, decode_problem, read, shape_problem
-from feedd.people.documents import profile_action
-from feedd.people.identifiers import is_somebody
+from feedd.people.documents import of_somebody, profile_action
 from feedd.people.limits import (
     MAX_EVENT_BYTES,
     MAX_METRIC_LENGTH,
@@ -299,12 +298,6 @@ def _person(raw: Raw, pointer: str, *, trusted: bool) -> tuple[Identifiers, Patc
         raise decode_problem(error, pointer, text) from error
     pointer = f"{pointer}/data"
     found = profile_action(bytes(members["data"]), pointer, trusted=trusted)
+    of_somebody(found, pointer)
     patch = replace(found.patch, clear=())
-    if not is_somebody(found.who):
-        raise PayloadProblem(
-            pointer,
-            "identifies nobody",
-            code="not_identified",
-            hint="Give one of id, email, phone_number, external_id, anonymous_id or _kx.",
-        )
     return found.who, NOTHING if patch.is_empty() else patch

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from feedd.errors import NotFound, UsageError
 from feedd.people.decoding import read
-from feedd.people.documents import profile_action
+from feedd.people.documents import of_somebody, profile_action
 from feedd.people.event_documents import BULK_ENTRIES, bulk_entries, count_events, entry_actions
-from feedd.people.identifiers import is_somebody, normalize_email, normalize_phone
+from feedd.people.identifiers import normalize_email, normalize_phone
 from feedd.people.jobs import Entry, JobKind, Part, RowError
 from feedd.people.limits import PROFILE_FULL, PayloadProblem
 from feedd.people.rows import profile_id
@@ -262,16 +262,9 @@ def rows_of(kind: JobKind, part: Part, now_s: float) -> Iterator[Row]:
 def _profile(text: bytes, pointer: str) -> Action | PayloadProblem:
     try:
         action = profile_action(text, pointer, source=Source.IMPORT)
+        return replace(of_somebody(action, f"{pointer}/attributes"), strict=True)
     except PayloadProblem as problem:
         return problem
-    if is_somebody(action.who):
-        return replace(action, strict=True)
-    return PayloadProblem(
-        f"{pointer}/attributes",
-        "identifies nobody",
-        code="not_identified",
-        hint="Give one of id, email, phone_number, external_id, anonymous_id or _kx.",
-    )
 
 
 def _entry_rows(text: bytes, pointer: str, now_s: float) -> Iterator[Row]:
