@@ -42,7 +42,8 @@ class ListAttributes(Struct, frozen=True, kw_only=True):
 
 
 LIST = ResourceType(name="list", attributes=ListAttributes, scope="profiles", has_page=False)
-ONE_IMPORT, IMPORTS = Asking(IMPORT_JOB), many_of(IMPORT_JOB)
+NEW_IMPORT, IMPORTS = Asking(IMPORT_JOB), many_of(IMPORT_JOB)
+ONE_IMPORT = Asking(IMPORT_JOB, include={"lists": LIST})  # there are none
 PROFILES = Asking(PROFILE, pages=PAGES)
 LISTS = Asking(LIST)
 
@@ -71,10 +72,10 @@ IMPORT_EXAMPLE = {
 @router.post(
     "/profile-bulk-import-jobs",
     summary="Create or update up to 10,000 profiles, by and by",
-    **ONE_IMPORT.route(status=202, body=(ImportDocument, IMPORT_EXAMPLE)),
+    **NEW_IMPORT.route(status=202, body=(ImportDocument, IMPORT_EXAMPLE)),
 )
 def import_profiles(
-    app: TheApp, asked: Annotated[Asked, Depends(ONE_IMPORT)], body: Body
+    app: TheApp, asked: Annotated[Asked, Depends(NEW_IMPORT)], body: Body
 ) -> Response:
     """Decoded in a thread: ten thousand rows take the event loop too long."""
     job = submitted(app, JobKind.PROFILES, body)
@@ -96,7 +97,7 @@ def list_imports(app: TheApp, asked: Annotated[Asked, Depends(IMPORTS)]) -> Resp
     **ONE_IMPORT.route(),
 )
 def get_import(app: TheApp, job_id: str, asked: Annotated[Asked, Depends(ONE_IMPORT)]) -> Response:
-    return asked.one(job_resource(job_of(app, JobKind.PROFILES, job_id)))
+    return asked.one(job_resource(job_of(app, JobKind.PROFILES, job_id)), include={"lists": list})
 
 
 @router.get(

@@ -164,7 +164,7 @@ def job_resource(job: Job) -> Resource:
         completed_at=_time(job.completed_at),
         expires_at=_time(job.expires_at),
     )
-    return Resource(JOBS[job.kind], job.id, attributes)
+    return Resource(JOBS[job.kind], job.id, attributes, {"lists": ()})
 
 
 def _error_resource(job: Job, stored_error: StoredError) -> Resource:
