@@ -170,7 +170,7 @@ def test_the_published_client_reads_events_a_page_at_a_time(shop: Shop) -> None:
 
 def test_properties_are_told_as_they_were_sent(shop: Shop) -> None:
     sent = b'{"Points":0.12345678901234567891,"Size":{"m":[1e5,{"cm":1.10}]},"Name":"\\u00e9"}'
-    body = json.dumps(event("Measured", JANE, START, properties=0)).encode()
+    body = json.dumps(event("Measured", "tailor@example.com", START, properties=0)).encode()
     assert shop.ask("POST", "/api/events", body.replace(b'"properties": 0', b'"properties":' + sent))[0] == 202  # fmt: skip
     metric = shop.metric_id("Measured")
     events = f"/api/events?filter=equals(metric_id,'{metric}')"
