@@ -55,7 +55,6 @@ def test_what_is_wrong_is_said_with_its_place(text: bytes, pointer: str, said: s
 @pytest.mark.parametrize(
     ("pointer", "place"),
     [
-        ("", "the body"),
         ("/data", "data"),
         ("/data/type", "type"),
         ("/data/attributes/email", "email"),
@@ -68,3 +67,10 @@ def test_a_place_is_told_without_what_is_around_it(pointer: str, place: str) -> 
     problem = PayloadProblem(pointer, "is wrong", hint="Write it well.")
     assert str(problem) == f"{place}: is wrong. Write it well."
     assert problem.source == {"pointer": pointer}
+
+
+def test_all_that_was_sent_is_the_body() -> None:
+    with pytest.raises(PayloadProblem) as caught:
+        read(DECODER, b"nonsense")
+    assert str(caught.value) == "the body is not JSON: invalid character (byte 4)"
+    assert caught.value.source == {"pointer": ""}

@@ -140,5 +140,6 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         return datetime.fromtimestamp(event_time(text, now.timestamp(), "/since"), UTC)
     except PayloadProblem as error:
-        reason = error.message.partition(": ")[2]
-        raise UsageError(f"{text!r} {reason}", hint="Write 7d, 12h or 2026-01-31.") from error
+        raise UsageError(
+            f"{text!r} {error.problem}", hint="Write 7d, 12h or 2026-01-31."
+        ) from error

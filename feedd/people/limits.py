@@ -32,7 +32,8 @@ class PayloadProblem(UsageError):
         self.pointer = pointer
         self.problem = message
         self.source = {"pointer": pointer}
-        super().__init__(f"{_spoken(pointer)}: {message}", code=code, hint=hint)
+        place = f"{_spoken(pointer)}:" if pointer else "the body"
+        super().__init__(f"{place} {message}", code=code, hint=hint)
 
     def at(self, pointer: str) -> "PayloadProblem":
         """The same problem of another part."""
@@ -47,7 +48,7 @@ def below(pointer: str, name: str) -> str:
 def _spoken(pointer: str) -> str:
     """A place in few words, for whoever has the pointer too: without what is around it in every document of JSON:API."""
     place = _ENVELOPE.sub("", pointer).removeprefix("/").replace("/", ".")
-    return place.replace("~1", "/").replace("~0", "~") or "the body"
+    return place.replace("~1", "/").replace("~0", "~")
 
 
 def check_shape(value: Any, pointer: str, size_bytes: int, brackets: int) -> None:

@@ -305,8 +305,8 @@ def problem_of(values: Mapping[str, Any]) -> str | None:
 
 def _bad(line: int, column: str, value: Any, error: PayloadProblem) -> BadRow:
     shown = value if isinstance(value, str) else "" if value is None else repr(value)
-    message = error.message.partition(": ")[2] or error.message
-    return BadRow(line, column, shown[:200], f"{message}. {error.hint}" if error.hint else message)
+    said = f"{error.problem}. {error.hint}" if error.hint else error.problem
+    return BadRow(line, column, shown[:200], said)
 
 
 def _start(text: bytes) -> str:
