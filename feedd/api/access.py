@@ -6,10 +6,10 @@ up a moment ago is not looked up again (`feedd.keyring`).
 
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import anyio.to_thread
 from fastapi import Depends, Query, Request
@@ -27,6 +27,7 @@ from feedd.scopes import allows
 from feedd.store.keys import PRIVATE_START, digest_of
 from feedd.tail import Tail
 
+Found = TypeVar("Found")
 REVISION = "2026-07-15"  # whose shape answers have, whichever a request names
 _REVISION = re.compile(r"(\d{4}-\d{2}-\d{2})(\.[A-Za-z0-9-]{1,20})?", re.ASCII)
 
@@ -172,7 +173,18 @@ def _no_key() -> UsageError:
     )
 
 
-def needs(*resources: str) -> Callable[[Request], Awaitable[None]]:
+class Scoped(Generic[Found]):
+    """A dependency that lets a request pass whose key has these scopes, of which one such as `events` means what the method does."""
+
+    def __init__(self, check: Callable[[Request], Awaitable[Found]], scopes: Sequence[str]) -> None:
+        self._check = check
+        self.scopes = scopes
+
+    async def __call__(self, request: Request) -> Found:
+        return await self._check(request)
+
+
+def needs(*resources: str) -> Scoped[None]:
     """A dependency that lets a request pass that may read or write each of these resources."""
 
     async def check(request: Request) -> None:
@@ -180,7 +192,7 @@ def needs(*resources: str) -> Callable[[Request], Awaitable[None]]:
         for resource in resources:
             await authorize(request, resource)
 
-    return check
+    return Scoped(check, resources)
 
 
 def check_revision(request: HTTPConnection) -> None:

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from msgspec import Raw, Struct
 
 from feedd.api.access import TheApp, needs
 from feedd.api.asking import Asked, Asking
-from feedd.api.events import BULK_EXAMPLE
+from feedd.api.event_bodies import JOB_EXAMPLE, EventJobBody
 from feedd.api.jobs import (
     ERRORS,
     EVENT_JOB,
@@ -26,38 +25,13 @@ from feedd.people.jobs import JobKind
 router = APIRouter(tags=["events"])
 
 
-class _Entries(Struct):
-    data: list[Raw]
-
-
-class _EventAttributes(Struct, rename={"entries": "events-bulk-create"}):
-    entries: _Entries
-
-
-class _EventData(Struct):
-    type: str
-    attributes: _EventAttributes
-
-
-class EventJobDocument(Struct):
-    """`{"data": {"type": "event-bulk-create-job", "attributes": {"events-bulk-create": {"data": [entry, …]}}}}`"""
-
-    data: _EventData
-
-
 ONE_EVENTS, EVENTS = Asking(EVENT_JOB), many_of(EVENT_JOB)
-EXAMPLE = {
-    "data": {
-        "type": "event-bulk-create-job",
-        "attributes": {"events-bulk-create": {"data": [BULK_EXAMPLE["data"]]}},
-    }
-}
 
 
 @router.post(
     "/event-bulk-create-jobs",
     summary="Create up to 1,000 events, by and by",
-    **ONE_EVENTS.route(status=202, body=(EventJobDocument, EXAMPLE), shape=Shape.NOTHING),
+    **ONE_EVENTS.route(status=202, body=(EventJobBody, JOB_EXAMPLE), shape=Shape.NOTHING),
 )
 def create_events(
     app: TheApp, asked: Annotated[Asked, Depends(ONE_EVENTS)], body: Body

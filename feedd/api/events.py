@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from feedd.api.access import TheApp, needs
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import apart, limited_body
+from feedd.api.event_bodies import BULK_EXAMPLE, EXAMPLE, EntryBody, EventBody
 from feedd.api.filters import FilterError, numbers, relations, texts, times
 from feedd.api.openapi import Shape
 from feedd.api.people_kinds import (
@@ -26,8 +27,6 @@ from feedd.app import App
 from feedd.errors import NotFound
 from feedd.people.event_documents import (
     ATTRIBUTES,
-    EntryDocument,
-    EventDocument,
     entry_document_actions,
     event_action,
 )
@@ -62,26 +61,6 @@ ONE_EVENT = Asking(EVENT, include=_INCLUDE)
 ITS_METRIC = Asking(METRIC)
 ITS_PROFILE = Asking(PROFILE)
 FROM_PAGES = Asking(EVENT, also=("company_id",))
-
-_EVENT: dict[str, Any] = {
-    "metric": {"data": {"type": "metric", "attributes": {"name": "Placed Order"}}},
-    "properties": {"ItemNames": ["Mug"]},
-    "time": "2026-01-01T12:00:00+00:00",
-    "value": 29.9,
-    "value_currency": "EUR",
-    "unique_id": "order-1042",
-}
-_PERSON = {"data": {"type": "profile", "attributes": {"email": "jane.doe@example.com"}}}
-EXAMPLE = {"data": {"type": "event", "attributes": {**_EVENT, "profile": _PERSON}}}
-BULK_EXAMPLE = {
-    "data": {
-        "type": "event-bulk-create",
-        "attributes": {
-            "profile": _PERSON,
-            "events": {"data": [{"type": "event", "attributes": _EVENT}]},
-        },
-    }
-}
 
 
 @router.get("/events", summary="What people did", **EVENTS.route(shape=Shape.PAGE))
@@ -172,7 +151,7 @@ def get_profile_id(
     "/events",
     summary="Record an event",
     dependencies=[Depends(Asking(EVENT))],
-    **Asking(EVENT).route(status=202, body=(EventDocument, EXAMPLE), shape=Shape.NOTHING),
+    **Asking(EVENT).route(status=202, body=(EventBody, EXAMPLE), shape=Shape.NOTHING),
 )
 async def create_event(app: TheApp, request: Request) -> Response:
     """Answers once it is recorded; it is there to be read then. The profile is made or changed with it."""
@@ -184,7 +163,7 @@ async def create_event(app: TheApp, request: Request) -> Response:
 @client.post(
     "/events",
     summary="Record an event, from a page or an app",
-    **FROM_PAGES.route(status=202, body=(EventDocument, EXAMPLE), shape=Shape.NOTHING),
+    **FROM_PAGES.route(status=202, body=(EventBody, EXAMPLE), shape=Shape.NOTHING),
 )
 async def create_client_event(app: TheApp, request: Request) -> Response:
     """As `POST /api/events`, with a public key, which changes no identifier that somebody has."""
@@ -196,7 +175,7 @@ async def create_client_event(app: TheApp, request: Request) -> Response:
 @client.post(
     "/event-bulk-create",
     summary="Record several events of one person, from a page or an app",
-    **FROM_PAGES.route(status=202, body=(EntryDocument, BULK_EXAMPLE), shape=Shape.NOTHING),
+    **FROM_PAGES.route(status=202, body=(EntryBody, BULK_EXAMPLE), shape=Shape.NOTHING),
 )
 async def create_client_events(app: TheApp, request: Request) -> Response:
     """At most 1,000 events, all of them or, where one cannot be used, none."""

@@ -22,10 +22,10 @@ from feedd.api.jobs import (
 )
 from feedd.api.openapi import Shape
 from feedd.api.people_kinds import PROFILE, profile_resource
+from feedd.api.profile_bodies import ImportBody
 from feedd.api.resources import Resource, ResourceType
 from feedd.app import App
 from feedd.people.documents import Time
-from feedd.people.job_rows import ImportDocument
 from feedd.people.jobs import JobKind
 from feedd.people.values import Profile
 
@@ -72,12 +72,13 @@ IMPORT_EXAMPLE = {
 @router.post(
     "/profile-bulk-import-jobs",
     summary="Create or update up to 10,000 profiles, by and by",
-    **NEW_IMPORT.route(status=202, body=(ImportDocument, IMPORT_EXAMPLE)),
+    **NEW_IMPORT.route(status=202, body=(ImportBody, IMPORT_EXAMPLE)),
 )
 def import_profiles(
     app: TheApp, asked: Annotated[Asked, Depends(NEW_IMPORT)], body: Body
 ) -> Response:
-    """Decoded in a thread: ten thousand rows take the event loop too long."""
+    """Answers once the job is stored; `GET /api/profile-bulk-import-jobs/{id}` says how far it is, and what was wrong with rows of it."""
+    # in a thread: ten thousand rows take the event loop too long to decode
     job = submitted(app, JobKind.PROFILES, body)
     return asked.one(job_resource(job), status=202, headers=location_of(asked, job))
 

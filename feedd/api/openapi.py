@@ -62,7 +62,7 @@ def route(
     asking: "Asking", *, status: int, body: tuple[type[Any], Any] | None, shape: Shape
 ) -> dict[str, Any]:
     """The keywords of FastAPI's route decorators for an operation."""
-    extra: dict[str, Any] = {"parameters": _parameters(asking)}
+    extra: dict[str, Any] = {"parameters": [] if shape is Shape.NOTHING else _parameters(asking)}
     if body is not None:
         extra |= request_body(*body)
     return {
@@ -130,15 +130,20 @@ def _parameters(asking: "Asking") -> list[Schema]:
     default, most = asking.pages or (0, 0)
     sizes = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     told: dict[str, tuple[Schema, str]] = {
-        "filter": ({"type": "string"}, described(asking.filters)),
-        "sort": ({"type": "string", "enum": list(asking.sorts)}, ""),
-        "include": _words(asking.include),
-        "page[size]": (sizes, ""),
+        "filter": (
+            {"type": "string"},
+            f"Conditions joined by commas, all of which hold: {described(asking.filters)}.",
+        ),
+        "sort": ({"type": "string", "enum": list(asking.sorts)}, "`-`: the other direction."),
+        "include": _words(
+            asking.include, "What is related, in `included`; a key has to be allowed to read it."
+        ),
+        "page[size]": (sizes, "How many at most."),
         "page[cursor]": ({"type": "string"}, "From `links.next` of the page before."),
     }
     for kind in asking.kinds.values():
-        told[f"fields[{kind.name}]"] = _words(names_of(kind.attributes))
-        told[f"additional-fields[{kind.name}]"] = _words(kind.additional)
+        told[f"fields[{kind.name}]"] = _words(names_of(kind.attributes), "")
+        told[f"additional-fields[{kind.name}]"] = _words(kind.additional, "")
     return [
         {
             "name": name,
@@ -154,5 +159,5 @@ def _parameters(asking: "Asking") -> list[Schema]:
     ]
 
 
-def _words(names: Any) -> tuple[Schema, str]:
-    return {"type": "array", "items": {"type": "string", "enum": list(names)}}, ""
+def _words(names: Any, what: str) -> tuple[Schema, str]:
+    return {"type": "array", "items": {"type": "string", "enum": list(names)}}, what

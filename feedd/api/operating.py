@@ -42,7 +42,7 @@ Action = Annotated[ActionRequest, Depends(json_body(ActionRequest))]
 
 @router.patch(
     "/feed-syncs/{sync_id}",
-    summary="Cancel a running sync: `action` is `cancel`",
+    summary="Cancel a running sync",
     **ONE_SYNC.route(body=(ActionRequest, _example("feed-sync", "12"))),
 )
 def cancel_sync(
@@ -66,7 +66,7 @@ def cancel_sync(
 
 @router.patch(
     "/feeds/{name}",
-    summary="Cancel what runs and what waits of a feed: `action` is `cancel`",
+    summary="Cancel what runs and what waits of a feed",
     **ONE_FEED.route(body=(ActionRequest, _example("feed", "shop"))),
 )
 def cancel_feed(

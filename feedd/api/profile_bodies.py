@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from feedd.people.documents import Location
+from feedd.people.job_rows import MOST_PROFILES
 
 
-class _Attributes(Struct, kw_only=True):
+class ProfileBodyAttributes(Struct, kw_only=True):
     email: str | None = None
     phone_number: str | None = None
     external_id: str | None = None
@@ -23,62 +24,81 @@ class _Attributes(Struct, kw_only=True):
     properties: dict[str, Any] | None = None
 
 
-class _PatchProperties(Struct):
+class PatchProperties(Struct):
     append: dict[str, Any] | None = None
     unappend: dict[str, Any] | None = None
     unset: str | list[str] | None = None
 
 
-class _AnonymousIds(Struct):
+class AnonymousIds(Struct):
     anonymous_id: str | list[str] | None = None
 
 
-class _PatchIdentifiers(Struct):
-    append: _AnonymousIds | None = None
-    unappend: _AnonymousIds | None = None
+class PatchIdentifiers(Struct):
+    append: AnonymousIds | None = None
+    unappend: AnonymousIds | None = None
 
 
-class _Meta(Struct):
-    patch_properties: _PatchProperties | None = None
-    patch_identifiers: _PatchIdentifiers | None = None
+class ProfileMeta(Struct):
+    patch_properties: PatchProperties | None = None
+    patch_identifiers: PatchIdentifiers | None = None
 
 
-class _ProfileData(Struct):
+class ProfileData(Struct):
     type: Literal["profile"]
-    attributes: _Attributes
+    attributes: ProfileBodyAttributes
     id: str | None = None
-    meta: _Meta | UnsetType = UNSET
+    meta: ProfileMeta | UnsetType = UNSET
 
 
 class ProfileDocument(Struct):
-    """`{"data": {"type": "profile", "id", "attributes", "meta"}}`"""
+    """A profile: what is null is cleared, what is absent stays."""
 
-    data: _ProfileData
+    data: ProfileData
 
 
-class _Named(Struct):
+class ProfileIdentifier(Struct):
     type: Literal["profile"]
     id: Annotated[str, Meta(min_length=1)]
 
 
-class _OneSource(Struct):
-    data: Annotated[list[_Named], Meta(min_length=1, max_length=1)]
+class MergeSource(Struct):
+    data: Annotated[list[ProfileIdentifier], Meta(min_length=1, max_length=1)]
 
 
-class _Sources(Struct):
-    profiles: _OneSource
+class MergeRelationships(Struct):
+    profiles: MergeSource
 
 
-class _MergeData(Struct):
+class MergeData(Struct):
     type: Literal["profile-merge"]
     id: Annotated[str, Meta(min_length=1)]
-    relationships: _Sources
+    relationships: MergeRelationships
 
 
 class MergeDocument(Struct):
     """`{"data": {"type": "profile-merge", "id", "relationships": {"profiles": {"data": [{"type": "profile", "id"}]}}}}`"""
 
-    data: _MergeData
+    data: MergeData
+
+
+class ImportedProfiles(Struct):
+    data: Annotated[list[ProfileData], Meta(min_length=1, max_length=MOST_PROFILES)]
+
+
+class ImportAttributes(Struct):
+    profiles: ImportedProfiles
+
+
+class ImportData(Struct):
+    type: Literal["profile-bulk-import-job"]
+    attributes: ImportAttributes
+
+
+class ImportBody(Struct):
+    """Profiles, each of them as one alone is sent."""
+
+    data: ImportData
 
 
 EXAMPLE: dict[str, Any] = {

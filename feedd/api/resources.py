@@ -264,4 +264,7 @@ def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
         schema.get("prefixItems", [True])
     ):  # a tuple of anything: readers of old schemas know no prefixItems
         schema = {k: v for k, v in schema.items() if k not in ("prefixItems", "items")}
-    return {key: _inlined(value, parts) for key, value in schema.items()}
+    made = {key: _inlined(value, parts) for key, value in schema.items()}
+    if isinstance(made.get("title"), str):
+        made["title"] = made["title"].lstrip("_")
+    return made

@@ -38,6 +38,7 @@ from feedd.api import (
 from feedd.api.access import KEY_HEADER, Gate, needs, public_key
 from feedd.api.bodies import Bodies
 from feedd.api.bugs import Bugs
+from feedd.api.described import ABOUT, complete, scopes_of
 from feedd.api.documents import failure, failure_of
 from feedd.api.head import HeadAsGet
 from feedd.api.later import is_later
@@ -83,6 +84,7 @@ def create_api(
     api = FastAPI(
         title="feedd",
         version=__version__,
+        description=ABOUT.strip(),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -123,7 +125,14 @@ def create_api(
 def _described(api: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The OpenAPI document, with the calls that are no routes of FastAPI's."""
     if api.openapi_schema is None:
-        describe()["paths"].update(TRACK_PATHS)
+        document = describe()
+        scopes: dict[tuple[str, str], tuple[str, ...] | None] = {}
+        for router, resource in ROUTES:
+            scopes |= scopes_of(router, resource)
+        for router in legacy.ROUTERS:
+            scopes |= scopes_of(router)
+        complete(document, scopes, "/api")
+        document["paths"].update(TRACK_PATHS)
     return describe()
 
 

@@ -21,7 +21,7 @@ from feedd.api.access import TheApp, TheTail, authorize
 from feedd.api.asking import ParameterError, values_of
 from feedd.api.catalog import CHANGE_FILTERS, kinds_of
 from feedd.api.cursors import CursorError
-from feedd.api.filters import parse_filter
+from feedd.api.filters import described, parse_filter
 from feedd.api.openapi import error_answers
 from feedd.app import App
 from feedd.errors import FeeddError, TooOld
@@ -75,7 +75,9 @@ async def stream_changes(
     request: Request,
     app: TheApp,
     tail: TheTail,
-    filter_: Annotated[str | None, Query(alias="filter")] = None,
+    filter_: Annotated[
+        str | None, Query(alias="filter", description=described(CHANGE_FILTERS))
+    ] = None,
     since: Annotated[str | None, Query(max_length=100)] = None,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,
 ) -> Response:

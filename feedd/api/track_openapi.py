@@ -23,6 +23,7 @@ _SUMMARIES = {
     "track": "Record that somebody did something",
     "identify": "Say who somebody is, and what is known of them",
 }
+_SCOPES = {"track": "events:write", "identify": "profiles:write"}
 _MEMBERS: dict[str, dict[str, Any]] = {
     "token": {"type": "string", "description": "The public key; not needed by trusted callers."},
     "event": {"type": "string", "description": "The name of what was done."},
@@ -34,9 +35,9 @@ _MEMBERS: dict[str, dict[str, Any]] = {
     },
 }
 _PARAMETERS = {
-    "test": ("1: say whether the payload can be used, and store nothing.", "0"),
-    "i": ("1: answer a picture of one pixel, whatever happened.", "0"),
-    "callback": ("A function of the page that is called with the answer (JSONP).", "done"),
+    "test": "1: say whether the payload can be used, and store nothing.",
+    "i": "1: answer a picture of one pixel, whatever happened.",
+    "callback": "A function of the page that is called with the answer (JSONP).",
 }
 _SECURITY: list[dict[str, list[str]]] = [{}, {"private key": []}]
 _ANSWERS: dict[str, Any] = {
@@ -53,14 +54,13 @@ _RESPONSES = {
 }
 
 
-def _parameter(name: str, text: str, example: str, *, required: bool = False) -> dict[str, Any]:
+def _parameter(name: str, text: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": "query",
         "description": text,
-        "required": required,
+        "required": False,
         "schema": {"type": "string"},
-        "example": example,
     }
 
 
@@ -68,9 +68,12 @@ def _operations(call: str) -> dict[str, Any]:
     example = EXAMPLES[call]
     text = json.dumps(example)
     packed = b64encode(text.encode()).decode()
-    options = [_parameter(name, *about) for name, about in _PARAMETERS.items()]
-    data = _parameter("data", "The payload: base64 of its JSON.", packed, required=True)
-    form = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+    options = [_parameter(name, about) for name, about in _PARAMETERS.items()]
+    data = _parameter("data", "The payload: base64 of its JSON.")
+    data |= {"required": True, "example": packed}
+    member = {"type": "string", "description": "The payload: JSON, or base64 of it."}
+    properties = {"data": {**member, "example": text}}
+    form = {"type": "object", "properties": properties, "required": ["data"]}
     payload = {"type": "object", "properties": {name: _MEMBERS[name] for name in example}}
     content = {
         "application/x-www-form-urlencoded": {"schema": form, "example": {"data": text}},
@@ -80,6 +83,8 @@ def _operations(call: str) -> dict[str, Any]:
     about = {
         "tags": ["track and identify"],
         "summary": _SUMMARIES[call],
+        "description": f"With a public key in `token`, or a private one that has `{_SCOPES[call]}`.",
+        "x-scopes": [_SCOPES[call]],
         "security": _SECURITY,
         "responses": _RESPONSES,
     }

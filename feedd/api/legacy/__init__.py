@@ -1,6 +1,6 @@
 """Klaviyo's v1 and v2 APIs, for clients that were made for them: people, metrics, data privacy.
 
-To add a group of operations: a module with a `router` here, a line in `_ROUTERS`, its rows in `docs/api.md` and in the tests.
+To add a group of operations: a module with a `router` here, a line in `ROUTERS`, its rows in `docs/api.md` and in the tests.
 """
 
 from fastapi import APIRouter, Request, Response
@@ -16,11 +16,11 @@ SECURITY = (
     APIKeyQuery(name=API_KEY, scheme_name="private key in the query", auto_error=False),
     APIKeyHeader(name=KEY_HEADER, scheme_name="private key in a header of v2", auto_error=False),
 )
-_ROUTERS = (people.router, metrics.router, privacy.router)
+ROUTERS = (people.router, metrics.router, privacy.router)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 router = APIRouter(route_class=LegacyRoute)
-for _each in _ROUTERS:
+for _each in ROUTERS:
     router.include_router(_each)
 
 
@@ -39,7 +39,7 @@ async def unknown(request: Request) -> Response:
     inner = {**request.scope, "path": path.removeprefix("/api"), "root_path": ""}
     allowed = {
         method
-        for router_ in _ROUTERS
+        for router_ in ROUTERS
         for route in router_.routes
         if isinstance(route, Route) and route.matches(inner)[0] is Match.PARTIAL
         for method in route.methods or ()

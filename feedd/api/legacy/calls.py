@@ -5,7 +5,7 @@ Whoever calls over the unix socket needs none.
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from msgspec import Struct
 from msgspec.structs import replace
 
-from feedd.api.access import Gate, check_scope, is_local
+from feedd.api.access import Gate, Scoped, check_scope, is_local
 from feedd.api.body import apart, limited_body
 from feedd.api.documents import failure_of
 from feedd.api.legacy.parameters import Parameters, body_parameters, query_texts
@@ -90,7 +90,7 @@ class Call(Struct, frozen=True):
         return given[0]
 
 
-def caller(resource: str, action: str) -> Callable[[Request], Awaitable[Call]]:
+def caller(resource: str, action: str) -> Scoped[Call]:
     """A dependency that gives the call, if its key may do that to a resource.
 
     Raises:
@@ -116,7 +116,7 @@ def caller(resource: str, action: str) -> Callable[[Request], Awaitable[Call]]:
         parameters = replace(sent, texts=texts)
         return Call(app, parameters, None if key is None else key.scopes)
 
-    return made
+    return Scoped(made, (f"{resource}:{action}",))
 
 
 async def _key_of(request: Request, parameters: Parameters) -> ApiKey | None:
