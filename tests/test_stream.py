@@ -383,7 +383,7 @@ def test_over_tcp_a_stream_needs_a_key_and_ends_when_that_is_revoked(
     wait_for(lambda: "heartbeat" in seen.comments)
     app.revoke_key(key.prefix)
     assert seen.ended.wait(10)
-    assert "API key is needed" in seen.comments[-1]
+    assert "private key" in seen.comments[-1]
     seen.close()
 
 
@@ -403,5 +403,5 @@ def test_one_that_is_never_quiet_ends_too_when_its_key_is_revoked(
         time.sleep(0.05)
     assert seen.events
     assert seen.ended.is_set()
-    assert "API key is needed" in seen.comments[-1]
+    assert "private key" in seen.comments[-1]
     seen.close()

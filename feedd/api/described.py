@@ -51,7 +51,7 @@ Scopes = tuple[str, ...]
 def scopes_of(router: APIRouter, resource: str = "") -> dict[tuple[str, str], Scopes | None]:
     """The scopes that a key needs for each operation, by method and path below the router; None for the unix socket only."""
     return {
-        (method.lower(), route.path): _scopes(route, method, resource)
+        (method.lower(), route.path_format): _scopes(route, method, resource)
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
