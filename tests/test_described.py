@@ -91,6 +91,9 @@ def test_nothing_is_named_by_a_name_of_the_code(document: dict[str, Any]) -> Non
     titles = [each["title"] for each in inside(document) if isinstance(each.get("title"), str)]
     assert titles
     assert [title for title in titles if title.startswith("_")] == []
+    texts = [each["description"] for each in inside(document) if "description" in each]
+    said = [text for text in texts if isinstance(text, str)]
+    assert [text for text in said if "\n    " in text] == [], "Markdown takes that for code"
     assert "scopes" in document["info"]["description"]
 
 

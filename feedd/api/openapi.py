@@ -134,7 +134,10 @@ def _parameters(asking: "Asking") -> list[Schema]:
             {"type": "string"},
             f"Conditions joined by commas, all of which hold: {described(asking.filters)}.",
         ),
-        "sort": ({"type": "string", "enum": list(asking.sorts)}, "`-`: the other direction."),
+        "sort": (
+            {"type": "string", "enum": list(asking.sorts)},
+            "With `-` in the other direction.",
+        ),
         "include": _words(
             asking.include, "What is related, in `included`; a key has to be allowed to read it."
         ),

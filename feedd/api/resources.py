@@ -6,6 +6,7 @@ serializes, what `fields[…]` can choose and what OpenAPI says of it all come f
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from inspect import cleandoc
 from typing import Any
 from urllib.parse import quote
 
@@ -267,4 +268,6 @@ def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
     made = {key: _inlined(value, parts) for key, value in schema.items()}
     if isinstance(made.get("title"), str):
         made["title"] = made["title"].lstrip("_")
+    if isinstance(made.get("description"), str):
+        made["description"] = cleandoc(made["description"])
     return made
