@@ -340,9 +340,10 @@ def test_too_many_jobs_are_refused(
     document = import_job(profile(JANE))
     for _ in range(2):
         submit(jobs, document)
-    with pytest.raises(Overloaded, match="2 jobs are waiting"):
+    with pytest.raises(Overloaded, match="2 such jobs are waiting"):
         submit(jobs, document)
     assert len(stored.read_jobs(people)) == 2
+    submit(jobs, deletion_job(email="nobody@example.com"))  # another kind has a bound of its own
     jobs.turn(NOW)
     submit(jobs, document)
     monkeypatch.setattr(stored, "MOST_WAITING", 100)

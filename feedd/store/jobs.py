@@ -61,17 +61,21 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 def submit(connection: Connection, kind: JobKind, parts: Sequence[Part], now: datetime) -> Job:
     """Enter a job, inside the caller's `recording.writing`: once that is committed, the job will be done.
 
+    Each kind has a bound of its own: whoever may send events only keeps no deletion out.
+
     Raises:
-        Overloaded: too many wait already, or too much.
+        Overloaded: too many of its kind wait already, or too much.
     """
     size = sum(len(part.payload) for part in parts)
     waiting = connection.execute(
-        select(func.count(), func.coalesce(func.sum(JOBS.c.size_bytes), 0)).where(_unfinished())
+        select(func.count(), func.coalesce(func.sum(JOBS.c.size_bytes), 0)).where(
+            _unfinished(), JOBS.c.kind == kind.value
+        )
     ).one()
     if waiting[0] >= MOST_WAITING:
-        raise Overloaded(f"{MOST_WAITING} jobs are waiting to be done")
+        raise Overloaded(f"{MOST_WAITING} such jobs are waiting to be done")
     if waiting[0] and waiting[1] + size > MOST_WAITING_BYTES:
-        raise Overloaded(f"{MOST_WAITING_BYTES >> 20} MB of jobs are waiting to be done")
+        raise Overloaded(f"{MOST_WAITING_BYTES >> 20} MB of such jobs are waiting to be done")
     row = {
         "uid": ulid(now),
         "kind": kind.value,
