@@ -8,17 +8,15 @@ from msgspec import Struct
 from feedd.api.access import TheApp
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.jobs import (
-    ERRORS,
     IMPORT_JOB,
     PAGES,
     Body,
-    errors_page,
+    Summaries,
     job_of,
     job_resource,
-    jobs_page,
     location_of,
-    many_of,
     submitted,
+    tell,
 )
 from feedd.api.openapi import Shape
 from feedd.api.people_kinds import PROFILE, profile_resource
@@ -42,8 +40,7 @@ class ListAttributes(Struct, frozen=True, kw_only=True):
 
 
 LIST = ResourceType(name="list", attributes=ListAttributes, scope="profiles", has_page=False)
-NEW_IMPORT, IMPORTS = Asking(IMPORT_JOB), many_of(IMPORT_JOB)
-ONE_IMPORT = Asking(IMPORT_JOB, include={"lists": LIST})  # there are none
+NEW_IMPORT = Asking(IMPORT_JOB)
 PROFILES = Asking(PROFILE, pages=PAGES)
 LISTS = Asking(LIST)
 
@@ -83,22 +80,16 @@ def import_profiles(
     return asked.one(job_resource(job), status=202, headers=location_of(asked, job))
 
 
-@router.get(
-    "/profile-bulk-import-jobs",
-    summary="Imports of profiles, the newest first",
-    **IMPORTS.route(shape=Shape.PAGE),
+tell(
+    router,
+    JobKind.PROFILES,
+    Summaries(
+        listed="Imports of profiles, the newest first",
+        one="How far an import of profiles is",
+        errors="What was wrong with rows of an import of profiles",
+    ),
+    include={"lists": LIST},
 )
-def list_imports(app: TheApp, asked: Annotated[Asked, Depends(IMPORTS)]) -> Response:
-    return jobs_page(app, asked, JobKind.PROFILES)
-
-
-@router.get(
-    "/profile-bulk-import-jobs/{job_id}",
-    summary="How far an import of profiles is",
-    **ONE_IMPORT.route(),
-)
-def get_import(app: TheApp, job_id: str, asked: Annotated[Asked, Depends(ONE_IMPORT)]) -> Response:
-    return asked.one(job_resource(job_of(app, JobKind.PROFILES, job_id)), include={"lists": list})
 
 
 @router.get(
@@ -150,17 +141,6 @@ def list_list_ids(app: TheApp, job_id: str, asked: Annotated[Asked, Depends(LIST
     job_of(app, JobKind.PROFILES, job_id)
     nothing: list[str] = []
     return asked.linkages("list", nothing, id_of=str)
-
-
-@router.get(
-    "/profile-bulk-import-jobs/{job_id}/import-errors",
-    summary="What was wrong with rows of an import of profiles",
-    **ERRORS.route(shape=Shape.PAGE),
-)
-def list_import_errors(
-    app: TheApp, job_id: str, asked: Annotated[Asked, Depends(ERRORS)]
-) -> Response:
-    return errors_page(app, asked, JobKind.PROFILES, job_id)
 
 
 def _imported(app: App, job_id: str, asked: Asked) -> list[tuple[int, Profile]]:

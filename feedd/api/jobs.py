@@ -3,18 +3,20 @@
 The kinds of jobs are those of Klaviyo's current API, which tells only of profile imports; feedd tells of the others in the same way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Struct
 
+from feedd.api.access import TheApp, needs
 from feedd.api.asking import Asked, Asking, Number
 from feedd.api.body import MAX_BODY_BYTES, limited_body
 from feedd.api.documents import told_code
 from feedd.api.filters import choices
+from feedd.api.openapi import Shape
 from feedd.api.resources import Relation, Resource, ResourceType
 from feedd.app import App
 from feedd.people.documents import Time
@@ -94,7 +96,51 @@ async def _body(request: Request) -> bytes:
 Body = Annotated[bytes, Depends(_body)]
 
 
-def many_of(kind: ResourceType) -> Asking:
+class Summaries(NamedTuple):
+    """What OpenAPI calls the operations that tell of jobs of a kind."""
+
+    listed: str
+    one: str
+    errors: str
+
+
+def tell(
+    router: APIRouter,
+    kind: JobKind,
+    summaries: Summaries,
+    *,
+    include: Mapping[str, ResourceType] | None = None,
+    scopes: Sequence[str] = (),
+) -> None:
+    """Add the operations that tell of jobs of a kind: a page of them, one, and what was wrong with rows of it.
+
+    `include` are relationships that can be included, of which there are none yet. Rows are told as they were sent, which may need
+    further `scopes`.
+    """
+    path = f"/{kind.value}s"
+    many, one = _many_of(JOBS[kind]), Asking(JOBS[kind], include=include)
+
+    @router.get(path, summary=summaries.listed, **many.route(shape=Shape.PAGE))
+    def list_jobs(app: TheApp, asked: Annotated[Asked, Depends(many)]) -> Response:
+        return _jobs_page(app, asked, kind)
+
+    @router.get(f"{path}/{{job_id}}", summary=summaries.one, **one.route())
+    def get_job(app: TheApp, job_id: str, asked: Annotated[Asked, Depends(one)]) -> Response:
+        found = job_resource(job_of(app, kind, job_id))
+        return asked.one(found, include={name: list for name in one.include})  # noqa: C420 a type for each
+
+    @router.get(
+        f"{path}/{{job_id}}/import-errors",
+        summary=summaries.errors,
+        dependencies=[Depends(needs(scope)) for scope in scopes],
+        **ERRORS.route(shape=Shape.PAGE),
+    )
+    def list_errors(app: TheApp, job_id: str, asked: Annotated[Asked, Depends(ERRORS)]) -> Response:
+        """Rows as they were sent, each with what was wrong with it."""
+        return _errors_page(app, asked, kind, job_id)
+
+
+def _many_of(kind: ResourceType) -> Asking:
     """What a list of jobs of a kind can be asked for."""
     return Asking(
         kind,
@@ -124,7 +170,7 @@ def job_of(app: App, kind: JobKind, job_id: str) -> Job:
     return stored.read_job(app.people, job_id, [kind])
 
 
-def jobs_page(app: App, asked: Asked, kind: JobKind) -> Response:
+def _jobs_page(app: App, asked: Asked, kind: JobKind) -> Response:
     """Jobs of a kind, the newest first unless sorted otherwise."""
     after = asked.position(tuple[Number])
     rows = stored.read_jobs(
@@ -138,7 +184,7 @@ def jobs_page(app: App, asked: Asked, kind: JobKind) -> Response:
     return asked.page(rows, resource=job_resource, position=lambda job: [job.number])
 
 
-def errors_page(app: App, asked: Asked, kind: JobKind, job_id: str) -> Response:
+def _errors_page(app: App, asked: Asked, kind: JobKind, job_id: str) -> Response:
     """What was wrong with rows of a job. Raises NotFound."""
     job = job_of(app, kind, job_id)
     after = asked.position(tuple[Number])
