@@ -1,6 +1,7 @@
 """Feeds in .gz and .zip files: unpacked once, within limits, or refused with a reason."""
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -18,7 +19,7 @@ from servers import FeedServer, feed_server
 
 from feedd.errors import FetchError
 from feedd.fetch import Fetched, Fetcher, FetchRequest
-from feedd.fetch.unpack import Unpacked, spool_unpacked
+from feedd.fetch.unpack import Unpacked, _Guarded, spool_unpacked
 
 MIB = 2**20
 BODY = b'[{"id":"1","title":"A thing"}]'
@@ -209,6 +210,28 @@ def test_what_cannot_be_unpacked_is_refused(
 def test_a_directory_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
     body = zipped(*((f"{n:060}.json", b"") for n in range(12_000)))
     assert refused(body, tmp_path).code == "bad_archive"
+
+
+def test_a_disk_that_cannot_be_read_is_no_damaged_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, real = [-1], _Guarded.read
+
+    def failing(self: _Guarded, size: int | None = -1, /) -> bytes:
+        if not left[0]:
+            raise OSError(errno.EIO, "Input/output error")
+        left[0] -= 1
+        return real(self, size)
+
+    monkeypatch.setattr(_Guarded, "read", failing)
+    unpack(ONE, tmp_path).body.path.unlink()
+    reads = -1 - left[0]
+    assert reads > 4
+    for number in range(reads):
+        left[0] = number
+        with pytest.raises(OSError, match="Input/output error"):
+            unpack(ONE, tmp_path)
+        assert list(tmp_path.iterdir()) == []
 
 
 def bomb(mib: int) -> bytes:

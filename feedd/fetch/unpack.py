@@ -5,6 +5,7 @@ what is no longer one once its Content-Encoding is undone. A zip is written to d
 its end; the names in it choose the feed and never become paths.
 """
 
+import errno
 import io
 import itertools
 import zipfile
@@ -82,9 +83,9 @@ def _unzipped(
         try:
             archive = zipfile.ZipFile(file)
         except zipfile.BadZipFile as error:
-            raise _cut_short() from error
+            raise _blamed(error, _cut_short()) from error
         except (OSError, ValueError, NotImplementedError) as error:
-            raise _damaged() from error
+            raise _blamed(error, _damaged()) from error
         chosen = _chosen(archive.infolist(), member)
         body = spool(
             _feed_itself(_contents(archive, chosen)),
@@ -169,7 +170,18 @@ def _contents(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[byte
     except EOFError as error:
         raise _cut_short() from error
     except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, OSError) as error:
-        raise _damaged() from error
+        raise _blamed(error, _damaged()) from error
+
+
+def _blamed(error: Exception, archive: FetchError) -> Exception:
+    """What to raise for an error of reading a zip: that of the archive, unless it is the disk that cannot be read.
+
+    A place that is in no file is an OSError too, and `zipfile` says of some of them that the file is no zip.
+    """
+    for each in (error, error.__context__):
+        if isinstance(each, OSError) and each.errno not in (None, errno.EINVAL):
+            return each
+    return archive
 
 
 def _feed_itself(pieces: Iterable[bytes]) -> Iterator[bytes]:
