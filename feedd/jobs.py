@@ -25,8 +25,8 @@ from feedd.people.job_rows import (
 )
 from feedd.people.jobs import Done, Job, JobKind, JobStatus, RowError, parts_of
 from feedd.people.values import Action, Outcome, Profile
+from feedd.store import job_reading, merging
 from feedd.store import jobs as stored
-from feedd.store import merging
 from feedd.store.database import Database
 from feedd.store.jobs import Rest, Turn
 from feedd.store.profiles import owners_of, read_profiles
@@ -104,7 +104,7 @@ class Jobs:
         found: list[tuple[int, Profile]] = []
         seen: set[int] = set()
         while len(found) < limit:
-            touched = stored.read_profiles(self._people, job, after=after, limit=limit)
+            touched = job_reading.read_profiles(self._people, job, after=after, limit=limit)
             if not touched:
                 break
             after = touched[-1][0]

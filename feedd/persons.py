@@ -29,7 +29,7 @@ from feedd.people.values import (
     Patch,
     Profile,
 )
-from feedd.store import events, imports, jobs, merging, people_metrics, profiles
+from feedd.store import events, imports, job_reading, jobs, merging, people_metrics, profiles
 from feedd.store.database import Database
 from feedd.store.recording import writing
 
@@ -304,16 +304,18 @@ class Persons:
     def _list_jobs(self, asked: op.ListJobs) -> op.Jobs:
         statuses = [each.value for each in UNFINISHED] if asked.waiting else None
         return op.Jobs(
-            jobs.read_jobs(self._people, statuses=statuses, after=asked.after, limit=asked.limit)
+            job_reading.read_jobs(
+                self._people, statuses=statuses, after=asked.after, limit=asked.limit
+            )
         )
 
     def _show_job(self, asked: op.ShowJob) -> op.JobReport:
-        job = jobs.read_job(self._people, asked.id)
-        errors = jobs.read_errors(self._people, job, after=asked.after, limit=asked.limit)
+        job = job_reading.read_job(self._people, asked.id)
+        errors = job_reading.read_errors(self._people, job, after=asked.after, limit=asked.limit)
         return op.JobReport(job=job, errors=errors)
 
     def _cancel_job(self, asked: op.CancelJob) -> Job:
-        job = jobs.read_job(self._people, asked.id)
+        job = job_reading.read_job(self._people, asked.id)
         with writing(self._people) as connection:
             return jobs.cancel(connection, job, datetime.now(UTC))
 

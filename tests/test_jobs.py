@@ -14,10 +14,11 @@ from people_rows import open_people
 from feedd import intake, runner
 from feedd.errors import NotFound, Overloaded, StoreError, UsageError
 from feedd.jobs import Jobs, Progress
-from feedd.people.jobs import Done, Job, JobKind, JobStatus
+from feedd.people.jobs import Done, Job, JobKind, JobStatus, StoredError
 from feedd.people.limits import MAX_STORED_BYTES
 from feedd.people.values import Identifiers, Profile
 from feedd.recording import Recorder
+from feedd.store import job_reading
 from feedd.store import jobs as stored
 from feedd.store.database import Database
 from feedd.store.events import read_timeline
@@ -56,14 +57,14 @@ def finish(jobs: Jobs, now: datetime = NOW) -> list[tuple[int, int]]:
     return found
 
 
-def done(jobs: Jobs, people: Database, document: Any) -> tuple[Job, list[stored.StoredError]]:
+def done(jobs: Jobs, people: Database, document: Any) -> tuple[Job, list[StoredError]]:
     """A job, done, and what was wrong with rows of it."""
     job = submit(jobs, document)
     finish(jobs)
-    job = stored.read_job(people, job.id)
+    job = job_reading.read_job(people, job.id)
     assert job.status is JobStatus.COMPLETE
     assert job.completed + job.failed == job.total
-    return job, stored.read_errors(people, job)
+    return job, job_reading.read_errors(people, job)
 
 
 def find(people: Database, email: str) -> Profile:
@@ -82,11 +83,11 @@ def test_profiles_are_imported_in_small_parts(jobs: Jobs, people: Database) -> N
     assert progress is not None
     assert (progress.job.status, progress.job.completed) == (JobStatus.PROCESSING, 100)
     assert finish(jobs, NOW + timedelta(seconds=3)) == [(100, 0), (30, 0)]
-    job = stored.read_job(people, before.id)
+    job = job_reading.read_job(people, before.id)
     assert (job.status, job.completed, job.failed) == (JobStatus.COMPLETE, 230, 0)
     assert job.started_at == NOW + timedelta(seconds=2)
     assert job.completed_at == NOW + timedelta(seconds=3)
-    assert job.expires_at == job.completed_at + stored.KEPT_FOR
+    assert job.expires_at == job.completed_at + job_reading.KEPT_FOR
     assert find(people, "p229@example.com").properties == {"$first_name": "A"}
     assert jobs.waiting()[JobKind.PROFILES] == stored.Waiting(0, 0)
     with people.connect() as connection:
@@ -132,7 +133,7 @@ def test_a_bad_row_costs_itself_and_says_why(jobs: Jobs, people: Database) -> No
     assert all(each.error.detail and each.error.title for each in errors)
     assert find(people, JOE).properties.keys() == {"a", "b"}
     assert find(people, "ok@example.com")
-    assert stored.read_errors(people, job, after=errors[6].number, limit=1) == errors[7:8]
+    assert job_reading.read_errors(people, job, after=errors[6].number, limit=1) == errors[7:8]
 
 
 def test_events_are_created_and_bad_ones_told(jobs: Jobs, people: Database) -> None:
@@ -183,13 +184,13 @@ def test_whom_an_import_has_touched_is_known_also_after_a_merge(
     who = [JANE, JOE, "kim@example.com"]
     job, _ = done(jobs, people, import_job(*map(profile, [*who, JANE])))
     numbers = [find(people, email).number for email in who]
-    assert stored.read_profiles(people, job) == [(n, n) for n in numbers]
+    assert job_reading.read_profiles(people, job) == [(n, n) for n in numbers]
     with writing(people) as connection:
         merge(connection, numbers[0], numbers[1], NOW)
         merge(connection, numbers[1], numbers[2], NOW)
     kim = numbers[2]
-    assert stored.read_profiles(people, job, limit=2) == [(n, None) for n in numbers[:2]]
-    assert stored.read_profiles(people, job, after=numbers[1]) == [(kim, kim)]
+    assert job_reading.read_profiles(people, job, limit=2) == [(n, None) for n in numbers[:2]]
+    assert job_reading.read_profiles(people, job, after=numbers[1]) == [(kim, kim)]
     assert [(n, each.number) for n, each in jobs.profiles(job, limit=1)] == [(kim, kim)]
     assert jobs.profiles(job, after=kim) == []
     done(jobs, people, import_job(profile("sam@example.com")))
@@ -205,15 +206,15 @@ def test_jobs_are_done_in_the_order_in_which_they_came(jobs: Jobs, people: Datab
     finish(jobs)
     assert find(people, JANE).properties == {"$first_name": "C"}
     kinds = [JobKind.PROFILES]
-    listed = stored.read_jobs(people, kinds=kinds, limit=2)
+    listed = job_reading.read_jobs(people, kinds=kinds, limit=2)
     assert [job.id for job in listed] == [asked[2].id, asked[1].id]
-    rest = stored.read_jobs(people, kinds=kinds, after=listed[-1].number)
+    rest = job_reading.read_jobs(people, kinds=kinds, after=listed[-1].number)
     assert [job.id for job in rest] == [asked[0].id]
-    up = stored.read_jobs(people, kinds=kinds, descending=False, after=asked[0].number)
+    up = job_reading.read_jobs(people, kinds=kinds, descending=False, after=asked[0].number)
     assert [job.id for job in up] == [asked[1].id, asked[2].id]
-    assert stored.read_jobs(people, statuses=["queued"]) == []
+    assert job_reading.read_jobs(people, statuses=["queued"]) == []
     with pytest.raises(NotFound):
-        stored.read_job(people, asked[0].id, [JobKind.EVENTS])
+        job_reading.read_job(people, asked[0].id, [JobKind.EVENTS])
 
 
 def test_who_shares_the_database_does_no_part_twice(jobs: Jobs, people: Database) -> None:
@@ -233,7 +234,7 @@ def test_who_shares_the_database_does_no_part_twice(jobs: Jobs, people: Database
     assert progress.job.completed == 200
     jobs.release()
     assert finish(other, later) == [(100, 0), (1, 0)]
-    assert stored.read_job(people, job.id).completed == 301
+    assert job_reading.read_job(people, job.id).completed == 301
     recorder.stop()
 
 
@@ -250,7 +251,7 @@ def test_two_at_once_do_each_row_once(people: Database) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    found = {(job.status, job.completed, job.failed) for job in stored.read_jobs(people)}
+    found = {(job.status, job.completed, job.failed) for job in job_reading.read_jobs(people)}
     assert found == {(JobStatus.COMPLETE, 150, 0)}
     for recorder in recorders:
         recorder.stop()
@@ -312,7 +313,7 @@ def test_a_bug_in_what_another_daemon_has_begun_is_not_told_twice(
     progress = jobs.turn(NOW)
     assert progress is not None
     assert (progress.job.id, progress.completed, progress.failed) == (job.id, 0, 0)
-    assert stored.read_job(people, job.id).completed == 1
+    assert job_reading.read_job(people, job.id).completed == 1
 
 
 def test_a_job_is_cancelled_and_what_is_done_stays(jobs: Jobs, people: Database) -> None:
@@ -342,7 +343,7 @@ def test_too_many_jobs_are_refused(
         submit(jobs, document)
     with pytest.raises(Overloaded, match="2 such jobs are waiting"):
         submit(jobs, document)
-    assert len(stored.read_jobs(people)) == 2
+    assert len(job_reading.read_jobs(people)) == 2
     submit(jobs, deletion_job(email="nobody@example.com"))  # another kind has a bound of its own
     jobs.turn(NOW)
     submit(jobs, document)
@@ -359,16 +360,16 @@ def test_what_is_known_of_a_job_expires(jobs: Jobs, people: Database) -> None:
         jobs, people, import_job(*(profile(f"p{n}@example.com") for n in range(5)), profile("x"))
     )
     waiting = submit(jobs, import_job(profile(JANE)))
-    late = NOW + stored.KEPT_FOR + timedelta(seconds=1)
+    late = NOW + job_reading.KEPT_FOR + timedelta(seconds=1)
     assert jobs.sweep(NOW + timedelta(days=6), rest=lambda _: False) == 0
     assert jobs.sweep(late, rest=lambda _: False) == 1
     with pytest.raises(NotFound, match="7 days"):
-        stored.read_job(people, old.id)
+        job_reading.read_job(people, old.id)
     with people.connect() as connection:
         for table in ("job_errors", "job_profiles"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 0
     assert finish(jobs, late) == [(1, 0)]
-    assert stored.read_job(people, waiting.id).expires_at > late
+    assert job_reading.read_job(people, waiting.id).expires_at > late
 
 
 def test_much_that_has_expired_goes_in_small_transactions(
@@ -382,7 +383,7 @@ def test_much_that_has_expired_goes_in_small_transactions(
     late = NOW + timedelta(days=8)
     assert jobs.sweep(late, rest=lambda s: bool(rests.append(s))) == 1
     assert len(rests) == 3
-    assert stored.read_jobs(people) == []
+    assert job_reading.read_jobs(people) == []
 
 
 class Troubled(Jobs):

@@ -15,7 +15,7 @@ from people_rows import open_people
 from feedd import intake
 from feedd.people.jobs import JobKind, JobStatus
 from feedd.people.values import Identifiers
-from feedd.store import jobs as stored
+from feedd.store import job_reading
 from feedd.store.profiles import find_profile
 
 KILLS = 3
@@ -31,7 +31,7 @@ def post(daemon: Running, document: dict[str, Any]) -> int:
 
 def rows_done(place: intake.Place) -> int:
     people = open_people(place)
-    found = sum(job.completed + job.failed for job in stored.read_jobs(people))
+    found = sum(job.completed + job.failed for job in job_reading.read_jobs(people))
     people.close()
     return found
 
@@ -59,7 +59,7 @@ def test_each_row_is_done_once_whatever_is_killed(place: intake.Place, tmp_path:
         wait_for(lambda: rows_done(place) >= last, 60)
         assert daemon.stop() == 0
     people = open_people(place)
-    jobs = stored.read_jobs(people)
+    jobs = job_reading.read_jobs(people)
     assert len(jobs) == taken == 2 * JOBS + 1
     assert {(job.kind, job.status, job.completed, job.failed) for job in jobs} == {
         (JobKind.PROFILES, JobStatus.COMPLETE, ROWS, 1),
@@ -106,7 +106,7 @@ def test_two_daemons_on_one_database_do_each_row_once(place: intake.Place, tmp_p
         wait_for(lambda: rows_done(place) >= 1_600, 60)
         assert daemons[1].stop() == 0
         people = open_people(place)
-        assert {(job.status, job.completed) for job in stored.read_jobs(people)} == {
+        assert {(job.status, job.completed) for job in job_reading.read_jobs(people)} == {
             (JobStatus.COMPLETE, 400)
         }
         found = find_profile(people, Identifiers(email="p399@example.com"))

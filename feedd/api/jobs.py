@@ -21,7 +21,7 @@ from feedd.api.resources import Relation, Resource, ResourceType
 from feedd.app import App
 from feedd.people.documents import Time
 from feedd.people.jobs import Job, JobKind, JobStatus, StoredError
-from feedd.store import jobs as stored
+from feedd.store import job_reading
 
 PAGES = (20, 100)
 
@@ -167,13 +167,13 @@ def location_of(asked: Asked, job: Job) -> dict[str, str]:
 
 def job_of(app: App, kind: JobKind, job_id: str) -> Job:
     """The job of that kind with that id. Raises NotFound."""
-    return stored.read_job(app.people, job_id, [kind])
+    return job_reading.read_job(app.people, job_id, [kind])
 
 
 def _jobs_page(app: App, asked: Asked, kind: JobKind) -> Response:
     """Jobs of a kind, the newest first unless sorted otherwise."""
     after = asked.position(tuple[Number])
-    rows = stored.read_jobs(
+    rows = job_reading.read_jobs(
         app.people,
         kinds=[kind],
         statuses=asked.values("status"),
@@ -188,7 +188,7 @@ def _errors_page(app: App, asked: Asked, kind: JobKind, job_id: str) -> Response
     """What was wrong with rows of a job. Raises NotFound."""
     job = job_of(app, kind, job_id)
     after = asked.position(tuple[Number])
-    rows = stored.read_errors(
+    rows = job_reading.read_errors(
         app.people, job, after=after[0] if after else -1, limit=asked.size + 1
     )
     return asked.page(

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
-from feedd.errors import NotFound, Overloaded, UsageError
+from feedd.errors import Overloaded, UsageError
 from feedd.people.jobs import (
     FINISHED,
     UNFINISHED,
@@ -22,26 +22,19 @@ from feedd.people.jobs import (
     JobStatus,
     Part,
     RowError,
-    StoredError,
 )
 from feedd.store.database import Database
-from feedd.store.people_tables import JOB_ERRORS, JOB_PARTS, JOB_PROFILES, JOBS, MERGES
+from feedd.store.job_reading import COLUMNS, KEPT_FOR, job_of
+from feedd.store.people_tables import JOB_ERRORS, JOB_PARTS, JOB_PROFILES, JOBS
 from feedd.store.profile_rows import ulid
 from feedd.store.recording import writing
 
-KEPT_FOR = timedelta(days=7)  # after its end
 LEASE = timedelta(seconds=5)
 MOST_WAITING = 500
 MOST_WAITING_BYTES = 256 * 1024 * 1024
-_ID_LENGTH = 26
 _BATCH = 2_000  # rows a transaction: some milliseconds
 
 Rest = Callable[[float], bool]
-_COLUMNS = [
-    JOBS.c.id.label("number"),
-    JOBS.c.uid.label("id"),
-    *(JOBS.c[name] for name in Job.__struct_fields__ if name not in ("number", "id")),
-]
 
 
 class Elsewhere(UsageError):
@@ -90,7 +83,7 @@ def submit(connection: Connection, kind: JobKind, parts: Sequence[Part], now: da
         insert(JOBS).values(**row, errors=0, size_bytes=size).returning(JOBS.c.id)
     ).scalar_one()
     _insert_parts(connection, number, parts)
-    return _job({**row, "number": number, "id": row["uid"]})
+    return job_of({**row, "number": number, "id": row["uid"]})
 
 
 def _insert_parts(connection: Connection, number: int, parts: Iterable[Part]) -> None:
@@ -105,7 +98,7 @@ def next_turn(database: Database, holder: str, now: datetime) -> Turn | None:
     """The next part of the oldest job that is not done; None where there is none, or somebody else has it."""
     with database.snapshot() as connection:
         row = connection.execute(
-            select(*_COLUMNS, JOBS.c.lease_holder, JOBS.c.lease_until)
+            select(*COLUMNS, JOBS.c.lease_holder, JOBS.c.lease_until)
             .where(_unfinished())
             .order_by(JOBS.c.id)
             .limit(1)
@@ -118,7 +111,7 @@ def next_turn(database: Database, holder: str, now: datetime) -> Turn | None:
             .order_by(JOB_PARTS.c.first)
             .limit(1)
         ).one()
-    return Turn(job=_job(row._mapping), part=Part(**part._mapping))
+    return Turn(job=job_of(row._mapping), part=Part(**part._mapping))
 
 
 def finish_part(connection: Connection, turn: Turn, done: Done, holder: str, now: datetime) -> Job:
@@ -156,9 +149,9 @@ def finish_part(connection: Connection, turn: Turn, done: Done, holder: str, now
             size_bytes=JOBS.c.size_bytes - len(turn.part.payload),
             **values,
         )
-        .returning(*_COLUMNS)
+        .returning(*COLUMNS)
     ).one()
-    return _job(row._mapping)
+    return job_of(row._mapping)
 
 
 def split_part(
@@ -217,12 +210,12 @@ def cancel(connection: Connection, job: Job, now: datetime) -> Job:
             lease_holder=None,
             lease_until=None,
         )
-        .returning(*_COLUMNS)
+        .returning(*COLUMNS)
     ).one_or_none()
     if row is None:
         raise UsageError(f"job {job.id} has ended already", code="ended")
     connection.execute(delete(JOB_PARTS).where(JOB_PARTS.c.job_id == job.number))
-    return _job(row._mapping)
+    return job_of(row._mapping)
 
 
 def release(database: Database, holder: str) -> None:
@@ -269,86 +262,7 @@ def _add_profiles(connection: Connection, number: int, profiles: Sequence[int]) 
         connection.execute(statement, rows)
 
 
-# what is read
-
-
-def read_job(database: Database, job_id: str, kinds: Sequence[JobKind] = tuple(JobKind)) -> Job:
-    """A job of one of those kinds. Raises NotFound."""
-    query = select(*_COLUMNS).where(JOBS.c.uid == job_id, JOBS.c.kind.in_(kinds))
-    row = None
-    if len(job_id) == _ID_LENGTH and job_id.isalnum():
-        with database.connect() as connection:
-            row = connection.execute(query).one_or_none()
-    if row is None:
-        raise NotFound(
-            f"there is no job {job_id[:40]!r}",
-            hint=f"What is known of a job is deleted {KEPT_FOR.days} days after its end.",
-        )
-    return _job(row._mapping)
-
-
-def read_jobs(
-    database: Database,
-    *,
-    kinds: Sequence[JobKind] = tuple(JobKind),
-    statuses: Sequence[str] | None = None,
-    descending: bool = True,
-    after: int | None = None,
-    limit: int = 100,
-) -> list[Job]:
-    """Jobs in the order in which they came, or the newest first; `after` is the number of the last one seen."""
-    query = select(*_COLUMNS).where(JOBS.c.kind.in_(kinds)).limit(limit)
-    if statuses is not None:
-        query = query.where(JOBS.c.status.in_(statuses))
-    if after is not None:
-        query = query.where(JOBS.c.id < after if descending else JOBS.c.id > after)
-    query = query.order_by(JOBS.c.id.desc() if descending else JOBS.c.id)
-    with database.connect() as connection:
-        return [_job(row._mapping) for row in connection.execute(query)]
-
-
-def read_errors(
-    database: Database, job: Job, *, after: int = -1, limit: int = 100
-) -> list[StoredError]:
-    """What is wrong with rows of a job, in their order; `after` is the number of the last one seen."""
-    query = (
-        select(JOB_ERRORS)
-        .where(JOB_ERRORS.c.job_id == job.number, JOB_ERRORS.c.number > after)
-        .order_by(JOB_ERRORS.c.number)
-        .limit(limit)
-    )
-    with database.connect() as connection:
-        return [_error(row) for row in connection.execute(query)]
-
-
-def read_profiles(
-    database: Database, job: Job, *, after: int = 0, limit: int = 100
-) -> list[tuple[int, int | None]]:
-    """Whom an import has touched, by number: as they were then, which is their order, and who they are by now; None where that one has
-    a place of its own."""
-    query = (
-        select(JOB_PROFILES.c.profile_id)
-        .where(JOB_PROFILES.c.job_id == job.number, JOB_PROFILES.c.profile_id > after)
-        .order_by(JOB_PROFILES.c.profile_id)
-        .limit(limit)
-    )
-    with database.snapshot() as connection:
-        now = {number: number for number in connection.execute(query).scalars()}
-        moved = list(now)
-        while moved:
-            further = select(MERGES.c.from_id, MERGES.c.into_id).where(MERGES.c.from_id.in_(moved))
-            merged = {row.from_id: row.into_id for row in connection.execute(further)}
-            now = {number: merged.get(each, each) for number, each in now.items()}
-            moved = list(merged.values())
-        became = {number for place, number in now.items() if number != place}
-        own = select(JOB_PROFILES.c.profile_id).where(
-            JOB_PROFILES.c.job_id == job.number, JOB_PROFILES.c.profile_id.in_(became)
-        )
-        told = set(connection.execute(own).scalars()) if became else set()
-    return [
-        (place, None if number != place and number in told else number)
-        for place, number in now.items()
-    ]
+# what waits, and what is over
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -413,23 +327,3 @@ def _sweep_some(connection: Connection, number: int) -> bool:
 
 def _unfinished() -> Any:
     return JOBS.c.status.in_([each.value for each in UNFINISHED])
-
-
-def _job(row: Any) -> Job:
-    values = {name: row[name] for name in Job.__struct_fields__ if name in row}
-    values["kind"] = JobKind(values["kind"])
-    values["status"] = JobStatus(values["status"])
-    return Job(**values)
-
-
-def _error(row: Any) -> StoredError:
-    return StoredError(
-        number=row.number,
-        error=RowError(
-            code=row.code,
-            title=row.title,
-            detail=row.detail,
-            pointer=row.pointer,
-            payload=None if row.payload is None else row.payload.encode(),
-        ),
-    )
