@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from feedd.jobs import Jobs
     from feedd.persons import Persons
     from feedd.recording import Recorder
+    from feedd.rendering import Renderer
     from feedd.telling import Telling
     from feedd.watching import Watching
     from feedd.webhooks import Webhooks
@@ -124,6 +125,15 @@ class App:
         return Persons(self.people, lambda: self.recorder)
 
     @cached_property
+    def renderer(self) -> "Renderer":
+        """What renders templates."""
+        from feedd.rendering import Renderer
+        from feedd.rendering.lookups import Lookups
+        from feedd.rendering.values import account_of
+
+        return Renderer(lambda: account_of(self.settings.account), Lookups())
+
+    @cached_property
     def jobs(self) -> "Jobs":
         """What is sent in bulk is taken and done by."""
         from feedd.jobs import Jobs
@@ -139,7 +149,9 @@ class App:
 
     def close(self) -> None:
         """Have recorded what waits to be, and close the databases."""
-        if "recorder" in vars(self):  # it was used
+        if "renderer" in vars(self):  # it was used
+            self.renderer.close()
+        if "recorder" in vars(self):
             self.recorder.stop()
         for database in (self.catalog, self.people):
             database.close()
@@ -160,6 +172,8 @@ class App:
     def reload(self, settings: Settings) -> None:
         """Go on with other feeds; what is running ends under the configuration that it began with."""
         self.settings = settings
+        if "renderer" in vars(self):
+            self.renderer.reload(processes=self.renderer.processes)
         self._sweep_bodies()
 
     # feeds and syncs

@@ -76,14 +76,14 @@ class OurTemplate(Template):
 
 
 class OurEngine(Engine):
-    """An engine with one library, no loaders and no settings of a project."""
+    """An engine with one library, no loaders and no settings of a project. `debug` has errors tell their place."""
 
     default_builtins: list[str] = []  # noqa: RUF012 Django's attribute
 
     def __init__(self) -> None:
         from feedd.templates.library import build
 
-        super().__init__(loaders=[], libraries={}, builtins=[], debug=False)
+        super().__init__(loaders=[], libraries={}, builtins=[], debug=True)
         self.template_builtins = [build()]
 
 

@@ -69,11 +69,13 @@ class Load(Struct, tag="load", frozen=True):
 class Move(Struct, tag="move", frozen=True):
     """Lookups are answered as of another position from now on: forget these answers, or (None) all of them.
 
-    An answer is forgotten by what `forgets` names: `[feed, item id]` pairs; lists and changes are forgotten with every move.
+    Answers about the items of `forgets` (feed, item id) are forgotten, and those about the web feeds of `feeds`; lists and changes
+    are with every other position.
     """
 
     position: Position
     forgets: tuple[tuple[str, str], ...] | None = None
+    feeds: tuple[str, ...] = ()
 
 
 class Work(Struct, tag="work", frozen=True, kw_only=True):

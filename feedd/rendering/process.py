@@ -1,0 +1,143 @@
+"""One worker process: started, spoken to within bounds, and ended. Used by one thread at a time."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from multiprocessing.connection import Connection
+
+from feedd.errors import Unavailable
+from feedd.templates.wire import (
+    Account,
+    Begin,
+    Done,
+    Failed,
+    FromWorker,
+    Limits,
+    Position,
+    ToWorker,
+    decode_from_worker,
+    encode,
+)
+
+START_S = 60.0  # on a machine that is busy, imports can take a while
+# -I: no environment, no user's packages; where modules are is told instead
+_BOOT = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from feedd.templates.worker import main; "
+    "main(int(sys.argv[2]), int(sys.argv[3]))"
+)
+
+
+class WorkerDied(Exception):
+    """The process is gone; `signal_number` is what ended it, where something did."""
+
+    def __init__(self, signal_number: int | None) -> None:
+        super().__init__(f"the process that rendered it died (signal {signal_number})")
+        self.signal_number = signal_number
+
+
+class WorkerHung(Exception):
+    """The process did not answer in time, and was ended."""
+
+
+class WorkerProcess:
+    """A process that renders, with a pipe to it.
+
+    Raises:
+        Unavailable: it cannot be started; says why.
+    """
+
+    def __init__(self, account: Account, limits: Limits) -> None:
+        ours, theirs = socket.socketpair()
+        answers, asking = socket.socketpair()  # apart, so that work can be sent ahead of an answer
+        with theirs, asking:
+            ends = [theirs.fileno(), asking.fileno()]
+            self._process = subprocess.Popen(  # noqa: S603 our own program
+                [sys.executable, "-I", "-c", _BOOT, json.dumps(sys.path), *map(str, ends)],
+                pass_fds=ends,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={"LANG": "C.UTF-8"},
+                cwd="/",
+            )
+        self._pipe = Connection(ours.detach())
+        self._answers = Connection(answers.detach())
+        self.pid = self._process.pid
+        self.templates: dict[
+            str, None
+        ] = {}  # those that it has been told, the least recently used first
+        self.position: Position | None = None  # where its answers stand
+        self.feeds: dict[str, str] = {}  # web feeds it has been told of, and in which version
+        try:
+            self.send(Begin(account, limits))
+            ready = self.receive(time.monotonic() + START_S)
+        except (WorkerDied, WorkerHung) as error:
+            self.kill()
+            raise Unavailable(
+                f"the process that renders templates does not start: {error}"
+            ) from error
+        if not isinstance(ready, Done):
+            self.kill()
+            why = ready.message if isinstance(ready, Failed) else "it is another version"
+            raise Unavailable(f"the process that renders templates does not start: {why}")
+
+    def send(self, told: ToWorker) -> int:
+        """Tell it something; how many bytes that took. Raises WorkerDied."""
+        frame = encode(told)
+        self._send(self._pipe, frame)
+        return len(frame)
+
+    def answer(self, json: bytes) -> None:
+        """Answer its question. Raises WorkerDied."""
+        self._send(self._answers, json)
+
+    def _send(self, pipe: Connection, frame: bytes) -> None:
+        try:
+            pipe.send_bytes(frame)
+        except OSError as error:
+            raise self._death() from error
+
+    def receive(self, deadline: float) -> FromWorker:
+        """What it says next.
+
+        Raises:
+            WorkerDied: it is gone.
+            WorkerHung: it has said nothing by then (in `time.monotonic`); it is ended.
+        """
+        try:
+            if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
+                self.kill()
+                raise WorkerHung("it did not answer in time")
+            said: FromWorker = decode_from_worker(self._pipe.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise self._death() from error
+        return said
+
+    def kill(self) -> None:
+        """End it now."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+        self._pipe.close()
+        self._answers.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def _death(self) -> WorkerDied:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        code = self._process.poll()
+        self.kill()
+        return WorkerDied(-code if code is not None and code < 0 else None)
+
+
+def was_out_of_time(signal_number: int | None) -> bool:
+    """Whether a process was ended for the processor time that it took."""
+    return signal_number == signal.SIGXCPU

@@ -1,0 +1,145 @@
+"""One message: a template and values in, HTML, text and subject out."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from django.template import TemplateSyntaxError
+from django.utils import timezone
+
+from feedd.templates.engine import OurTemplate, compiled
+from feedd.templates.failures import LookupFailed, TooMuch
+from feedd.templates.message import Answer, Message, Rendering, too_large
+from feedd.templates.wire import Account, Done, Failed, Limits, Load, Position, Work
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Template:
+    """A template's parts, each compiled when it is first rendered."""
+
+    def __init__(self, load: Load) -> None:
+        self.parts = {
+            name: source
+            for name in ("html", "text", "subject", "preview_text")
+            if (source := getattr(load, name)) is not None
+        }
+        self._compiled: dict[str, OurTemplate] = {}
+
+    def part(self, name: str) -> OurTemplate:
+        """A part, compiled. Raises TemplateSyntaxError, with the `part`."""
+        found = self._compiled.get(name)
+        if found is None:
+            found = self._compiled[name] = compiled(self.parts[name])
+        return found
+
+
+class Renderer:
+    """Renders for one account, with one set of bounds."""
+
+    def __init__(self, account: Account, limits: Limits, answer: Answer) -> None:
+        self._account = account
+        self._limits = limits
+        self._answer = answer
+        self._zone = ZoneInfo(account.timezone)
+
+    def render(self, template: Template, work: Work, position: Position) -> Done | Failed:
+        """The message, or why there is none. TooSlow and MemoryError are the caller's."""
+        message = Message(
+            account=self._account,
+            now=datetime.fromtimestamp(work.now, UTC).astimezone(self._zone),
+            answer=self._answer,
+            limits=self._limits,
+            links=work.links,
+            position=position,
+            seed=work.seed,
+        )
+        values = cleaned(_decode(work.values))
+        done: dict[str, str] = {}
+        part = "html"
+        try:
+            with timezone.override(self._zone):
+                for part in ("preview_text", "html", "text", "subject"):
+                    if part in template.parts and (part != "text" or work.wants_text):
+                        done[part] = self._part(template.part(part), values, message, part)
+                    if part == "preview_text":
+                        message.preview_text = done.get(part, "")
+            return self._finished(done, message)
+        except TemplateSyntaxError as error:
+            return failed("syntax", "template_syntax", error, part, template.parts[part])
+        except LookupFailed as error:
+            return failed("lookup", error.reason, error, part, template.parts[part])
+        except TooMuch as error:
+            return failed("limit", error.code, error, part, template.parts[part])
+        except RecursionError as error:
+            return failed("limit", "too_deep", error, part, template.parts[part])
+        except Exception as error:  # noqa: BLE001 whatever a template makes Django do fails this message only
+            return failed("error", "template_failed", error, part, template.parts[part])
+
+    def _part(
+        self, template: OurTemplate, values: dict[str, Any], message: Message, part: str
+    ) -> str:
+        context = Rendering(values, message, autoescape=part == "html")
+        text = str(template.render(context))
+        if len(text) > self._limits.output_bytes:
+            raise too_large(self._limits)
+        return text
+
+    def _finished(self, done: dict[str, str], message: Message) -> Done:
+        html = done["html"]
+        text = done.get("text")
+        encoded = html.encode("utf-8", "replace")
+        if len(encoded) > self._limits.output_bytes:
+            raise too_large(self._limits)
+        return Done(
+            html=encoded,
+            text=text,
+            subject=done.get("subject"),
+            preview_text=done.get("preview_text"),
+            items=tuple(message.items),
+            feeds=tuple(message.feeds),
+        )
+
+
+def cleaned(value: Any) -> Any:
+    """A value without the names that begin with an underscore, however deep they lie."""
+    if type(value) is dict:
+        return {
+            key: cleaned(each) if type(each) in (dict, list) else each
+            for key, each in value.items()
+            if not key.startswith("_")
+        }
+    if type(value) is list:
+        return [cleaned(each) for each in value]
+    return value
+
+
+_MESSAGES: Mapping[str, str] = {"too_deep": "what stands in one another is nested too deep"}
+
+
+def failed(kind: str, code: str, error: Exception, part: str, source: str) -> Failed:
+    """Why there is no message, with the place in the source where it is known."""
+    token = getattr(error, "token", None)
+    node = getattr(error, "_culprit_node", None)
+    if token is None and node is not None:
+        token = node.token
+    line, column = (None, None)
+    if token is not None and token.position is not None:
+        line, column = place(source, token.position[0])
+    return Failed(
+        kind=kind,
+        code=code,
+        message=_MESSAGES.get(code) or str(error) or type(error).__name__,
+        hint=getattr(error, "hint", None),
+        line=line,
+        column=column,
+        part=part,
+    )
+
+
+def place(source: str, start: int) -> tuple[int, int]:
+    """The line and the column of a character, both from 1."""
+    before = source[:start]
+    return before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1

@@ -1,0 +1,161 @@
+"""The process that renders. It has no database, no secret, no environment, and after `confine` no file: only its pipe.
+
+It dies with the daemon: the pipe closes, and it ends.
+"""
+
+import gc
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+
+from feedd.templates.confine import confine, granted
+from feedd.templates.failures import TooSlow
+from feedd.templates.render import Renderer, Template, cleaned
+from feedd.templates.wire import (
+    Ask,
+    AskFeed,
+    AskHistory,
+    AskItem,
+    Begin,
+    Check,
+    Checked,
+    Done,
+    Failed,
+    FromWorker,
+    Load,
+    Move,
+    Position,
+    Question,
+    Work,
+    decode_to_worker,
+    encode,
+)
+
+MOST_KEPT_BYTES = 16 * 1024**2  # of answers, as JSON
+_decode_json = msgspec.json.decode
+_ABSENT: Any = object()
+
+
+class Answers:
+    """What the daemon has answered, for as long as it holds."""
+
+    def __init__(self, pipe: Connection, answers: Connection) -> None:
+        self._pipe = pipe
+        self._answers = answers
+        self._kept: dict[Question, Any] = {}
+        self._size = 0
+
+    def __call__(self, question: Question) -> Any:
+        """The answer; None where there is nothing."""
+        found = self._kept.get(question, _ABSENT)
+        if found is not _ABSENT:
+            return found
+        self._pipe.send_bytes(encode(Ask(question)))
+        answer = self._answers.recv_bytes()
+        value = cleaned(_decode_json(answer))
+        self._size += len(answer)
+        if self._size > MOST_KEPT_BYTES:
+            self._kept.clear()
+            self._size = len(answer)
+        self._kept[question] = value
+        return value
+
+    def move(self, move: Move, *, moved: bool) -> None:
+        """Forget what may be otherwise from now on."""
+        if move.forgets is None:
+            self._kept.clear()
+            self._size = 0
+            return
+        items = {item for _, item in move.forgets}
+        feeds = set(move.feeds)
+        for question in list(self._kept):
+            if isinstance(question, AskItem | AskHistory):
+                stale = question.item in items
+            elif isinstance(question, AskFeed):
+                stale = question.name in feeds
+            else:
+                stale = moved
+            if stale:
+                del self._kept[question]
+
+
+class Worker:
+    """Does what it is told, one thing after the other."""
+
+    def __init__(self, pipe: Connection, answers: Connection, begin: Begin) -> None:
+        self._pipe = pipe
+        self._limits = begin.limits
+        self._answers = Answers(pipe, answers)
+        self._renderer = Renderer(begin.account, begin.limits, self._answers)
+        self._templates: dict[str, Template] = {}
+        self._position = Position()
+
+    def warm_up(self) -> None:
+        """Have everything imported that a message may need, while files can still be opened."""
+        load = Load("", "{{ a|date }}{% now 'r' %}", text="{{ a }}", subject="{{ a }}")
+        self._renderer.render(
+            Template(load), Work(name="", values=b"{}", now=0.0, wants_text=True), Position()
+        )
+
+    def serve(self) -> None:
+        """Until the pipe closes, or a message has left this process in a state not worth keeping."""
+        while True:
+            told = decode_to_worker(self._pipe.recv_bytes())
+            if isinstance(told, Load):
+                for name in told.drop:
+                    self._templates.pop(name, None)
+                self._templates[told.name] = Template(told)
+            elif isinstance(told, Move):
+                self._answers.move(told, moved=told.position != self._position)
+                self._position = told.position
+            elif isinstance(told, Work | Check):
+                answer = self._within_bounds(told)
+                self._pipe.send_bytes(encode(answer))
+                if isinstance(answer, Failed) and answer.ends:
+                    return
+
+    def _within_bounds(self, told: Work | Check) -> FromWorker:
+        """Do it; what takes too much time or memory ends this process once it has said so."""
+        try:
+            with granted(self._limits.cpu_s):
+                return self._done(told)
+        except TooSlow:
+            message = f"it takes more than {self._limits.cpu_s:g} s of processor time"
+            return Failed(kind="limit", code="too_slow", message=message, ends=True)
+        except MemoryError:
+            pass
+        gc.collect()
+        size = self._limits.memory_bytes // 1024**2
+        message = f"it takes more than {size:,} MB of memory"
+        return Failed(kind="limit", code="too_large", message=message, ends=True)
+
+    def _done(self, told: Work | Check) -> FromWorker:
+        if isinstance(told, Check):
+            return Checked(())
+        return self._renderer.render(self._templates[told.name], told, self._position)
+
+
+def main(descriptor: int, answers: int) -> None:
+    """Serve the pipe of that number, with answers from another; the first thing said is that this process is ready, or why not."""
+    pipe = Connection(descriptor)
+    try:
+        begin = decode_to_worker(pipe.recv_bytes())
+        if not isinstance(begin, Begin):
+            return
+        worker = Worker(pipe, Connection(answers), begin)
+        worker.warm_up()
+        confine(begin.limits.memory_bytes)
+        gc.collect()
+        gc.freeze()
+        pipe.send_bytes(encode(Done(html=b"")))
+    except Exception:  # noqa: BLE001 it goes to the daemon's log, where somebody can read it
+        report = traceback.format_exc()
+        pipe.send_bytes(encode(Failed(kind="bug", code="bug", message=report, ends=True)))
+        return
+    try:
+        worker.serve()
+    except (EOFError, OSError):
+        sys.exit(0)
