@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from feedd.persons import Persons
     from feedd.recording import Recorder
     from feedd.rendering import Renderer
+    from feedd.stored_templates import StoredTemplates
     from feedd.telling import Telling
     from feedd.watching import Watching
     from feedd.webhooks import Webhooks
@@ -131,7 +132,18 @@ class App:
         from feedd.rendering.lookups import Lookups
         from feedd.rendering.values import account_of
 
-        return Renderer(lambda: account_of(self.settings.account), Lookups())
+        return Renderer(
+            lambda: account_of(self.settings.account),
+            Lookups(),
+            processes=self.settings.templates.processes,
+        )
+
+    @cached_property
+    def templates(self) -> "StoredTemplates":
+        """The templates of messages that are kept here, and those of the directory."""
+        from feedd.stored_templates import StoredTemplates
+
+        return StoredTemplates(lambda: self.settings, self.people, self.renderer.check)
 
     @cached_property
     def jobs(self) -> "Jobs":
@@ -173,7 +185,7 @@ class App:
         """Go on with other feeds; what is running ends under the configuration that it began with."""
         self.settings = settings
         if "renderer" in vars(self):
-            self.renderer.reload(processes=self.renderer.processes)
+            self.renderer.reload(processes=settings.templates.processes)
         self._sweep_bodies()
 
     # feeds and syncs

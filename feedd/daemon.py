@@ -43,6 +43,7 @@ from feedd.schedule import Scheduler
 from feedd.settings import Settings, changed_feeds, only_reading_changed, restart_needed
 from feedd.state import StateLock
 from feedd.teller import Teller
+from feedd.template_watch import TemplateWatch
 from feedd.watchdog import Watchdog
 from feedd.workers import Workers
 
@@ -119,6 +120,7 @@ class Daemon:
         self.packer = Packer(self.app.people, place_of(settings))
         self.teller = Teller(self.app)
         self.runner = Runner(self.app.jobs, on_progress=self.metrics.observe_job)
+        self.template_watch = TemplateWatch(self.app)
         self.replays = Replays(self.app, self.dispatcher)
         self.http = HttpServer(self.app, self.dispatcher, settings, metrics=self.metrics)
         self.watchdog = Watchdog(self.notifier, (self._loop_trouble, self._database_trouble))
@@ -134,6 +136,7 @@ class Daemon:
         self.teller.start()
         self.app.recorder.start()
         self.runner.start()
+        self.template_watch.start()
         self.http.start()
         self._checkpoints.start()
         self._retention.start()
@@ -176,6 +179,7 @@ class Daemon:
         self.dispatcher.stop()
         self.packer.stop()
         self.runner.stop()
+        self.template_watch.stop()
         self.teller.stop()
         self.outbox.stop()
         self.http.stop()

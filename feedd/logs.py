@@ -49,6 +49,10 @@ TELLING_RESTARTED = (
 TELLING_GAP = "telling.gap"  # changes that are no longer kept were never looked at
 TELLING_ERROR = "telling.error"
 RULE_CHANGED = "rule.changed"
+TEMPLATES_READ = "templates.read"
+TEMPLATES_ERROR = "templates.error"
+TEMPLATE_REFUSED = "template.refused"
+TEMPLATE_BROKEN = "template.broken"
 JOB_DONE = "job.done"
 JOB_ERROR = "job.error"
 

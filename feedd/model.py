@@ -399,3 +399,33 @@ class Trial(Struct, frozen=True, kw_only=True):
     http_status: int | None = None
     reason: str | None = None
     retry_after_s: float | None = None
+
+
+class Template(Struct, frozen=True, kw_only=True):
+    """A template of messages, with its sources; `text` is None where the plain text is derived from the HTML.
+
+    `file` is its path below the directory of templates where it comes from there; then it is changed there alone. Times are
+    whole seconds. `digest` is that of the sources.
+    """
+
+    id: str
+    number: int
+    name: str
+    editor_type: str = "CODE"
+    html: str
+    text: str | None = None
+    amp: str | None = None
+    created_at: datetime
+    updated_at: datetime
+    file: str | None = None
+    digest: str
+
+
+class TemplateView(Struct, frozen=True, kw_only=True):
+    """What is told of a template without its sources; `problem` is what keeps it from being rendered."""
+
+    id: str
+    name: str
+    file: str | None
+    updated: datetime
+    problem: str | None

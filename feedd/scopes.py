@@ -13,6 +13,7 @@ RESOURCES = (
     "feeds",
     "metrics",
     "profiles",
+    "templates",
     "webhooks",
 )
 

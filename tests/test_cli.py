@@ -433,6 +433,16 @@ def test_check_names_every_problem_with_its_line(tmp_path: Path) -> None:
     assert "1 feed, no problems" in shell("check")
 
 
+def test_check_looks_for_the_directory_of_templates(tmp_path: Path) -> None:
+    config = tmp_path / "feedd.toml"
+    shell = Shell(config)
+    config.write_text('[templates]\ndirectory = "mails"\n')
+    told = shell.failing(2, "check")
+    assert f"{config}: templates.directory: {tmp_path}/mails is not a directory" in told
+    (tmp_path / "mails").mkdir()
+    assert "no problems" in shell("check")
+
+
 def test_secrets_are_needed_only_where_they_are_used(server: FeedServer, tmp_path: Path) -> None:
     feed = shop(server, auth={"token": {"env": "FEEDD_TEST_TOKEN"}})
     shell = Shell(write_config(tmp_path, {"shop": feed}))

@@ -35,6 +35,7 @@ from feedd.settings.lines import key_lines
 from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.retention_keys import RETENTION_KEYS
 from feedd.settings.rule_keys import BACK_IN_STOCK_KEYS, PRICE_DROP_KEYS
+from feedd.settings.template_keys import TEMPLATE_KEYS
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 URL = 'url = "https://shop.example/feed.xml"\n'
@@ -722,6 +723,7 @@ def _table(heading: str) -> list[list[str]]:
         ("Retention", RETENTION_KEYS),
         ("Account", ACCOUNT_KEYS),
         ("Address of the account", ADDRESS_KEYS),
+        ("Templates", TEMPLATE_KEYS),
         ("Keys of a feed", FEED_KEYS),
         ("Keys of a webhook", WEBHOOK_KEYS),
         ("Keys of alerts", ALERT_KEYS),

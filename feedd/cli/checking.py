@@ -1,5 +1,7 @@
 """The command that judges the configuration: check."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from feedd.cli.exits import exit_code
@@ -7,11 +9,15 @@ from feedd.cli.options import AsJson, options_of
 from feedd.cli.show import counted, emit, plain_lines, say
 from feedd.errors import ConfigError, ConfigProblem
 
+if TYPE_CHECKING:
+    from feedd.settings import Settings
+
 
 def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Name everything that is wrong with the configuration, where, and what to write instead."""
     try:
         settings = options_of(context).checked_settings()
+        _check_directory(settings)
     except ConfigError as error:
         for problem in error.problems:
             _show_problem(problem, as_json=as_json)
@@ -22,6 +28,20 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     where = settings.config_path or "no configuration file (defaults)"
     say(f"{where}: {counted(len(settings.feeds), 'feed')}, no problems.")
+
+
+def _check_directory(settings: "Settings") -> None:
+    """Raise ConfigError where there is no directory of templates: the daemon runs without it, and a person wants to know."""
+    directory = settings.templates.directory
+    if directory is not None and not directory.is_dir():
+        problem = ConfigProblem(
+            file=str(settings.config_path),
+            line=None,
+            key="templates.directory",
+            message=f"{directory} is not a directory",
+            hint="Make it, or name another one; until then there are no templates of files.",
+        )
+        raise ConfigError([problem])
 
 
 def _show_problem(problem: ConfigProblem, *, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """The settings of feedd: TOML files in, frozen values out, and every problem of them at once.
 
-To add a key: a row in `feed_keys.FEED_KEYS`, `main_keys.MAIN_KEYS`, `account_keys`, `hook_keys` or `rule_keys`, its field in the settings, its row in
+To add a key: a row in `feed_keys.FEED_KEYS`, `main_keys.MAIN_KEYS`, `account_keys`, `template_keys`, `hook_keys` or `rule_keys`, its field in the settings, its row in
 `docs/configuration.md`, and its cases in `tests/test_settings.py`.
 """
 
@@ -21,6 +21,7 @@ from feedd.settings.loader import (
 )
 from feedd.settings.rule_keys import RuleSettings
 from feedd.settings.secret import Secret
+from feedd.settings.template_keys import TemplateSettings
 
 __all__ = [
     "AccountSettings",
@@ -31,6 +32,7 @@ __all__ = [
     "RuleSettings",
     "Secret",
     "Settings",
+    "TemplateSettings",
     "WebhookSettings",
     "changed_feeds",
     "find_config",

@@ -34,6 +34,7 @@ from feedd.settings.hook_keys import (
 from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.rule_keys import BACK_IN_STOCK, PRICE_DROP, RuleSettings, read_rules
 from feedd.settings.secret import Secret
+from feedd.settings.template_keys import TemplateSettings
 from feedd.settings.values import read_keys
 
 CheckSchema = Callable[[str, Path], tuple[str, str] | None]
@@ -110,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     retention: Retention = Retention()
     account: AccountSettings = AccountSettings()
+    templates: TemplateSettings = TemplateSettings()
     feeds: dict[str, FeedSettings] = {}
     webhooks: dict[str, WebhookSettings] = {}
     alerts: AlertSettings = AlertSettings()

@@ -11,6 +11,7 @@ from feedd.settings.account_keys import read_account
 from feedd.settings.file import Node
 from feedd.settings.retention_keys import read_retention
 from feedd.settings.secret import Secret
+from feedd.settings.template_keys import read_templates
 from feedd.settings.values import (
     Key,
     WrongValueError,
@@ -83,6 +84,7 @@ MAIN_KEYS = (
     Key("retention", "retention", read_retention, "table", "(below)",
         "for how long changes, syncs and rejects are kept"),
     Key("account", "account", read_account, "table", "(below)", "whose this feedd is"),
+    Key("templates", "templates", read_templates, "table", "(below)", "where templates come from, and how they are rendered"),
     Key("log_level", "log_level", choice("debug", "info", "warning", "error"),
         "`debug`, `info`, `warning` or `error`", '"info"', "what is logged: this and what is worse"),
 )  # fmt: skip

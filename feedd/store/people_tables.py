@@ -1,4 +1,4 @@
-"""The tables of profiles, metrics and events. A migration goes with every edit here; a test compares the two.
+"""The tables of profiles, metrics and events, and of templates. A migration goes with every edit here; a test compares the two.
 
 What is written all the time is laid out so that little is: an event is appended, and entered in three indexes; nothing of its
 profile is touched unless the profile changes. `docs/design.md` says what was measured.
@@ -212,4 +212,24 @@ JOB_PROFILES = Table(
     people_metadata,
     Column("job_id", BigId, primary_key=True, autoincrement=False),
     Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+)
+
+# a template of messages; `id` is the order in which they were made, `uid` what it is known by. `file` is its path below the directory of
+# templates where it comes from there, without what stands behind the last point; `digest` is that of its sources
+TEMPLATES = Table(
+    "templates",
+    people_metadata,
+    Column("id", BigId, primary_key=True),
+    required("uid", Text),
+    required("name", Text),
+    required("editor_type", Text),
+    required("html", Text),
+    Column("text", Text),
+    Column("amp", Text),
+    required("created_at", Utc),
+    required("updated_at", Utc),
+    Column("file", Text),
+    required("digest", Text),
+    Index("ux_templates_uid", "uid", unique=True),
+    Index("ux_templates_file", "file", unique=True),
 )

@@ -1,0 +1,266 @@
+"""Templates as feedd has them: what the API makes of them, what is read from their directory, and what is wrong with them."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from feedd.errors import NotFound, UsageError
+from feedd.model import Template, TemplateView
+from feedd.rendering import RenderFailed
+from feedd.settings import Settings
+from feedd.store import templates as store
+from feedd.store.database import Database
+from feedd.store.templates import FileSources, NoTemplate, Settled, Sources, sources_of
+from feedd.template_files import NoDirectory, Refused, Scan, Unusable, read_file, scan
+from feedd.templates.wire import Problem
+
+BATCH_CHARACTERS = 16 * 1024 * 1024  # that are read from files before they are written
+_MOST_KNOWN = 10_000  # whose problems are remembered
+PARTS = ("html", "text")
+
+Check = Callable[[str], Sequence[Problem]]
+
+
+class BadTemplate(UsageError):
+    """A template cannot be rendered whatever it is rendered with; `source` points at the part that is wrong."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.source = {"pointer": f"/data/attributes/{problem.part}"}
+        super().__init__(said(problem), hint=problem.hint or "")
+
+
+class Refreshed(NamedTuple):
+    """What reading the directory came to: what changed of what is stored, the files that were read, and what is refused anew."""
+
+    settled: Settled
+    read: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    trouble: str | None = None
+
+
+class StoredTemplates:
+    """The templates of a people database, and the directory that some of them come from.
+
+    `check` tells the problems of a source. The directory is read by `refresh`: whoever does so regularly, as the daemon does, sees
+    to it that changes are noticed; otherwise it is read once, before anything is told.
+    """
+
+    def __init__(self, settings: Callable[[], Settings], people: Database, check: Check) -> None:
+        self._settings = settings
+        self._people = people
+        self._check = check
+        self._problems: dict[str, tuple[Problem, ...]] = {}
+        self._judged_under: Settings | None = None
+        self._lock = threading.Lock()
+        self._scan: tuple[object, Scan | None] | None = None  # of the directory that was read last
+        self._unusable: dict[str, Refused] = {}
+        self._trouble: str | None = None
+
+    # what there is
+
+    def outlines(self) -> list[store.Outline]:
+        """What is told of every template, in the order in which they were made."""
+        self._be_fresh()
+        return store.read_outlines(self._people)
+
+    def read(self, numbers: Sequence[int]) -> list[Template]:
+        """Templates by their numbers, in that order."""
+        return store.read_templates(self._people, numbers)
+
+    def get(self, id_: str, pointer: str | None = None) -> Template:
+        """The template with that id. Raises NoTemplate."""
+        self._be_fresh()
+        found = store.find_template(self._people, id_)
+        if found is None:
+            raise NoTemplate(id_, pointer)
+        return found
+
+    def named(self, name: str) -> Template:
+        """The template with that name, or id, as a person types it; of several the one that comes from a file.
+
+        Raises:
+            NotFound: there is none.
+            UsageError: there are several.
+        """
+        listed = self.outlines()
+        for found in (
+            [each for each in listed if name in (each.file, each.name) and each.file],
+            [each for each in listed if each.id == name],
+            [each for each in listed if each.name == name],
+        ):
+            if len(found) > 1:
+                ids = ", ".join(each.id for each in found)
+                raise UsageError(
+                    f"{len(found)} templates are called {name!r}",
+                    hint=f"Say which by its id: {ids}.",
+                )
+            if found:
+                return self.read([found[0].number])[0]
+        raise NotFound(f"there is no template {name!r}", hint="`feedd templates` shows them.")
+
+    def refused(self) -> tuple[Refused, ...]:
+        """What of the directory cannot be used."""
+        self._be_fresh()
+        known = self._scan[1] if self._scan else None
+        return tuple(sorted({*(known.refused if known else ()), *self._unusable.values()}))
+
+    def views(self) -> list[TemplateView]:
+        """What a person is told of every template, by name."""
+        listed = sorted(self.outlines(), key=lambda each: (each.name, each.number))
+        return [
+            TemplateView(
+                id=each.id,
+                name=each.name,
+                file=each.file,
+                updated=each.updated_at,
+                problem=self.problem(template),
+            )
+            for each in listed
+            for template in self.read([each.number])
+        ]
+
+    # what is wrong
+
+    def problems(self, sources: Sources) -> tuple[Problem, ...]:
+        """What keeps sources from being rendered, with place and hint."""
+        settings, digest = self._settings(), sources.digest
+        if self._judged_under is not settings or len(self._problems) >= _MOST_KNOWN:
+            self._judged_under, self._problems = settings, {}
+        found = self._problems.get(digest)
+        if found is None:
+            try:
+                found = self._problems[digest] = tuple(self._found(sources))
+            except (
+                RenderFailed
+            ) as error:  # it may be read another time, when the machine has less to do
+                found = (Problem(line=1, column=1, message=error.message, hint=error.hint or None),)
+        return found
+
+    def problem(self, template: Template) -> str | None:
+        """What is wrong with a template, in a sentence."""
+        refused = self._unusable.get(template.name) if template.file else None
+        if refused is not None:
+            return f"{refused.file} {refused.reason}; this is what it was before"
+        found = self.problems(sources_of(template))
+        return said(found[0]) if found else None
+
+    def problem_of_file(self, file: str) -> Problem | None:
+        """What is wrong with the template that a file is, if there is one."""
+        found = store.find_file(self._people, file)
+        problems = () if found is None else self.problems(sources_of(found))
+        return problems[0] if problems else None
+
+    def _found(self, sources: Sources) -> Iterator[Problem]:
+        for part in PARTS:
+            source = getattr(sources, part)
+            for problem in self._check(source) if source else ():
+                if problem.severity == "error":
+                    yield replace(problem, part=part)
+
+    def _checked(self, sources: Sources) -> Sources:
+        for problem in self.problems(sources):
+            raise BadTemplate(problem)
+        return sources
+
+    # what is changed over the API
+
+    def create(self, name: str, sources: Sources, *, editor_type: str = "CODE") -> Template:
+        """Make a template. Raises BadTemplate, UsageError."""
+        return store.create_template(
+            self._people,
+            name=name,
+            sources=self._checked(sources),
+            now=datetime.now(UTC),
+            editor_type=editor_type,
+        )
+
+    def change(self, id_: str, changes: dict[str, Any]) -> Template:
+        """Change fields of a template. Raises NoTemplate, FromFile, BadTemplate."""
+        changed = {name: changes[name] for name in PARTS if changes.get(name)}
+        if changed:
+            self._checked(Sources(**{"html": "", **changed}))
+        return store.change_template(self._people, id_, changes, datetime.now(UTC))
+
+    def delete(self, id_: str) -> Template:
+        """Delete a template, and give it as it was. Raises NoTemplate, FromFile."""
+        return store.delete_template(self._people, id_)
+
+    def clone(self, id_: str, name: str | None = None, pointer: str | None = None) -> Template:
+        """Make another template of the same sources. Raises NoTemplate, UsageError."""
+        old = self.get(id_, pointer)
+        return store.create_template(
+            self._people,
+            name=name or f"Clone of {old.name}",
+            sources=sources_of(old),
+            now=datetime.now(UTC),
+            editor_type=old.editor_type,
+        )
+
+    # the directory
+
+    def refresh(self) -> Refreshed:
+        """Read what has changed in the directory. What cannot be read stays as it was.
+
+        Raises:
+            StoreError: the database cannot be used; the same is tried again next time.
+        """
+        with self._lock:
+            directory = self._settings().templates.directory
+            before = self._scan[1] if self._scan and self._scan[0] == directory else None
+            try:
+                found = Scan({}, (), ()) if directory is None else scan(directory)
+            except NoDirectory as error:
+                return self._troubled(directory, str(error))
+            told = set(self._unusable.values()) | set(before.refused if before else ())
+            self._trouble = None
+            settled, read = self._taken_in(directory, before, found)
+            self._scan = (directory, found)
+            refused = {*found.refused, *self._unusable.values()} - told
+            return Refreshed(settled, read, tuple(sorted(refused)))
+
+    def _troubled(self, directory: object, trouble: str) -> Refreshed:
+        is_new, self._trouble = trouble != self._trouble, trouble
+        self._scan = (directory, None)
+        return Refreshed(Settled(), trouble=trouble if is_new else None)
+
+    def _taken_in(
+        self, directory: Path | None, before: Scan | None, found: Scan
+    ) -> tuple[Settled, tuple[str, ...]]:
+        known = before.stamps if before else {}
+        changed = [name for name, stamps in found.stamps.items() if known.get(name) != stamps]
+        unusable = {name: each for name, each in self._unusable.items() if name not in changed}
+        settled, read, batch, size = Settled(), [], list[FileSources](), 0
+        for name in changed:
+            try:
+                each = read_file(directory or Path(), name)
+            except Unusable as error:
+                unusable[name] = error.refused
+                continue
+            read.append(each.file)
+            batch.append(each)
+            size += len(each.sources.html)
+            if size >= BATCH_CHARACTERS:
+                settled = settled.plus(self._settle(batch))
+                batch, size = [], 0
+        settled = settled.plus(self._settle(batch, found))
+        self._unusable = {name: each for name, each in unusable.items() if name in found.stamps}
+        return settled, tuple(read)
+
+    def _settle(self, files: Sequence[FileSources], found: Scan | None = None) -> Settled:
+        is_there = None if found is None else found.has
+        return store.settle_files(self._people, files, is_there=is_there, now=datetime.now(UTC))
+
+    def _be_fresh(self) -> None:
+        if self._scan is None:
+            self.refresh()
+
+
+def said(problem: Problem) -> str:
+    """What is wrong, with its place."""
+    part = "" if problem.part == "html" else f"{problem.part}, "
+    return f"{part}line {problem.line}, column {problem.column}: {problem.message}"

@@ -1,0 +1,321 @@
+"""Templates in their directory: what is read of it, what is refused, and what becomes of templates whose files change."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from feedd import intake
+from feedd.errors import NotFound, UsageError
+from feedd.rendering import RenderFailed
+from feedd.settings import Settings
+from feedd.settings.template_keys import TemplateSettings
+from feedd.store import templates
+from feedd.store.database import Database, open_database
+from feedd.stored_templates import BadTemplate, Refreshed, StoredTemplates
+from feedd.template_files import MOST_BYTES
+from feedd.templates.wire import Failed, Problem
+
+NOTHING = templates.Settled()
+
+
+class Shop:
+    """Templates in a people database, and their directory. A source with the word BROKEN in it is."""
+
+    def __init__(self, people: Database, folder: Path) -> None:
+        self.people = people
+        self.folder = folder
+        self.folder.mkdir()
+        self.settings = self.settings_of(folder)
+        self.checked: list[str] = []
+        self.templates = self.again()
+
+    def settings_of(self, directory: Path | None) -> Settings:
+        return Settings(
+            state_dir=self.folder,
+            socket=self.folder,
+            templates=TemplateSettings(directory=directory),
+        )
+
+    def again(self) -> StoredTemplates:
+        """As another process has them."""
+        return StoredTemplates(lambda: self.settings, self.people, check=self.check)
+
+    def check(self, source: str) -> list[Problem]:
+        self.checked.append(source)
+        if source == "SLOW":
+            raise RenderFailed(Failed(kind="limit", code="too_slow", message="it takes too long"))
+        warning = Problem(line=1, column=1, message="looks odd", severity="warning")
+        error = Problem(line=2, column=3, message="is broken", hint="Mend it.")
+        return [warning, error] if "BROKEN" in source else [warning]
+
+    def write(self, name: str, text: str | bytes = "Hi") -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def refresh(self) -> Refreshed:
+        return self.templates.refresh()
+
+    def names(self) -> list[str]:
+        return [each.name for each in self.templates.views()]
+
+
+@pytest.fixture
+def people(place: intake.Place) -> Iterator[Database]:
+    database = open_database("people", state_dir=Path(place.state_dir), url=place.url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def shop(people: Database, tmp_path: Path) -> Shop:
+    return Shop(people, tmp_path / "templates")
+
+
+def test_files_become_templates_by_their_paths(shop: Shop) -> None:
+    shop.write("welcome.html", "Hi {{ first_name }}")
+    shop.write("welcome.txt", "Hello")
+    shop.write("flows/cart/first.html", "\ufeffÅ\r\nb")
+    shop.write("README.txt")
+    shop.write("logo.png", b"\x89PNG")
+    done = shop.refresh()
+    assert (done.settled, done.refused, done.trouble) == (templates.Settled(added=2), (), None)
+    assert sorted(done.read) == ["flows/cart/first.html", "welcome.html"]
+    first, welcome = (shop.templates.named(name) for name in ("flows/cart/first", "welcome"))
+    assert (first.html, first.text, first.file) == ("Å\r\nb", None, "flows/cart/first.html")
+    assert (welcome.html, welcome.text, welcome.editor_type) == (
+        "Hi {{ first_name }}",
+        "Hello",
+        "CODE",
+    )
+    assert shop.templates.get(welcome.id) == welcome == shop.templates.named("welcome.html")
+    assert len(welcome.id) == 6
+    assert welcome.created_at.microsecond == 0
+    assert shop.refresh() == Refreshed(NOTHING)
+
+
+def test_what_changes_is_read_again_under_the_same_id(shop: Shop) -> None:
+    path = shop.write("a.html", "one")
+    shop.write("b.html", "two")
+    shop.refresh()
+    ids = {each.name: each.id for each in shop.templates.views()}
+    shop.write("a.html", "ONE")
+    os.utime(path, ns=(1, 1))  # the same size, and a time that lies
+    text = shop.write("b.txt", "text")
+    assert shop.refresh().settled == templates.Settled(changed=2)
+    text.unlink()
+    path.unlink()
+    assert shop.refresh().settled == templates.Settled(changed=1, removed=1)
+    assert [(each.html, each.text) for each in shop.templates.read([2])] == [("two", None)]
+    assert shop.names() == ["b"]
+    shop.write("a.html", "again")
+    assert shop.refresh().settled == templates.Settled(added=1)
+    assert {each.name: each.id for each in shop.templates.views()} == ids
+    shop.write("a.html", "again")  # written anew, and the same
+    done = shop.refresh()
+    assert (done.settled, done.read) == (NOTHING, ("a.html",))
+
+
+def test_a_new_process_finds_what_changed_meanwhile(shop: Shop) -> None:
+    for name in ("same.html", "gone.html"):
+        shop.write(name)
+    shop.refresh()
+    (shop.folder / "gone.html").unlink()
+    shop.write("new.html")
+    shop.templates = shop.again()
+    assert shop.names() == ["new", "same"]
+    shop.settings = shop.settings_of(None)
+    assert shop.refresh().settled == templates.Settled(removed=2)
+    assert shop.refresh() == Refreshed(NOTHING)
+
+
+def test_what_cannot_be_used_is_told_once_with_the_reason(shop: Shop) -> None:
+    outside = shop.folder.parent / "secret.html"
+    outside.write_text("secret")
+    shop.write("fine.html")
+    shop.write(".git/config.html")
+    shop.write(".draft.html")
+    shop.write("large.html", "x" * (MOST_BYTES + 1))
+    shop.write("latin.html", "a\nb\xe9".encode("latin-1"))
+    shop.write("nul.html", "a\0b")
+    shop.write("text.html")
+    shop.write("text.txt", b"\xff")
+    os.mkfifo(shop.folder / "pipe.html")
+    (shop.folder / "link.html").symlink_to(outside)
+    (shop.folder / "inner.html").symlink_to(shop.folder / "fine.html")
+    (shop.folder / "nowhere.html").symlink_to("nothing")
+    (shop.folder / "loop").symlink_to(shop.folder)
+    (shop.folder / "out").symlink_to(shop.folder.parent)
+    shop.write("/".join("d" * 20) + "/deep.html")
+    reasons = {each.file: each.reason for each in shop.refresh().refused}
+    assert reasons.pop("/".join("d" * 17)) == "lies more than 16 folders deep"
+    assert reasons == {
+        ".draft.html": "is hidden: its name begins with a point",
+        "large.html": "is larger than 1,024 KB",
+        "latin.html": "is not UTF-8 text, see line 2",
+        "nul.html": "holds a NUL character",
+        "text.txt": "is not UTF-8 text, see line 1",
+        "pipe.html": "is not a file",
+        "link.html": "is a link that leads out of the directory",
+        "nowhere.html": "cannot be read: No such file or directory",
+        "loop": "is a link to a folder, which is not followed",
+        "out": "is a link to a folder, which is not followed",
+    }
+    assert shop.names() == ["fine", "inner"]
+    assert {each.file for each in shop.templates.refused()} > set(reasons)
+    shop.write("fine.html", "changed")
+    assert shop.refresh().refused == ()
+    shop.write("latin.html", "a\nbé")
+    assert shop.refresh().settled == templates.Settled(added=1)
+    assert "latin.html" not in {each.file for each in shop.templates.refused()}
+
+
+def test_a_file_with_an_unreadable_name_is_refused(shop: Shop) -> None:
+    (shop.folder / os.fsdecode(b"\xff.html")).write_text("x")
+    (shop.folder / "line\nbreak.html").write_text("x")
+    assert len(shop.refresh().refused) == 2
+    assert shop.names() == []
+
+
+def test_what_cannot_be_read_any_more_stays_as_it_was(shop: Shop) -> None:
+    shop.write("a.html", "good")
+    shop.refresh()
+    shop.write("a.html", b"\xff\xfe")
+    done = shop.refresh()
+    assert done.settled == NOTHING
+    assert [each.file for each in done.refused] == ["a.html"]
+    (view,) = shop.templates.views()
+    assert view.problem == "a.html is not UTF-8 text, see line 1; this is what it was before"
+    assert shop.templates.get(view.id).html == "good"
+    shop.folder.rename(shop.folder.parent / "elsewhere")
+    for trouble in (f"the directory {shop.folder} cannot be read: No such file or directory", None):
+        assert shop.refresh() == Refreshed(NOTHING, trouble=trouble)
+        assert shop.names() == ["a"]
+    shop.folder.mkdir()
+    assert shop.refresh().settled == templates.Settled(removed=1)
+
+
+def test_a_folder_that_is_closed_keeps_its_templates(shop: Shop) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("nothing is closed to root")
+    shop.write("in/a.html")
+    shop.refresh()
+    (shop.folder / "in").chmod(0)
+    done = shop.refresh()
+    (shop.folder / "in").chmod(0o700)
+    assert (done.settled, done.refused[0].file) == (NOTHING, "in/")
+
+
+def test_many_files_are_written_in_parts(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedd.stored_templates.BATCH_CHARACTERS", 10)
+    for n in range(7):
+        shop.write(f"{n}.html", "12345")
+    assert shop.refresh().settled == templates.Settled(added=7)
+    monkeypatch.setattr("feedd.template_files.MOST_TEMPLATES", 5)
+    shop.write("8.html")
+    done = shop.refresh()
+    assert done.settled == NOTHING
+    assert [each.file for each in done.refused] == ["5.html", "6.html", "8.html"]
+
+
+# what is wrong with them
+
+
+def test_problems_are_told_and_looked_for_once(shop: Shop) -> None:
+    shop.write("a.html", "x\nBROKEN")
+    shop.write("b.html", "fine")
+    shop.write("b.txt", "BROKEN")
+    shop.refresh()
+    for _ in range(2):
+        told = {each.name: each.problem for each in shop.templates.views()}
+        assert told == {
+            "a": "line 2, column 3: is broken",
+            "b": "text, line 2, column 3: is broken",
+        }
+    assert sorted(shop.checked) == ["BROKEN", "fine", "x\nBROKEN"]
+    problem = shop.templates.problem_of_file("a.html")
+    assert problem is not None
+    assert problem.hint == "Mend it."
+    assert shop.templates.problem_of_file("none.html") is None
+    for tries in (4, 5):  # what may have been for the machine's sake is looked at again
+        slow = shop.templates.problems(templates.Sources(html="SLOW"))
+        assert ([each.message for each in slow], len(shop.checked)) == (
+            ["it takes too long"],
+            tries,
+        )
+    shop.settings = shop.settings_of(shop.folder)  # which may have other feeds
+    shop.templates.views()
+    assert len(shop.checked) == 8
+
+
+def test_broken_sources_are_not_taken_over_the_api(shop: Shop) -> None:
+    good = shop.templates.create("a", templates.Sources(html="x"))
+    for broken in ({"html": "BROKEN"}, {"html": "x", "text": "BROKEN"}):
+        for change in (
+            lambda given=broken: shop.templates.create("b", templates.Sources(**given)),
+            lambda given=broken: shop.templates.change(good.id, given),
+        ):
+            with pytest.raises(
+                BadTemplate, match=r"line 2, column 3: is broken\. Mend it\."
+            ) as caught:
+                change()
+            assert caught.value.source == {"pointer": f"/data/attributes/{list(broken)[-1]}"}
+    assert shop.names() == ["a"]
+
+
+# over the API
+
+
+def test_what_comes_from_a_file_is_changed_there_alone(shop: Shop) -> None:
+    shop.write("a.html", "x")
+    shop.refresh()
+    found = shop.templates.named("a")
+    for change in (
+        lambda: shop.templates.change(found.id, {"name": "b"}),
+        lambda: shop.templates.delete(found.id),
+    ):
+        with pytest.raises(UsageError, match=r"comes from the file a\.html") as caught:
+            change()
+        assert caught.value.code == "read_only"
+    clone = shop.templates.clone(found.id)
+    assert (clone.name, clone.html, clone.file) == ("Clone of a", "x", None)
+    changed = shop.templates.change(clone.id, {"name": "a", "html": "y", "text": "t", "amp": "z"})
+    assert (changed.name, changed.html, changed.text, changed.amp) == ("a", "y", "t", "z")
+    assert changed.digest != found.digest == clone.digest
+    assert shop.templates.named("a") == found  # the file's goes first
+    assert shop.templates.clone(clone.id, "a").html == "y"
+    (shop.folder / "a.html").unlink()
+    shop.refresh()
+    with pytest.raises(UsageError, match="2 templates are called 'a'"):
+        shop.templates.named("a")
+    assert shop.templates.delete(clone.id) == changed
+    for missing in (clone.id, "none", "a\0b"):
+        for ask in (shop.templates.get, shop.templates.delete, shop.templates.clone):
+            with pytest.raises(NotFound, match="does not exist"):
+                ask(missing)
+    with pytest.raises(NotFound, match="feedd templates"):
+        shop.templates.named("none")
+
+
+def test_there_is_a_bound(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "MOST_TEMPLATES", 1)
+    made = shop.templates.create("a", templates.Sources(html="x"))
+    with pytest.raises(UsageError, match="There are 1 templates already"):
+        shop.templates.clone(made.id)
+
+
+def test_an_id_that_another_has_is_not_given_again(shop: Shop) -> None:
+    shop.write("a.html")
+    shop.refresh()
+    taken = shop.templates.named("a").id
+    (shop.folder / "a.html").unlink()
+    shop.refresh()
+    made = shop.templates.create("b", templates.Sources(html="x"))
+    with shop.people.transaction() as connection:
+        connection.exec_driver_sql(f"UPDATE templates SET uid = '{taken}'")
+    shop.write("a.html")
+    shop.refresh()
+    assert shop.templates.named("a").id not in (taken, made.id)
