@@ -131,10 +131,12 @@ class App:
         from feedd.rendering import Renderer
         from feedd.rendering.lookups import Lookups
         from feedd.rendering.values import account_of
+        from feedd.shelf.view import Shelf
 
+        shelf = Shelf(self.catalog, lambda: self.settings)
         return Renderer(
             lambda: account_of(self.settings.account),
-            Lookups(),
+            Lookups(shelf),
             processes=self.settings.templates.processes,
         )
 

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("app", "workers", "checks", "archive", "restore", "probe"),
     ("watching", "dryrun", "databases", "configured", "keyring"),
     ("webhooks", "persons", "jobs", "rendering", "stored_templates"),
-    ("recording", "telling"),
+    ("recording", "telling", "shelf"),
     ("remembering",),
     ("ingest",),
     ("intake",),

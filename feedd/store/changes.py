@@ -21,6 +21,7 @@ from feedd.store.tables import CHANGES, FEEDS, ITEMS, KINDS, SYNCS
 
 MOST_SEQ = 2**62
 MOST_NUMBERS = 20_000  # in a window: what one statement looks at
+_SCANNED = 2_000  # numbers in the first window of a scan
 _KIND = {KINDS.index(kind): kind for kind in ChangeKind}
 _decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
 _SEQ = SYNCS.c.first_seq + CHANGES.c.ordinal
@@ -38,6 +39,25 @@ SELECT part.seq, part.sync_id, part.kind, part.fields, items.item_id FROM (
   ORDER BY syncs.first_seq {order}, changes.ordinal {order} LIMIT :limit
 ) AS part JOIN items ON items.id = part.item ORDER BY part.seq {order}
 """
+
+
+# no items: who looks through a window of the stream looks few of them up
+_TOUCHES = """
+SELECT syncs.first_seq + changes.ordinal AS seq, changes.sync_id, changes.item, changes.kind, changes.fields
+FROM syncs JOIN changes ON changes.sync_id = syncs.id
+WHERE {condition} AND changes.ordinal >= :low - syncs.first_seq AND changes.ordinal <= :high - syncs.first_seq
+ORDER BY syncs.first_seq {order}, changes.ordinal {order}
+"""
+
+
+class Touch(NamedTuple):
+    """A change of an item that is known by its key; `fields` is JSON, as `Change.fields`."""
+
+    seq: int
+    key: int
+    kind: ChangeKind
+    fields: str
+    at: datetime
 
 
 class _Span(NamedTuple):
@@ -93,6 +113,27 @@ def read_changes(
             if len(found) == limit:
                 break
         return found
+
+
+def scan(
+    connection: Connection,
+    *,
+    after: int,
+    through: int,
+    feeds: Sequence[str],
+    kinds: Sequence[ChangeKind] | None = None,
+    fields: Sequence[str] | None = None,
+    descending: bool = True,
+) -> Iterator[Touch]:
+    """The changes with a number above `after` and up to `through`, however many, read some thousands at a time."""
+    wanted = _Wanted(kinds, fields)
+    spans = _spans(connection, after, through + 1, _SCANNED, feeds, None, descending)
+    for window in _windows(spans, _SCANNED, descending):
+        by_sync = {span.sync: span for span in window}
+        for seq, sync, key, kind, changed in _rows_in(
+            connection, _TOUCHES, window, wanted, descending
+        ):
+            yield Touch(seq, key, _KIND[kind], changed, by_sync[sync].at)
 
 
 def start_of(stream: StreamState, since: int) -> int:
@@ -213,17 +254,6 @@ def _changes_in(
 ) -> list[Change]:
     """The first of the changes in a window that are wanted."""
     spans = {span.sync: span for span in window}
-    condition, values = _conditions(connection, wanted)
-    query = _WINDOW.format(
-        condition=" AND ".join([among(connection, "syncs.id", "syncs"), *condition]),
-        order="DESC" if descending else "ASC",
-    )
-    values |= {
-        "syncs": among_value(connection, list(spans)),
-        "low": min(span.low for span in window),
-        "high": max(span.high for span in window),
-        "limit": limit,
-    }
     return [
         Change(
             seq=seq,
@@ -234,8 +264,32 @@ def _changes_in(
             sync=sync,
             at=spans[sync].at,
         )
-        for seq, sync, kind, fields, item_id in connection.execute(text(query), values)
+        for seq, sync, kind, fields, item_id in _rows_in(
+            connection, _WINDOW, window, wanted, descending, limit=limit
+        )
     ]
+
+
+def _rows_in(
+    connection: Connection,
+    statement: str,
+    window: Sequence[_Span],
+    wanted: _Wanted,
+    descending: bool,
+    **more: int,
+) -> Sequence[Any]:
+    """The rows that a statement has of a window."""
+    condition, values = _conditions(connection, wanted)
+    query = statement.format(
+        condition=" AND ".join([among(connection, "syncs.id", "syncs"), *condition]),
+        order="DESC" if descending else "ASC",
+    )
+    values |= {
+        "syncs": among_value(connection, [span.sync for span in window]),
+        "low": min(span.low for span in window),
+        "high": max(span.high for span in window),
+    }
+    return connection.execute(text(query), values | more).all()
 
 
 def _conditions(connection: Connection, wanted: _Wanted) -> tuple[list[str], dict[str, Any]]:
