@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from feedd.fetch import Fetcher
     from feedd.jobs import Jobs
     from feedd.persons import Persons
+    from feedd.previews import Previews
     from feedd.recording import Recorder
     from feedd.rendering import Renderer
     from feedd.stored_templates import StoredTemplates
@@ -146,6 +147,13 @@ class App:
         from feedd.stored_templates import StoredTemplates
 
         return StoredTemplates(lambda: self.settings, self.people, self.renderer.check)
+
+    @cached_property
+    def previews(self) -> "Previews":
+        """Single messages are rendered by."""
+        from feedd.previews import Previews
+
+        return Previews(lambda: self.settings, self.people, self.persons, self.renderer)
 
     @cached_property
     def jobs(self) -> "Jobs":

@@ -216,7 +216,7 @@ class Persons:
     # events
 
     def _read_timeline(self, asked: op.ReadTimeline) -> op.Timeline:
-        metric = None if asked.metric is None else self._metric(asked.metric)
+        metric = None if asked.metric is None else self.metric(asked.metric)
         profile = None
         if asked.profile is not None:
             profile = self.find(Identifiers(profile=asked.profile)).number
@@ -234,7 +234,7 @@ class Persons:
     def _follow_events(self, asked: op.FollowEvents) -> op.Following:
         if asked.behind is None:
             return op.Following(events=[], number=events.last_number(self._people))
-        metric = None if asked.metric is None else self._metric(asked.metric)
+        metric = None if asked.metric is None else self.metric(asked.metric)
         found = events.read_recorded(
             self._people,
             behind=asked.behind,
@@ -272,7 +272,7 @@ class Persons:
         return Aggregates(self._people)
 
     def _chart_metric(self, asked: op.ChartMetric) -> op.Chart:
-        metric, measure = self._metric(asked.metric), Measure(asked.measure)
+        metric, measure = self.metric(asked.metric), Measure(asked.measure)
         question = Question(
             metric=metric.number,
             measures=(measure,),
@@ -319,7 +319,8 @@ class Persons:
         with writing(self._people) as connection:
             return jobs.cancel(connection, job, datetime.now(UTC))
 
-    def _metric(self, named: str) -> Metric:
+    def metric(self, named: str) -> Metric:
+        """The metric of that name or id. Raises NotFound."""
         found = people_metrics.find_metric(self._people, named)
         if found is None:
             raise NotFound(f"there is no metric {named!r}", hint="`feedd metrics` shows them.")

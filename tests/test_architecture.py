@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dispatch", "tail", "outbox", "packing", "teller", "runner", "template_watch"),
     ("app", "workers", "checks", "archive", "restore", "probe"),
     ("watching", "dryrun", "databases", "configured", "keyring"),
+    ("previews",),
     ("webhooks", "persons", "jobs", "rendering", "stored_templates"),
     ("recording", "telling", "shelf"),
     ("remembering",),

@@ -31,6 +31,7 @@ from feedd.api import (
     operating,
     people_metrics,
     persons,
+    previews,
     profiles,
     stream,
     webhooks,
@@ -68,6 +69,7 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (people_metrics.router, "metrics"),
     (aggregates.router, "metrics:read"),
     (accounts.router, "accounts"),
+    (previews.router, "templates"),
 )
 # what pages and apps call with a public key
 CLIENT_ROUTES: tuple[APIRouter, ...] = (events.client, profiles.client)

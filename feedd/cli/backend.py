@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from feedd.cli.local import Local
     from feedd.cli.remote import Remote
     from feedd.people.operations import Answer, Asking
+    from feedd.previews import Preview, Previewed
 
 STARTING_S = 5.0  # for so long a daemon may hold the state directory and not answer yet
 
@@ -95,6 +96,7 @@ class Backend(Protocol):
     def test_webhook(self, name: str) -> Trial: ...
     def drop_delivery(self, delivery: int) -> Delivery: ...
     def people(self, operation: "Asking[Answer]") -> "Answer": ...
+    def preview(self, preview: "Preview") -> "Previewed": ...
 
 
 @contextlib.contextmanager

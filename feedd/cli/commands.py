@@ -85,6 +85,11 @@ COMMANDS = (
     ),
     Command("rejects", "reading:rejects", "Records that could not become items, and why."),
     Command(
+        "render",
+        "rendering:render",
+        "Render a template for one person, as it would be sent.",
+    ),
+    Command(
         "profile show",
         "profiles:show",
         "Who somebody is, what is known of them, and what they did, the newest first.",

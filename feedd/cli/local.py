@@ -36,6 +36,7 @@ from feedd.store.database import Database
 if TYPE_CHECKING:
     from feedd.dispatch import Dispatcher, Ticket
     from feedd.people.operations import Answer, Asking
+    from feedd.previews import Preview, Previewed
 
 PAGE = 1_000
 FOLLOW_EVERY_S = 0.5
@@ -283,6 +284,9 @@ class Local:
 
     def people(self, operation: "Asking[Answer]") -> "Answer":
         return self._app.persons.answer(operation)
+
+    def preview(self, preview: "Preview") -> "Previewed":
+        return self._app.previews.render(preview)
 
     def _conditions(self, wanted: Wanted) -> dict[str, Any]:
         return {

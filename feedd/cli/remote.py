@@ -37,6 +37,7 @@ from feedd.state import socket_address
 
 if TYPE_CHECKING:
     from feedd.people.operations import Answer, Asking
+    from feedd.previews import Preview, Previewed
 
 PAGE = 1_000
 TIMEOUT_S = 60.0
@@ -274,6 +275,13 @@ class Remote:
         content = self._request("POST", "/api/people-operations", msgspec.json.encode(operation))
         answered: Answer = msgspec.json.decode(content, type=operation.answer)
         return answered
+
+    def preview(self, preview: "Preview") -> "Previewed":
+        from feedd.previews import Previewed
+
+        body = {"data": {"type": "template-preview", "attributes": preview}}
+        content = self._request("POST", "/api/template-previews", msgspec.json.encode(body))
+        return msgspec.convert(msgspec.json.decode(content, type=_One).data.attributes, Previewed)
 
     def one(
         self,

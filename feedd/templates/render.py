@@ -82,7 +82,7 @@ class Renderer:
         self, template: OurTemplate, values: dict[str, Any], message: Message, part: str
     ) -> str:
         context = Rendering(values, message, autoescape=part == "html")
-        text = str(template.render(context))
+        text: str = template.render(context) + ""  # a plain string again
         if len(text) > self._limits.output_bytes:
             raise too_large(self._limits)
         return text

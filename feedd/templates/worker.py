@@ -113,7 +113,11 @@ class Worker:
                 self._position = told.position
             elif isinstance(told, Work | Check):
                 answer = self._within_bounds(told)
-                self._pipe.send_bytes(encode(answer))
+                try:
+                    self._pipe.send_bytes(encode(answer))
+                except TypeError:
+                    answer = _bug()
+                    self._pipe.send_bytes(encode(answer))
                 if isinstance(answer, Failed) and answer.ends:
                     return
 
@@ -127,6 +131,10 @@ class Worker:
             return Failed(kind="limit", code="too_slow", message=message, ends=True)
         except MemoryError:
             pass
+        except (EOFError, OSError):
+            raise
+        except Exception:  # noqa: BLE001 it is told, and costs this message only
+            return _bug()
         gc.collect()
         size = self._limits.memory_bytes // 1024**2
         message = f"it takes more than {size:,} MB of memory"
@@ -152,10 +160,14 @@ def main(descriptor: int, answers: int) -> None:
         gc.freeze()
         pipe.send_bytes(encode(Done(html=b"")))
     except Exception:  # noqa: BLE001 it goes to the daemon's log, where somebody can read it
-        report = traceback.format_exc()
-        pipe.send_bytes(encode(Failed(kind="bug", code="bug", message=report, ends=True)))
+        pipe.send_bytes(encode(_bug()))
         return
     try:
         worker.serve()
     except (EOFError, OSError):
         sys.exit(0)
+
+
+def _bug() -> Failed:
+    """What is being handled, as a failure that says where it came from."""
+    return Failed(kind="bug", code="bug", message=traceback.format_exc(), ends=True)

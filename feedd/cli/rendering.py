@@ -1,0 +1,213 @@
+"""The command `render`: a template as one person would get it."""
+
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from feedd.cli.backend import connect
+from feedd.cli.options import AsJson, options_of
+from feedd.cli.people_arguments import WHO_HELP, moment, who_of
+from feedd.cli.show import counted, emit, end_quietly, plain, say, text
+from feedd.errors import UsageError
+
+if TYPE_CHECKING:
+    from feedd.previews import Failure, Previewed
+
+MOST_BYTES = (
+    4 * 1024 * 1024
+)  # that are read of a file: the renderer tells that a template is too large
+MOST_SHOWN = 160  # characters of a line of the template
+# a preview shows what a mail client would: no scripts, no forms, nothing framed
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src * data:;'
+    " style-src 'unsafe-inline' *; font-src *; form-action 'none'\">"
+)
+
+
+def render(
+    context: typer.Context,
+    template: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A file, - for standard input, or the id or name of a template."
+        ),
+    ],
+    *,
+    profile: Annotated[
+        str | None, typer.Option(metavar="WHO", help=f"Who it is for. {WHO_HELP}")
+    ] = None,
+    event: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EVENT",
+            help="What they did: the id of an event, a metric (its newest event), or @FILE with properties as JSON.",
+        ),
+    ] = None,
+    given: Annotated[
+        Path | None,
+        typer.Option("--context", metavar="FILE", help="A JSON object of variables, which win."),
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A subject line, rendered too.")
+    ] = None,
+    preview_text: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What {% render_variable preview_text %} shows."),
+    ] = None,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**62,
+            metavar="SEQ",
+            help="With the catalog as it was right after this change.",
+        ),
+    ] = None,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="The time that the template sees; with --at, that of the change."
+        ),
+    ] = None,
+    as_text: Annotated[
+        bool, typer.Option("--text", help="The plain text in place of the HTML.")
+    ] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
+    inline_css: Annotated[
+        bool,
+        typer.Option(
+            "--inline-css/--no-inline-css", help="CSS in style attributes, as mail clients want it."
+        ),
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Render a template for one person, as it would be sent."""
+    from feedd.previews import Preview
+
+    source = _source(template)
+    variables = {} if given is None else _object(given)
+    if event is not None and event.startswith("@"):
+        variables, event = {"event": _object(Path(event[1:])), **variables}, None
+    preview = Preview(
+        template=template if source is None else None,
+        html=source,
+        subject=subject,
+        preview_text=preview_text,
+        profile=None if profile is None else who_of(profile),
+        event=event,
+        context=variables,
+        at=at,
+        now=None if now is None else moment(now, datetime.now(UTC)),
+        inline_css=inline_css,
+    )
+    with connect(options_of(context), to_record=True) as backend:
+        found = backend.preview(preview)
+    if as_json:
+        emit(found)
+    elif found.failure is not None:
+        _tell_failure(found.failure, template, source if found.failure.part == "html" else None)
+    else:
+        _show(found, as_text=as_text, open_=open_)
+    if found.failure is not None:
+        raise typer.Exit(1)
+
+
+def _source(named: str) -> str | None:
+    """The text of a file or of standard input; None where no file is called so. Raises UsageError."""
+    path = Path(named)
+    if named == "-":
+        content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    elif path.is_file():
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    elif path.is_dir():
+        raise UsageError(
+            f"{named} is a directory", hint="`feedd template check` looks through one."
+        )
+    elif path.suffix in (".html", ".htm", ".txt") and len(path.parts) > 1:
+        raise UsageError(f"there is no file {named}")
+    else:
+        return None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UsageError(
+            f"{named} is not UTF-8 text: a byte in line {line} is none", hint="Save it as UTF-8."
+        ) from error
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises UsageError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise UsageError(
+            f"{path} is no JSON object: {error}", hint='Write {"first_name": "Jane"}.'
+        ) from error
+
+
+def _show(found: "Previewed", *, as_text: bool, open_: bool) -> None:
+    if open_:
+        path = _written(found.html or "")
+        say(f"{path}")
+        typer.launch(str(path))
+    else:
+        shown = (found.text or "") if as_text else (found.html or "")
+        try:
+            sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            end_quietly()
+    for name, value in (("subject", found.subject), ("preview text", found.preview_text)):
+        if value is not None:
+            say(f"{name}: {plain(value)}", stderr=True)
+    say(text(_made_of(found), style="dim"), stderr=True)
+
+
+def _made_of(found: "Previewed") -> str:
+    """What a message was made of, in a line."""
+    position = found.position
+    at = "" if position is None else f" at change {position.seq}"
+    when = "" if found.now is None else f", {found.now.isoformat(timespec='seconds')}"
+    items = [
+        f"{each.item} (change {each.version})" if each.version else each.item
+        for each in found.items
+    ]
+    more = f" … and {len(items) - 5} more" if len(items) > 5 else ""
+    used = f"; {counted(len(items), 'item')}: {', '.join(items[:5])}{more}" if items else ""
+    return plain(f"rendered{at}{when}{used}")
+
+
+def _tell_failure(failure: "Failure", named: str, source: str | None) -> None:
+    """Why there is no message; with the line of the template and its place in it."""
+    place = "" if failure.line is None else f":{failure.line}:{failure.column}"
+    part = "" if failure.part == "html" else f" ({failure.part.replace('_', ' ')})"
+    what = "skipped: " if failure.kind == "lookup" else ""
+    say(f"{plain(named)}{place}{part}: {what}{plain(failure.message)}", stderr=True)
+    lines = [] if source is None else source.split("\n")
+    if failure.line is not None and failure.column is not None and failure.line <= len(lines):
+        start = max(0, failure.column - MOST_SHOWN // 2)
+        shown = lines[failure.line - 1].replace("\t", " ")[start : start + MOST_SHOWN]
+        say(f"    {plain(shown)}", stderr=True)
+        say(text(f"    {' ' * (failure.column - 1 - start)}^", style="red"), stderr=True)
+    if failure.hint:
+        say(f"    {plain(failure.hint)}", stderr=True)
+
+
+def _written(html: str) -> Path:
+    """The message in a file of its own, which runs no scripts; who looks at it deletes it, or the system does."""
+    with tempfile.NamedTemporaryFile(
+        "w", suffix=".html", prefix="feedd-", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(f"{_POLICY}{html}")
+    return Path(file.name)

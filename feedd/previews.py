@@ -1,0 +1,176 @@
+"""One message, rendered for one person as it would be sent: what `feedd render` and the API's previews show."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from feedd.errors import NotFound, UsageError
+from feedd.people.values import Event, Identifiers, Profile
+from feedd.persons import Persons
+from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source, Wanted
+from feedd.rendering.values import variables
+from feedd.settings import Settings
+from feedd.store import events
+from feedd.store.database import Database
+from feedd.templates.wire import Failed, Position, Used, UsedFeed
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """What to render for whom.
+
+    The template is `template` (the id or name of a stored one) or `html`, with `text`, `subject` and `preview_text`. `profile` is
+    who it is for, `event` the uuid of what they did, or the name of a metric: the newest one of it. `context` are variables that
+    win over those. `at` is a position of the change stream, `now` the time that the template sees.
+    """
+
+    template: str | None = None
+    html: str | None = None
+    text: str | None = None
+    subject: str | None = None
+    preview_text: str | None = None
+    profile: Identifiers | None = None
+    event: str | None = None
+    context: dict[str, Any] = {}
+    at: int | None = None
+    now: datetime | None = None
+    wants_text: bool = True
+    inline_css: bool = True
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why there is no message: `kind` is syntax (mend the template), lookup (this recipient is skipped), limit or error.
+
+    `part` is the part of the template, `line` and `column` (from 1) are in it.
+    """
+
+    kind: str
+    code: str
+    message: str
+    hint: str | None = None
+    part: str = "html"
+    line: int | None = None
+    column: int | None = None
+
+
+class Previewed(Struct, frozen=True, kw_only=True):
+    """The message, or why there is none: `status` is rendered, skipped or failed.
+
+    `position` and `now` name what it was made of: the same again with `at` and `now`. `items` are those that it used, each with the
+    number of its last change at the position; `web_feeds` likewise, by the digests of their bodies.
+    """
+
+    status: str
+    html: str | None = None
+    text: str | None = None
+    subject: str | None = None
+    preview_text: str | None = None
+    failure: Failure | None = None
+    position: Position | None = None
+    now: datetime | None = None
+    items: tuple[Used, ...] = ()
+    web_feeds: tuple[UsedFeed, ...] = ()
+
+
+class Previews:
+    """Renders single messages, with what is stored of people."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        people: Database,
+        persons: Persons,
+        renderer: Renderer,
+    ) -> None:
+        self._settings = settings
+        self._people = people
+        self._persons = persons
+        self._renderer = renderer
+
+    def render(self, preview: Preview) -> Previewed:
+        """The message, or why there is none.
+
+        Raises:
+            NotFound: there is no such template, profile or event.
+            UsageError: two templates are given, or none; the position is not in the stream any more, or not yet.
+            Overloaded: everything that renders is busy.
+        """
+        source = self._source(preview)
+        profile = None if preview.profile is None else self._persons.find(preview.profile)
+        event = None if preview.event is None else self._event(preview.event, profile)
+        if event is not None and profile is None:
+            profile = self._persons.find(Identifiers(profile=event.profile))
+        account = self._settings().account
+        recipient = Recipient(
+            values=variables(account, profile=profile, event=event, more=preview.context),
+            seed="" if profile is None else profile.id,
+        )
+        wanted = Wanted(
+            text=preview.wants_text,
+            inlines=preview.inline_css,
+            at=preview.at,
+            now=preview.now,
+        )
+        try:
+            return _previewed(self._renderer.render(source, recipient, wanted))
+        except RenderFailed as error:
+            return _failed(error.failure)
+
+    def _source(self, preview: Preview) -> Source:
+        if preview.template is not None and preview.html is None:
+            raise NotFound(f"there is no file and no template {preview.template!r}")
+        if preview.html is None or preview.template is not None:
+            raise UsageError("one template is rendered", hint="Give html, or the id of a template.")
+        return Source(
+            html=preview.html,
+            text=preview.text,
+            subject=preview.subject,
+            preview_text=preview.preview_text,
+        )
+
+    def _event(self, named: str, profile: Profile | None) -> Event:
+        found = events.read_event_by_uuid(self._people, named)
+        if found is None:
+            found = self._newest(named, profile)
+        if profile is not None and found.profile != profile.id:
+            raise UsageError(
+                f"the event {found.uuid} is of somebody else",
+                hint="Leave the profile out, or name an event of theirs.",
+            )
+        return found
+
+    def _newest(self, metric: str, profile: Profile | None) -> Event:
+        number = self._persons.metric(metric).number
+        page = events.read_timeline(
+            self._people,
+            metric=number,
+            profile=None if profile is None else profile.number,
+            limit=1,
+        )
+        if not page.events:
+            raise NotFound(f"there is no event {metric!r} of theirs", hint="Leave the event out.")
+        return page.events[0]
+
+
+def _previewed(done: Rendered) -> Previewed:
+    return Previewed(
+        status="rendered",
+        html=done.html.decode("utf-8", "replace"),
+        text=done.text,
+        subject=done.subject,
+        preview_text=done.preview_text,
+        position=done.position,
+        now=done.now,
+        items=done.items,
+        web_feeds=done.feeds,
+    )
+
+
+def _failed(failed: Failed) -> Previewed:
+    known = {name: getattr(failed, name) for name in Failure.__struct_fields__}
+    return Previewed(
+        status="skipped" if failed.kind == "lookup" else "failed",
+        failure=msgspec.convert(known, Failure),
+    )

@@ -1,0 +1,134 @@
+"""A message is shown as it would be sent: by the command, with a daemon and without, and over HTTP."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from feedd.app import build
+from feedd.people.values import Identifiers
+from feedd.previews import Preview
+from feedd.rendering import values
+from feedd.settings.account_keys import AccountSettings, AddressSettings
+
+
+def run(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "feedd", "--state-dir", str(folder / "state"), *arguments],
+        cwd=folder,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("shop")
+    who = "jane.doe@example.com"
+    for command in (
+        ("track", "Viewed Product", who, "-p", "Name=Mug"),
+        ("profile", "set", who, "first_name=Jane", "city=Oslo"),
+    ):
+        done = run(made, *command)
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+MAIL = "Hello {{ first_name }} of {{ person.City }}: {{ event.Name }} {{ event.none }}!"
+
+
+def test_a_stored_person_and_their_newest_event_are_seen(folder: Path) -> None:
+    done = run(
+        folder, "render", "-", "--profile", "jane.doe@example.com", "--event", "Viewed Product",
+        "--subject", "For {{ full_name }}", given=MAIL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Hello Jane of Oslo: Mug !\n"
+    assert "subject: For Jane\n" in done.stderr
+
+
+def test_what_is_made_up_wins(folder: Path) -> None:
+    (folder / "event.json").write_text('{"Name": "Cup"}')
+    (folder / "context.json").write_text('{"first_name": "John", "person": {"City": "Bergen"}}')
+    done = run(
+        folder, "render", "-", "--event", "@event.json", "--context", "context.json", given=MAIL
+    )
+    assert done.stdout == "Hello John of Bergen: Cup !\n"
+
+
+def test_a_wrong_template_is_told_with_its_place(folder: Path) -> None:
+    (folder / "wrong.html").write_text("fine\n  {{ first_name|nothing_like_it }}\n")
+    done = run(folder, "render", "wrong.html")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    first, line, caret, *_ = done.stderr.splitlines()
+    assert first.startswith("wrong.html:2:")
+    assert line == "      {{ first_name|nothing_like_it }}"
+    assert caret.strip() == "^"
+
+
+def test_all_of_it_as_json(folder: Path) -> None:
+    done = run(folder, "render", "-", "--json", "--now", "2026-01-31T12:00Z", given="{% now 'Y' %}")
+    found = json.loads(done.stdout)
+    assert found["status"] == "rendered"
+    assert found["html"] == "2026"
+    assert found["now"] == "2026-01-31T12:00:00Z"
+    assert found["position"]["seq"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["render", "no-such-template"], "no-such-template"),
+        (["render", "mails/none.html"], "there is no file mails/none.html"),
+        (["render", "."], "is a directory"),
+        (["render", "-", "--profile", "nobody@example.com"], "nobody@example.com"),
+        (["render", "-", "--event", "Never Heard Of"], "Never Heard Of"),
+        (["render", "-", "--context", "wrong.txt"], "is no JSON object"),
+    ],
+)
+def test_what_is_not_there_is_told(folder: Path, arguments: list[str], told: str) -> None:
+    (folder / "wrong.txt").write_text("[1]")
+    done = run(folder, *arguments, given="x")
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_names_of_a_person_are_klaviyos(folder: Path) -> None:
+    from feedd.settings import load
+
+    app = build(load(state_dir=folder / "state", environ={}, cwd=folder))
+    try:
+        profile = app.persons.find(Identifiers(email="jane.doe@example.com"))
+        person = values.person_of(profile)
+        shown = app.previews.render(
+            Preview(html="{{ person|lookup:'$city' }}", profile=Identifiers(profile=profile.id))
+        )
+    finally:
+        app.close()
+    assert person["KlaviyoID"] == profile.id
+    assert person["City"] == person["city"] == person["$city"] == "Oslo"
+    assert person["full_name"] == "Jane"
+    assert shown.status in ("rendered", "failed")
+
+
+def test_the_organization_is_the_accounts() -> None:
+    account = AccountSettings(
+        organization="Example Shop",
+        website="https://shop.example",
+        address=AddressSettings(address1="1 Main Street", city="Boston", region="MA", zip="02110"),
+    )
+    assert values.organization_of(account) == {
+        "name": "Example Shop",
+        "url": "https://shop.example",
+        "full_address": "1 Main Street, Boston, MA 02110",
+        "street_address": "1 Main Street",
+        "city": "Boston",
+        "region": "MA",
+        "zip_code": "02110",
+    }
