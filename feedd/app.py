@@ -153,7 +153,13 @@ class App:
         """Single messages are rendered by."""
         from feedd.previews import Previews
 
-        return Previews(lambda: self.settings, self.people, self.persons, self.renderer)
+        return Previews(
+            lambda: self.settings,
+            self.people,
+            self.persons,
+            self.renderer,
+            templates=lambda: self.templates,
+        )
 
     @cached_property
     def jobs(self) -> "Jobs":

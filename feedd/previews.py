@@ -15,6 +15,7 @@ from feedd.rendering.values import variables
 from feedd.settings import Settings
 from feedd.store import events
 from feedd.store.database import Database
+from feedd.stored_templates import StoredTemplates
 from feedd.templates.wire import Failed, Position, Used, UsedFeed
 
 
@@ -83,11 +84,13 @@ class Previews:
         people: Database,
         persons: Persons,
         renderer: Renderer,
+        templates: Callable[[], StoredTemplates],
     ) -> None:
         self._settings = settings
         self._people = people
         self._persons = persons
         self._renderer = renderer
+        self._templates = templates
 
     def render(self, preview: Preview) -> Previewed:
         """The message, or why there is none.
@@ -119,13 +122,15 @@ class Previews:
             return _failed(error.failure)
 
     def _source(self, preview: Preview) -> Source:
-        if preview.template is not None and preview.html is None:
-            raise NotFound(f"there is no file and no template {preview.template!r}")
-        if preview.html is None or preview.template is not None:
+        if (preview.html is None) == (preview.template is None):
             raise UsageError("one template is rendered", hint="Give html, or the id of a template.")
+        html, text = preview.html, preview.text
+        if preview.template is not None:
+            stored = self._templates().named(preview.template)
+            html, text = stored.html, text if text is not None else stored.text
         return Source(
-            html=preview.html,
-            text=preview.text,
+            html=html or "",
+            text=text,
             subject=preview.subject,
             preview_text=preview.preview_text,
         )
