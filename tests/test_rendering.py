@@ -43,7 +43,7 @@ def test_a_missing_value_is_blank(renderer: Renderer) -> None:
 
 def test_bad_syntax_is_told_with_its_place(renderer: Renderer) -> None:
     found = failure(renderer, "fine\n  {{ a|nothing_like_it }}")
-    assert (found.kind, found.line, found.column) == ("syntax", 2, 3)
+    assert (found.kind, found.line, found.column) == ("syntax", 2, 8)
 
 
 def test_names_with_an_underscore_are_not_there(renderer: Renderer) -> None:

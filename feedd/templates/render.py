@@ -9,6 +9,7 @@ import msgspec
 from django.template import TemplateSyntaxError
 from django.utils import timezone
 
+from feedd.templates.check import first_problem
 from feedd.templates.engine import OurTemplate, compiled
 from feedd.templates.failures import LookupFailed, TooMuch
 from feedd.templates.message import Answer, Message, Rendering, too_large
@@ -68,7 +69,7 @@ class Renderer:
                         message.preview_text = done.get(part, "")
             return self._finished(done, message)
         except TemplateSyntaxError as error:
-            return failed("syntax", "template_syntax", error, part, template.parts[part])
+            return refused(error, part, template.parts[part])
         except LookupFailed as error:
             return failed("lookup", error.reason, error, part, template.parts[part])
         except TooMuch as error:
@@ -114,6 +115,22 @@ def cleaned(value: Any) -> Any:
     if type(value) is list:
         return [cleaned(each) for each in value]
     return value
+
+
+def refused(error: TemplateSyntaxError, part: str, source: str) -> Failed:
+    """What is wrong with a template, in words for its author."""
+    found = first_problem(source)
+    if found is None:
+        return failed("syntax", "template_syntax", error, part, source)
+    return Failed(
+        kind="syntax",
+        code="template_syntax",
+        message=found.message,
+        hint=found.hint,
+        line=found.line,
+        column=found.column,
+        part=part,
+    )
 
 
 _MESSAGES: Mapping[str, str] = {"too_deep": "what stands in one another is nested too deep"}

@@ -1,0 +1,214 @@
+"""Names that compile and are blank all the same: misspelled ones, and those of other template languages. Pure."""
+
+import re
+from collections.abc import Collection, Iterator
+
+from feedd.templates.spelling.draft import Draft, Finding, nearest
+from feedd.templates.spelling.filters import DATE, STRFTIME, django_date
+from feedd.templates.spelling.tags import LINKS
+
+ROOTS = (
+    "catalog_id", "catalog_item", "email", "event", "feeds", "first_name", "forloop", "full_name", "last_name", "message",
+    "now", "object", "object_filter", "organization", "person", "phone_number", "preview_text", "today",
+)  # fmt: skip
+KNOWN: dict[str, tuple[str, ...]] = {
+    "person": (
+        "city", "country", "created", "email", "external_id", "first_name", "full_name", "id", "image", "last_name",
+        "location", "organization", "phone_number", "properties", "region", "timezone", "title", "zip",
+    ),
+    "organization": (
+        "city", "country", "full_address", "homepage", "name", "region", "street_address", "street_address2",
+        "url", "zip_code",
+    ),
+    "catalog_item": (
+        "categories", "currency_code", "currency_symbol", "description", "featured_image", "history", "id", "metadata",
+        "price", "title", "url", "variant",
+    ),
+    "forloop": ("counter", "counter0", "first", "last", "parentloop", "revcounter", "revcounter0"),
+}  # fmt: skip
+"""Names that everybody's values have. Those of persons may have any other besides."""
+CLOSED = ("forloop",)
+"""Values that have no other names than those."""
+LOOPS = {
+    "index": "counter", "index0": "counter0", "index1": "counter", "length": "counter", "revindex": "revcounter",
+    "revindex0": "revcounter0", "rindex": "revcounter", "rindex0": "revcounter0", "count": "counter", "iteration": "counter",
+}  # fmt: skip
+WORDS = {"true": "True", "false": "False", "null": "None", "nil": "None", "none": "None"}
+_Told = tuple[str, str, int]
+_GIVEN = {
+    "preview_text": "{% render_variable preview_text %}",
+    "today": '{% today "%Y-%m-%d" as today %}',
+}
+_NOTHING = ("blank", "empty")
+_OPERATORS = frozenset({"and", "or", "not", "in", "is", "as", "by", "reversed", "True", "False", "None"})  # fmt: skip
+_PATH = re.compile(r"(?<![\w.|:$%@/#'\"\x1a-])([A-Za-z_]\w*)((?:\.\w+)*)(?!\w|\(|=(?!=))")
+_ARGUMENT = re.compile(r"\|\s*(default|append|prepend|default_if_none|date|join|split):([A-Za-z_]\w*)(?![\w.])")  # fmt: skip
+_NOW = re.compile(r"\{\{\s*(now|'\x1a{3}'|\"\x1a{3}\")\s*\|\s*date:")
+_MANY = re.compile(r"(?:s|list|cart|collection|tags)$", re.IGNORECASE)
+
+
+def bound(text: str) -> set[str]:
+    """The names that a tag gives to values."""
+    if found := re.match(r"\{%\s*for\s+([\w\s,]+?)\s+in\s", text):
+        return {name.strip() for name in found[1].split(",")}
+    if re.match(r"\{%\s*with\s", text):
+        return set(re.findall(r"(\w+)=(?!=)", text)) | set(re.findall(r"\sas\s+(\w+)", text))
+    return set(re.findall(r"\sas\s+(\w+)", text)) if text.startswith("{%") else set()
+
+
+class Names:
+    """What is asked of each tag: `given` are the names that the template itself gives, `feeds` the web feeds there are."""
+
+    def __init__(self, given: Collection[str], feeds: Collection[str] | None) -> None:
+        self.given = given
+        self.feeds = feeds
+        self.roots = sorted({*ROOTS, *given})
+
+    def findings(self, draft: Draft, *, in_catalog: bool) -> Iterator[Finding]:
+        """What is doubtful in a tag."""
+        yield from _dates(draft)
+        yield from self._arguments(draft)
+        masked = draft.masked
+        start = 2
+        if draft.is_block:
+            command = re.match(r"\{%\s*\w+", masked)
+            start = command.end() if command else 2
+        in_condition = draft.command in ("if", "elif")
+        if draft.command in (
+            "comment",
+            "load",
+            "today",
+            "now",
+            "autoescape",
+            "templatetag",
+            "render_variable",
+        ):
+            return
+        for found in _PATH.finditer(masked, start):
+            root, rest = found[1], found[2][1:].split(".") if found[2] else []
+            if root in _OPERATORS:
+                continue
+            told = self._name(root, rest, in_catalog) or _size(found, masked, in_condition)
+            if told is None and in_condition and not rest and root not in self.given:
+                told = _word(root)
+            if told:
+                message, hint, step = told
+                start_, end_ = _step(found, step)
+                at, end = draft.places[start_], draft.places[end_]
+                yield Finding(at, max(1, end - at), message, hint, "warning")
+
+    def _name(self, root: str, rest: list[str], in_catalog: bool) -> _Told | None:
+        if root in self.given:
+            return None
+        if root in LINKS and not rest:
+            return f"{root} is a tag, and as a name it is blank", f"write {{% {root} %}}", 0
+        if rest and rest[-1] in LINKS:
+            return f"{root} has no {rest[-1]}", f"write {{% {rest[-1]} %}}", -1
+        if root in _GIVEN:
+            return f"{root} is blank unless a tag gives it", f"write {_GIVEN[root]}", 0
+        if root == "loop":
+            right = LOOPS.get(rest[0], rest[0]) if rest else "counter"
+            return "loop is Jinja: here it is forloop", f"write forloop.{right}", 0
+        if root == "catalog_item" and not in_catalog:
+            return (
+                "catalog_item is known within {% catalog %} only",
+                "write {% catalog event.ProductID %}…{% endcatalog %} around it", 0,
+            )  # fmt: skip
+        if root == "feeds" and rest and self.feeds is not None and rest[0] not in self.feeds:
+            return self._feed(rest[0])
+        if root not in self.roots:
+            near = nearest(root, self.roots, 0.84) if len(root) > 3 else None
+            return (f"{root} is not known", f"did you mean {near}?", 0) if near else None
+        return _attribute(root, rest) if rest else None
+
+    def _feed(self, name: str) -> _Told:
+        near = nearest(name, self.feeds or (), 0.6)
+        there = ", ".join(sorted(self.feeds or ())) or "none"
+        return (
+            f"there is no web feed {name}",
+            f"did you mean feeds.{near}?" if near else f"the configuration has [web_feeds.…]: {there}", 1,
+        )  # fmt: skip
+
+    def _arguments(self, draft: Draft) -> Iterator[Finding]:
+        for found in _ARGUMENT.finditer(draft.masked):
+            name = found[2]
+            if name not in self.roots and name not in ("True", "False", "None"):
+                at, end = (draft.places[n] for n in found.span(2))
+                yield Finding(
+                    at, end - at, f"{name} without quotes is taken for a name, and that name is not known",
+                    f"for the text write |{found[1]}:'{name}'", "warning",
+                )  # fmt: skip
+
+
+def _step(found: re.Match[str], step: int) -> tuple[int, int]:
+    """Where one of the names stands that dots join."""
+    names = found[0].split(".")
+    step %= len(names)
+    start = found.start() + sum(len(name) + 1 for name in names[:step])
+    return start, start + len(names[step])
+
+
+def _attribute(root: str, rest: list[str]) -> _Told | None:
+    name = rest[0]
+    known = KNOWN.get(root)
+    if known is None or name in known or name.lower() in known:
+        return None
+    if root == "forloop" and name in LOOPS:
+        return f"forloop has no {name}", f"write forloop.{LOOPS[name]}", 1
+    near = nearest(name, known, 0.6 if root in CLOSED else 0.86)
+    return (
+        (f"{root} has no {name}, as far as is known", f"did you mean {root}.{near}?", 1)
+        if near
+        else None
+    )
+
+
+def _size(found: re.Match[str], masked: str, in_condition: bool) -> _Told | None:
+    path = found[0]
+    before, _, last = path.rpartition(".")
+    after = masked[found.end() :]
+    if last in ("size", "length"):
+        compared = in_condition and re.match(r"\s*(==|!=|<|>)", after)
+        if before and (compared or _MANY.search(before)):
+            return f".{last} is not known: a filter counts", f"write {before}|length", -1
+    elif last in ("first", "last") and before != "forloop" and _MANY.search(before):
+        return f".{last} is not known: it is a filter", f"write {before}|{last}", -1
+    elif (middle := re.search(r"^(.*s)\.first\.(.+)$", path)) and not path.startswith("forloop"):
+        return (
+            ".first is not known within a name",
+            f"write {middle[1]}.0.{middle[2]}",
+            middle[1].count(".") + 1,
+        )
+    return None
+
+
+def _word(root: str) -> _Told | None:
+    if root in WORDS:
+        return f"{root} is taken for a name, which is blank", f"write {WORDS[root]}", 0
+    if root in _NOTHING:
+        return (
+            f"{root} is taken for a name, which is blank",
+            "write {% if not x %}, or {% if x %}",
+            0,
+        )
+    return None
+
+
+def _dates(draft: Draft) -> Iterator[Finding]:
+    now = _NOW.match(draft.masked)
+    form = DATE.search(draft.masked)
+    if now and draft.text[slice(*now.span(1))].strip("\"'") == "now":
+        right = django_date(draft.text[slice(*form.span(2))]) if form else "F j, Y"
+        yield Finding(
+            draft.places[now.start(1)], len(now[1]), "now is not known as a value: a tag tells the time",
+            f'write {{% now "{right}" %}}', "warning",
+        )  # fmt: skip
+        return
+    for found in DATE.finditer(draft.masked):
+        given = draft.text[slice(*found.span(2))]
+        if STRFTIME.search(given):
+            at = draft.places[found.start(2)]
+            yield Finding(
+                at, len(given), "dates are written with Django's letters, not with %",
+                f'write |date:"{django_date(given)}"', "warning",
+            )  # fmt: skip

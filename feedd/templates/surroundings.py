@@ -1,0 +1,62 @@
+"""What is doubtful in a source besides its tags: notation of other services, links, notes. Pure."""
+
+import re
+from collections.abc import Iterator
+
+from feedd.templates.spelling.draft import Finding
+
+MAILCHIMP = {
+    "ARCHIVE": "{% web_view_link %}", "CURRENT_YEAR": "{% current_year %}", "EMAIL": "{{ email }}",
+    "FNAME": "{{ first_name }}", "LNAME": "{{ last_name }}", "LIST:ADDRESS": "{{ organization.full_address }}",
+    "LIST:COMPANY": "{{ organization.name }}", "LIST:NAME": "{{ organization.name }}",
+    "MC_PREVIEW_TEXT": "{% render_variable preview_text %}", "PHONE": "{{ person.phone_number }}",
+    "UNSUB": "{% unsubscribe_link %}", "UPDATE_PROFILE": "{% manage_preferences_link %}",
+}  # fmt: skip
+_MAILCHIMP = re.compile(r"\*\|([A-Z][A-Z0-9_:]{0,40})[^|*\n]{0,80}\|\*")
+_RUBY = re.compile(r"<%=?\s?([^%\n]{1,80}?)\s?%>")
+_LINK_IN_LINK = re.compile(
+    r"href\s*=\s*[\"']?\s*(\{%\s*(unsubscribe|manage_preferences|web_view)(\s[^%]{0,200})?%\})"
+)
+_NOTE = re.compile(r"\{#(?=[\s-])[^{}\n]{0,500}\n(?:[^#]|#(?!\})){0,2000}#\}")
+_UNSUBSCRIBES = re.compile(r"unsubscribe|\{%\s*manage_preferences", re.IGNORECASE)
+
+
+def doubts(source: str) -> Iterator[Finding]:
+    """What is shown as it stands, or works otherwise than it looks."""
+    for found in _MAILCHIMP.finditer(source):
+        right = MAILCHIMP.get(found[1])
+        yield _warning(
+            found.start(), found.end(), f"{found[0]} is Mailchimp: it is shown as it stands",
+            f"write {right}" if right else "write {{ person.name_of_the_property }}",
+        )  # fmt: skip
+    for found in _RUBY.finditer(source):
+        yield _warning(
+            found.start(), found.end(), f"{found[0]} is not read: it is shown as it stands",
+            f"write {{{{ {found[1]} }}}}",
+        )  # fmt: skip
+    for found in _LINK_IN_LINK.finditer(source):
+        yield _warning(
+            *found.span(1), f"{{% {found[2]} %}} gives a whole link, which does not belong into href",
+            f"write {{% {found[2]}_link %}}",
+        )  # fmt: skip
+    for found in _NOTE.finditer(source):
+        yield _warning(
+            *found.span(), "a note {# … #} must stand on one line: over lines it is shown",
+            "write {% comment %}…{% endcomment %}",
+        )  # fmt: skip
+    yield from _unsubscribing(source)
+
+
+def _unsubscribing(source: str) -> Iterator[Finding]:
+    whole = re.search(r"<html[\s>]", source, re.IGNORECASE)
+    if whole and not _UNSUBSCRIBES.search(source):
+        end = re.search(r"</body", source, re.IGNORECASE)
+        at = end.start() if end else whole.start()
+        yield _warning(
+            at, at + 6, "nobody can unsubscribe from this mail",
+            "write {% unsubscribe %}, or <a href=\"{% unsubscribe_link %}\">…</a>, where a mail is sent to many",
+        )  # fmt: skip
+
+
+def _warning(start: int, end: int, message: str, hint: str) -> Finding:
+    return Finding(start, end - start, message, hint, "warning")

@@ -1,0 +1,250 @@
+"""Broken templates are explained: each problem once, at its place, with the right spelling."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedd.templates.check import LARGEST, first_problem, problems
+from feedd.templates.engine import compiled
+from feedd.templates.pieces import REFUSALS
+from feedd.templates.wire import Problem
+
+DATA = Path(__file__).parent / "data" / "templates"
+
+
+def told(source: str, severity: str | None = None) -> list[Problem]:
+    return [each for each in problems(source) if severity in (None, each.severity)]
+
+
+def only(source: str) -> Problem:
+    found = told(source)
+    assert len(found) == 1, found
+    return found[0]
+
+
+# what is written, the characters that are to blame, what is to be written instead
+MENDED = [
+    ("{{ a | default: 'x' }}", " ", "{{ a | default:'x' }}"),
+    ("{{ a|default : 'x' }}", " ", "{{ a|default:'x' }}"),
+    ("{{ a|default 'x' }}", " ", "{{ a|default:'x' }}"),
+    ("{{ a|default='x' }}", "=", "{{ a|default:'x' }}"),
+    ("{{ a|default('x') }}", "|default('x')", "{{ a|default:'x' }}"),
+    ("{{ a || upper }}", "||", "{{ a | upper }}"),
+    ('{{ a|slice:0, 4 }}', ", 4", '{{ a|slice:":4" }}'),
+    ("{{ a|uper }}", "uper", "{{ a|upper }}"),
+    ("{{ a|lowercase }}", "lowercase", "{{ a|lower }}"),
+    ("{{ a|default:“x” }}", "“x”", '{{ a|default:"x" }}'),
+    ("{{ a|default:‘it is’ }}", "‘it is’", "{{ a|default:'it is' }}"),
+    ("{{ a|default:&#39;x&#39; }}", "&#39;", "{{ a|default:'x' }}"),
+    ("{% if a &gt; 1 %}b{% endif %}", "&gt;", "{% if a > 1 %}"),
+    ("{{ <b>a</b> }}", "<b>", "{{ a }}"),
+    ('{{ a|default:\\"x\\" }}', '\\"', '{{ a|default:"x" }}'),
+    ("{{- a -}}", "-", "{{ a }}"),
+    ("{%- if a %}b{% endif %}", "-", "{% if a %}"),
+    ("{{ a|default:'x }}", "'", "{{ a|default:'x' }}"),
+    ("{{ event[\"Items\"] }}", '["Items"]', "{{ event.Items }}"),
+    ("{{ event.Items[0].Name }}", "[0]", "{{ event.Items.0.Name }}"),
+    ("{{ a.toUpperCase() }}", "a.toUpperCase()", "{{ a|upper }}"),
+    ("{{ len(a) }}", "len(a)", "{{ a|length }}"),
+    ("{{ person->email }}", "->", "{{ person.email }}"),
+    ("{{ a or 'x' }}", "or", "{{ a|default:'x' }}"),
+    ("{{ a ?? 'x' }}", "??", "{{ a|default:'x' }}"),
+    ("{{ a if b else 'c' }}", "{{ a if b else 'c' }}", "{% if b %}{{ a }}{% else %}c{% endif %}"),
+    ("{{ b ? a : 'c' }}", "{{ b ? a : 'c' }}", "{% if b %}{{ a }}{% else %}c{% endif %}"),
+    ("{{ if a }}b{% endif %}", "{{ if a }}", "{% if a %}…{% endif %}"),
+    ("{% first_name|default:'x' %}", "{% first_name|default:'x' %}", "{{ first_name|default:'x' }}"),
+    ("{{% now 'Y' %}}", "{{% now 'Y' %}}", "{% now 'Y' %}"),
+    ("{{{ a }}}", "{{{ a }}", "{{ a|safe }}"),
+    ("{{#if a}}b{{else}}c{{/if}}", "{{#if a}}", "{% if a %}…{% endif %}"),
+    ("{{#each xs}}{{ item }}{{/each}}", "{{#each xs}}", "{% for item in xs %}…{% endfor %}"),
+    ("{{#unless a}}b{{/unless}}", "{{#unless a}}", "{% if not a %}…{% endif %}"),
+    ("{% if a %}b{% elsif c %}d{% endif %}", "elsif", "{% elif c %}"),
+    ("{% if a %}b{% else if c %}d{% endif %}", "else if ", "{% elif c %}"),
+    ("{% unless a %}b{% endunless %}", "{% unless a %}", "{% if not a %}…{% endif %}"),
+    ("{% if a %}b{% end if %}", "{% end if %}", "{% endif %}"),
+    ("{% raw %}{{ x | y: z }}{% endraw %}", "raw", "{% verbatim %}…{% endverbatim %}"),
+    ("{% fro x in y %}{{ x }}{% endfor %}", "fro", "{% for x in y %}…{% endfor %}"),
+    ("{% if a=='b' %}c{% endif %}", "==", "{% if a == 'b' %}"),
+    ("{% if a && b %}c{% endif %}", "&&", "{% if a and b %}"),
+    ("{% if a || b %}c{% endif %}", "||", "{% if a or b %}"),
+    ("{% if !a %}c{% endif %}", "!", "{% if not a %}"),
+    ("{% if a = 'b' %}c{% endif %}", "=", "{% if a == 'b' %}"),
+    ("{% if a === 'b' %}c{% endif %}", "===", "{% if a == 'b' %}"),
+    ("{% if a contains 'b' %}c{% endif %}", "contains", "{% if 'b' in a %}"),
+    ("{% if a AND b %}c{% endif %}", "AND", "{% if a and b %}"),
+    ("{% if (a) %}c{% endif %}", "(", "{% if a %}"),
+    ("{% if a | length > 2 %}c{% endif %}", " | ", "{% if a|length > 2 %}"),
+    ("{% if {{ a }} %}c{% endif %}", "{{ a }}", "{% if a %}"),
+    ("{% for x in xs limit:4 %}{{ x }}{% endfor %}", "limit:4", '{% for x in xs|slice:":4" %}'),
+    ("{% for x of xs %}{{ x }}{% endfor %}", "of", "{% for x in xs %}"),
+    ("{% for i in (1..3) %}{{ i }}{% endfor %}", "(1..3)", '{% for i in "123"|make_list %}'),
+    ("{% assign b = a | upper %}", "{% assign b = a | upper %}", "{% with b=a|upper %}…{% endwith %}"),
+    ("{% # note %}", "{% # note %}", "{# note #}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "culprit", "right"), MENDED, ids=[row[0] for row in MENDED])
+def test_what_is_spelled_otherwise_is_mended(source: str, culprit: str, right: str) -> None:
+    problem = only(source)
+    assert problem.severity == "error"
+    assert problem.hint is not None
+    assert right in problem.hint
+    start = problem.column - 1
+    assert source[start : start + problem.length] == culprit
+
+
+# what is not closed, ends nothing, or stands in the wrong place: the tag to blame, and a word of the message
+LEFT_OVER = [
+    ("{% if a %}b", "{% if a %}", "not closed"),
+    ("{% for x in xs %}{% if a %}b{% endfor %}", "{% if a %}", "not closed"),
+    ("{% if a %}{% if b %}{% endif %}", "{% if a %}", "not closed"),
+    ("a{% endif %}", "{% endif %}", "ends nothing"),
+    ("{% if a %}b{% endif %}{% endif %}", "{% endif %}", "ends nothing"),
+    ("{% if a %}b{% endfor %}", "{% endfor %}", "does not end {% if %}"),
+    ("{% if a %}{% for x in xs %}{% endif %}{% endfor %}", "{% for x in xs %}", "must end within it"),
+    ("{% else %}", "{% else %}", "belongs to {% if %}"),
+    ("{% for x in xs %}{% else %}{% endfor %}", "{% else %}", "a loop has no {% else %}"),
+    ("{% if a %}{% empty %}{% endif %}", "{% empty %}", "belongs to {% for %}"),
+    ("{% if a %}{% for x in xs %}{% else %}{% endfor %}{% endif %}", "{% else %}", "a loop has no"),
+    ("{% if a %}{% else %}{% else %}{% endif %}", "{% else %}", "after the {% else %}"),
+    ("{% comment %}{{ a }}", "{% comment %}", "not closed"),
+    ("{% if a %}b{% end %}", "{% end %}", "says what it ends"),
+    ("{% if a }b{% endif %}", "{% if a }", "the tag is not closed"),
+    ("{% if a\n%}b{% endif %}", "{% if a\n%}", "on one line"),
+    ("{% if a %}b{{ endif }}", "{{ endif }}", "is a tag"),
+    ("{{ a } b {{ c }}", "{{ a }", "the tag is not closed"),
+    ("{{ }}", "{{ }}", "empty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "culprit", "words"), LEFT_OVER, ids=[row[0] for row in LEFT_OVER]
+)
+def test_what_is_left_over_is_told_once(source: str, culprit: str, words: str) -> None:
+    problem = only(source)
+    assert problem.severity == "error"
+    assert words in problem.message
+    start = source.rindex(culprit)
+    before = source[:start]
+    assert (problem.line, problem.column) == (before.count("\n") + 1, start - before.rfind("\n"))
+    assert source[start : start + problem.length] == culprit
+
+
+# what compiles, and cannot be meant: the characters, what is to be written
+DOUBTFUL = [
+    ("{{ forloop.index }}", "index", "forloop.counter"),
+    ("{{ forloop.index0 }}", "index0", "forloop.counter0"),
+    ("{{ loop.index }}", "loop", "forloop.counter"),
+    ("{% if event.Items.size > 0 %}a{% endif %}", "size", "event.Items|length"),
+    ("{{ event.Items.first }}", "first", "event.Items|first"),
+    ("{{ frist_name }}", "frist_name", "first_name"),
+    ("{{ person.frist_name }}", "frist_name", "person.first_name"),
+    ("{{ evnet.Items }}", "evnet", "event"),
+    ("{{ organization.full_adress }}", "full_adress", "organization.full_address"),
+    ("{{ unsubscribe_link }}", "unsubscribe_link", "{% unsubscribe_link %}"),
+    ("{{ organization.unsubscribe_link }}", "unsubscribe_link", "{% unsubscribe_link %}"),
+    ("{{ catalog_item.title }}", "catalog_item", "{% catalog event.ProductID %}"),
+    ("{% if person.vip == true %}a{% endif %}", "true", "True"),
+    ("{% if event.Items == empty %}a{% endif %}", "empty", "{% if not x %}"),
+    ("{{ event.at|date:'%d.%m.%Y' }}", "%d.%m.%Y", 'date:"d.m.Y"'),
+    ("{{ 'now'|date:'Y' }}", "'now'", '{% now "Y" %}'),
+    ("{{ first_name|default:friend }}", "friend", "|default:'friend'"),
+    ("*|FNAME|*", "*|FNAME|*", "{{ first_name }}"),
+    ("<%= name %>", "<%= name %>", "{{ name }}"),
+    ("{first_name}", "{first_name}", "{{ first_name }}"),
+    ("{{ first_name }", "{{ first_name }", "{{ first_name }}"),
+    ("{{ else }}", "{{ else }}", "{% else %}"),
+    ('<a href="{% unsubscribe %}">', "{% unsubscribe %}", "{% unsubscribe_link %}"),
+    ("{# a\nb #}", "{# a\nb #}", "{% comment %}"),
+    ("<html></body>", "</body", "{% unsubscribe %}"),
+    ("{{ feeds.nwes.0.title }}", "nwes", "feeds.news"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "culprit", "right"), DOUBTFUL, ids=[row[0] for row in DOUBTFUL])
+def test_what_is_blank_or_shown_as_it_stands_is_a_warning(
+    source: str, culprit: str, right: str
+) -> None:
+    problem = next(each for each in problems(source, feeds=("news",)) if each.severity == "warning")
+    assert right in (problem.hint or "")
+    start = problem.column - 1
+    assert source[start : start + problem.length] == culprit
+
+
+SOUND = [
+    "{{ person.first_name|default:'there' }} {{ item.size }}",
+    "{% for item in event.Items %}{{ forloop.counter }}{{ item.Name }}{% empty %}-{% endfor %}",
+    "{% with a=event.total %}{{ a }}{% endwith %}{% comment %}{{ a | b: c }}{% endcomment %}",
+    "{% verbatim %}{{ a | b: c }}{% endverbatim %}{# a note #}",
+    "<style>@media screen{.a{color:red}}#b{width:100%}</style>",
+    "{{ person.Size }} {{ person.skin_type }} {{ event.value|floatformat:2 }} {{ items.0.title }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOUND)
+def test_nothing_is_said_of_sound_templates(source: str) -> None:
+    assert told(source) == []
+
+
+def test_every_problem_of_a_source_is_told() -> None:
+    source = "{{ a | b: 'c' }}\n{% if a = b %}\n{{ first_name | default: 'x' }}\n{% endif %}\n{% endfor %}\n{{ d.e() }}"
+    assert [each.line for each in told(source, "error")][-5:] == [1, 2, 3, 5, 6]
+
+
+def test_a_refused_template_is_explained_by_its_first_error() -> None:
+    problem = first_problem("{{ frist_name }}\n{{ a | default: 'x' }}")
+    assert problem is not None
+    assert (problem.line, problem.column) == (2, 16)
+    assert problem.hint == "write {{ a | default:'x' }}"
+
+
+def test_a_huge_source_is_one_problem() -> None:
+    assert "larger than" in only("x" * (LARGEST + 1)).message
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{% if x %}" * 3000, "{{" * 2000, "{{ a|b: " * 2000, "{% " * 2000, "{{ " + "a." * 20_000 + " }}",
+     "{# \n" * 5000, "{{ " + "(" * 900 + " }}", "{{ " + "a|b:" * 200 + " }}", "{% if " + "x " * 400 + "%}",
+     "{{ " + "a?b:" * 200 + " }}", "*|A" * 20_000, "{% fro %}" * 3000, "{{ " + "'" * 900 + " }}"],
+    ids=lambda source: source[:8].strip(),
+)  # fmt: skip
+def test_hostile_sources_are_told_within_bounds(source: str) -> None:
+    assert len(problems(source)) <= 200
+
+
+FRAGMENTS = ("{{", "}}", "{%", "%}", "{#", "#}", " | ", "|", ": ", "'", '"', "{% if a %}", "{% endif %}", "{% else %}",
+             "{% endfor %}", "{% for x in y %}", "{{ a }}", "=", " contains ", "“", "\n", "-", "{% verbatim %}",
+             "{% comment %}", "{% endcomment %}", "&gt;", "<b>", "(", ")", "[0]", ".", "$", "{% cycle 'a' 'b' as c %}",
+             "{% endverbatim %}", "{% raw %}", "{% elsif b %}", "{% end %}", "{% resetcycle %}", "{% empty %}", "}")  # fmt: skip
+BASES = [*SOUND, *(row[0] for row in MENDED), *(row[0] for row in LEFT_OVER)]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    source = "".join(draw(st.lists(st.sampled_from(BASES), min_size=1, max_size=3)))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(source)))
+        end = min(len(source), start + draw(st.integers(0, 6)))
+        source = source[:start] + draw(st.sampled_from(("", *FRAGMENTS))) + source[end:]
+    return source
+
+
+@settings(max_examples=400, deadline=None)
+@given(mutated())
+def test_there_is_an_error_exactly_if_the_engine_refuses(source: str) -> None:
+    found = problems(source)
+    try:
+        compiled(source)
+        refused = False
+    except REFUSALS:
+        refused = True
+    assert any(each.severity == "error" for each in found) == refused
+    lines = source.split("\n")
+    for each in found:
+        assert 1 <= each.line <= len(lines)
+        assert 1 <= each.column <= len(lines[each.line - 1]) + 1
+        assert each.length >= 1
+        assert each.hint is None or "\x1a" not in each.hint
