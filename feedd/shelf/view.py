@@ -126,7 +126,9 @@ class View:
         return self._shelf.kept(self, question, self._list)
 
     def _item(self, question: AskItem) -> bytes:
-        feeds = self._named(question.catalog) or self._default_first()
+        feeds = self._named(question.catalog) if question.catalog else None
+        if feeds is None:  # such as the name of an integration, which is none of ours
+            feeds = self._default_first()
         items = self._by_the_id(question.item, feeds)
         if not items:
             return _NOTHING

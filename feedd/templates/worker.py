@@ -14,6 +14,7 @@ import msgspec
 from feedd.templates.check import problems
 from feedd.templates.confine import confine, granted
 from feedd.templates.failures import TooSlow
+from feedd.templates.items import currency_symbol
 from feedd.templates.render import Renderer, Template, cleaned
 from feedd.templates.wire import (
     Ask,
@@ -89,6 +90,7 @@ class Worker:
     def __init__(self, pipe: Connection, answers: Connection, begin: Begin) -> None:
         self._pipe = pipe
         self._limits = begin.limits
+        self._account = begin.account
         self._answers = Answers(pipe, answers)
         self._renderer = Renderer(begin.account, begin.limits, self._answers)
         self._templates: dict[str, Template] = {}
@@ -96,10 +98,11 @@ class Worker:
 
     def warm_up(self) -> None:
         """Have everything imported that a message may need, while files can still be opened."""
-        load = Load("", "{{ a|date }}{% now 'r' %}", text="{{ a }}", subject="{{ a }}")
+        load = Load("", "{{ a|date }}{% now 'r F l P e' %}", text="{{ a }}", subject="{{ a }}")
         self._renderer.render(
             Template(load), Work(name="", values=b"{}", now=0.0, wants_text=True), Position()
         )
+        currency_symbol(self._account.currency, self._account.locale)
 
     def serve(self) -> None:
         """Until the pipe closes, or a message has left this process in a state not worth keeping."""

@@ -1,0 +1,225 @@
+"""The tags that look into the catalog: `{% catalog %}`, `{% items %}` and `{% changes %}`.
+
+A catalog's or a feed's name says where to look. Everything is as of the position of the message.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.template import Library, Node
+from django.template.base import NodeList
+
+from feedd.templates import arguments as reading
+from feedd.templates import queries
+from feedd.templates.arguments import Arguments, Mistake, NotUnderstood, Read, arguments, check
+from feedd.templates.failures import LookupFailed
+from feedd.templates.items import Item, item_of, row_of
+from feedd.templates.message import Message
+from feedd.templates.variables import Expression
+from feedd.templates.wire import AskChanges, AskItem, AskItems
+
+register = Library()
+
+SKIPPED = "catalog_item_unavailable"
+_COMPOSITE = "$custom"
+_GLOBAL = "gid://"  # Shopify's global ids, whose last part is the id in its feeds
+_CANCEL = reading.one_of(("cancel",))
+_CATALOG: dict[str, Read] = {
+    "unpublished": _CANCEL,
+    "out_of_stock": _CANCEL,
+    "catalog_id": reading.text,
+    "integration": reading.text,
+    "language": reading.text,
+    "region": reading.text,
+}
+_CONDITIONS: dict[str, Read] = {
+    "category": reading.text,
+    "brand": reading.text,
+    "min_price": reading.number,
+    "max_price": reading.number,
+    "in_stock": reading.truth,
+    "on_sale": reading.truth,
+}
+_ITEMS: dict[str, Read] = {
+    **_CONDITIONS,
+    "ids": reading.ids,
+    "order": reading.one_of(queries.ITEM_ORDERS, either_way=True),
+    "limit": reading.count(queries.MOST),
+}
+_CHANGES: dict[str, Read] = {
+    "since": reading.since,
+    "field": reading.text,
+    "direction": reading.one_of(queries.DIRECTIONS),
+    "kind": reading.one_of(queries.KINDS),
+    **_CONDITIONS,
+    "order": reading.one_of(queries.CHANGE_ORDERS, either_way=True),
+    "limit": reading.count(queries.MOST),
+}
+_WINDOW_DAYS = 7
+
+
+@register.tag
+def catalog(parser: Any, token: Any) -> Node:
+    """`{% catalog ID [unpublished="cancel"] [catalog_id="…"] %}…{% endcatalog %}`: what is inside, with `catalog_item`.
+
+    `out_of_stock="cancel"` is feedd's own. `language` and `region` are taken and mean nothing: items have one language.
+    """
+    found = arguments(parser, token.split_contents()[1:], tag="catalog", names=list(_CATALOG))
+    if len(found.values) != 1:
+        raise Mistake(
+            "the tag 'catalog' takes the id of one item",
+            'Such as {% catalog event.ProductID %}, or {% catalog "SKU-1" unpublished="cancel" %}.',
+        )
+    check("catalog", found.named, _CATALOG)
+    nodes = parser.parse(("endcatalog",))
+    parser.delete_first_token()
+    return CatalogNode(found, nodes)
+
+
+@register.tag
+def items(parser: Any, token: Any) -> Node:
+    """`{% items "CATALOG" category=… max_price=… order=… limit=… as xs %}`: sets a list of items."""
+    return _query(parser, token, "items", _ITEMS)
+
+
+@register.tag
+def changes(parser: Any, token: Any) -> Node:
+    """`{% changes "CATALOG" since="7d" field="price" direction="down" as drops %}`: sets a list of what differs."""
+    return _query(parser, token, "changes", _CHANGES)
+
+
+def _query(parser: Any, token: Any, tag: str, reads: Mapping[str, Read]) -> Node:
+    bits = token.split_contents()[1:]
+    found = arguments(
+        parser, bits, tag=tag, names=list(reads), sets="xs" if tag == "items" else "drops"
+    )
+    if len(found.values) > 1:
+        raise Mistake(
+            f"the tag '{tag}' takes the name of one catalog or feed",
+            f'Such as {{% {tag} "shop" limit=6 as xs %}}; leave it out for the default catalog.',
+        )
+    check(tag, found.named, reads)
+    return ItemsNode(found) if tag == "items" else ChangesNode(found)
+
+
+class CatalogNode(Node):
+    """Renders its inside with an item; without one there is no message for this recipient."""
+
+    def __init__(self, found: Arguments, nodelist: NodeList) -> None:
+        self.item = found.values[0]
+        self.named = found.named
+        self.nodelist = nodelist
+
+    def render(self, context: Any) -> str:
+        """The inside.
+
+        Raises:
+            LookupFailed: there is no such item, or it is not to be shown.
+        """
+        message = context.message
+        named = {name: each.resolve(context) for name, each in self.named.items()}
+        name = named.get("catalog_id") or named.get("integration")
+        item = find(message, self.item.resolve(context), reading.text(name), self.item)
+        if named.get("unpublished") == "cancel" and not item["published"]:
+            raise LookupFailed(SKIPPED, f"Item ({item['id']}) is not published and unavailable.")
+        if named.get("out_of_stock") == "cancel" and not item["in_stock"]:
+            raise LookupFailed(SKIPPED, f"Item ({item['id']}) is out of stock.")
+        with context.push(catalog_item=item, catalog_id=item["catalog"]):
+            return str(self.nodelist.render(context))
+
+
+def find(message: Message, value: Any, name: str | None, written: Expression) -> Item:
+    """The item that a value is the id of. Raises LookupFailed."""
+    item_id = reading.item_id(value)
+    if not item_id:
+        raise LookupFailed(SKIPPED, f"Unable to find an item: {written.token} is no item's id.")
+    for where, each in _spellings(item_id, name):
+        answer = message.ask(AskItem(each, where))
+        if answer is not None:
+            return item_of(answer, message)
+    raise LookupFailed(
+        SKIPPED, f"Unable to find item with code: {item_id}. It may have been deleted."
+    )
+
+
+def _spellings(item_id: str, name: str | None) -> list[tuple[str | None, str]]:
+    """What an id may mean: catalog and id, the most literal first."""
+    found: list[tuple[str | None, str]] = [(name, item_id)]
+    parts = item_id.split(":::", 2)
+    if item_id.startswith("$") and len(parts) == 3:
+        # of an integration that is not ours, the catalog is not ours either
+        found.insert(0, (parts[1] if parts[0] == _COMPOSITE else name, parts[2]))
+    elif item_id.startswith(_GLOBAL) and not item_id.endswith("/"):
+        found.append((name, item_id.rpartition("/")[2]))
+    return found
+
+
+class QueryNode(Node):
+    """Sets a variable to a list."""
+
+    reads: Mapping[str, Read]
+
+    def __init__(self, found: Arguments) -> None:
+        self.catalog = found.values[0] if found.values else None
+        self.named = found.named
+        self.variable = found.variable
+
+    def render(self, context: Any) -> str:
+        """Nothing."""
+        message = context.message
+        name = self.catalog.resolve(context) if self.catalog is not None else None
+        try:
+            given = {
+                key: self.reads[key](each.resolve(context, ignore_failures=True), message)
+                for key, each in self.named.items()
+            }
+            answer = self.ask(
+                message,
+                reading.text(name) or "",
+                {key: value for key, value in given.items() if value is not None},
+            )
+        except NotUnderstood:  # a value of this recipient
+            answer = []
+        if isinstance(answer, dict):
+            raise Mistake(answer["problem"], answer["hint"])
+        context[self.variable] = [self.one(each, message) for each in answer or ()]
+        return ""
+
+    def ask(self, message: Message, catalog: str, given: dict[str, Any]) -> Any:
+        """What the catalog answers."""
+        raise NotImplementedError
+
+    def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
+        """What a template sees of one of the answers."""
+        raise NotImplementedError
+
+
+class ItemsNode(QueryNode):
+    """Sets a variable to items."""
+
+    reads = _ITEMS
+
+    def ask(self, message: Message, catalog: str, given: dict[str, Any]) -> Any:
+        """The items."""
+        query = queries.ItemsQuery(**given)
+        return message.ask(AskItems(catalog, queries.written(query)))
+
+    def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
+        """An item."""
+        return item_of(answer, message)
+
+
+class ChangesNode(QueryNode):
+    """Sets a variable to what differs."""
+
+    reads = _CHANGES
+
+    def ask(self, message: Message, catalog: str, given: dict[str, Any]) -> Any:
+        """What differs."""
+        window = given.pop("since", None) or reading.ago(message, _WINDOW_DAYS)
+        query = queries.ChangesQuery(since_seq=window.seq, since_at=window.at, **given)
+        return message.ask(AskChanges(catalog, queries.written(query)))
+
+    def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
+        """An item that differs."""
+        return row_of(answer, message)
