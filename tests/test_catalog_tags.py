@@ -227,7 +227,7 @@ def test_everything_is_as_of_one_position(renderer: Renderer) -> None:
             "a space beside a '='",
             "without spaces",
         ),
-        ('{% catalog "a" %}', "Unclosed tag", ""),
+        ('{% catalog "a" %}', "is not closed", "{% endcatalog %}"),
         ('{% items "shop" %}', "must end with the name", "as xs"),
         ('{% items "shop" colour="red" as xs %}', "has no 'colour='", "category="),
         ('{% items "shop" order="name" as xs %}', 'order="name"', "title, price"),

@@ -51,7 +51,19 @@ def explained(error: Exception, text: str, start: int) -> Finding:
         if found is not None:
             at, length, message, default = found
             return Finding(start + at, max(1, length), message, hint or default or usage(text))
-    return Finding(start, len(text), _plain(said), hint or usage(text))
+    at, length = _named(said, text)
+    return Finding(start + at, length, _plain(said), hint or usage(text))
+
+
+def _named(said: str, text: str) -> tuple[int, int]:
+    """Where the tag has what a message names in quotes; the whole tag where it names nothing of it."""
+    command = text[2:].split(None, 1)[0] if text[2:].split() else ""
+    for name in re.findall(r"'([^']+)'|\"([^\"]+)\"", said):
+        bare = (name[0] or name[1]).strip()
+        at = text.find(bare, 2 + len(command)) if bare and bare != command else -1
+        if at >= 0:
+            return at, len(bare)
+    return 0, len(text)
 
 
 _Found = tuple[int, int, str, str | None]
