@@ -34,6 +34,7 @@ from feedd.api import (
     previews,
     profiles,
     stream,
+    web_feeds,
     webhooks,
 )
 from feedd.api.access import KEY_HEADER, Gate, needs, public_key
@@ -59,6 +60,7 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (catalog.router, "catalogs"),
     (stream.router, "catalogs"),
     (webhooks.router, "webhooks"),
+    (web_feeds.router, "web-feeds"),
     (keys.router, "api-keys"),
     (persons.router, "profiles"),
     (profiles.router, "profiles"),
