@@ -14,7 +14,6 @@ RESOURCES = (
     "metrics",
     "profiles",
     "templates",
-    "web-feeds",
     "webhooks",
 )
 

@@ -31,7 +31,7 @@ class BadTemplate(UsageError):
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.source = {"pointer": f"/data/attributes/{problem.part}"}
-        super().__init__(said(problem), hint=problem.hint or "")
+        super().__init__(said(problem), hint=advice(problem.hint))
 
 
 class Refreshed(NamedTuple):
@@ -264,3 +264,8 @@ def said(problem: Problem) -> str:
     """What is wrong, with its place."""
     part = "" if problem.part == "html" else f"{problem.part}, "
     return f"{part}line {problem.line}, column {problem.column}: {problem.message}"
+
+
+def advice(hint: str | None) -> str:
+    """A hint as a sentence of its own."""
+    return hint[:1].upper() + hint[1:] if hint else ""

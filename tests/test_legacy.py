@@ -104,6 +104,12 @@ SCOPES = {
     ("GET", "/v1/person/X/metrics/timeline"): "events:read",
     ("GET", "/v1/person/X/metric/Y/timeline"): "events:read",
     ("POST", "/v2/data-privacy/deletion-request"): "data-privacy:write",
+    ("GET", "/v1/email-templates"): "templates:read",
+    ("POST", "/v1/email-templates"): "templates:write",
+    ("PUT", "/v1/email-template/X"): "templates:write",
+    ("DELETE", "/v1/email-template/X"): "templates:write",
+    ("POST", "/v1/email-template/X/clone"): "templates:write",
+    ("POST", "/v1/email-template/X/render"): "templates:read",
 }
 
 
@@ -126,7 +132,12 @@ def test_all_operations_are_among_those_with_a_scope(old: Old) -> None:
         for method in operations
     }
     known = {
-        (method, path.replace("/X", f"/{{{path.split('/')[2]}_id}}").replace("/Y", "/{metric_id}"))
+        (
+            method,
+            path.replace("/X", f"/{{{path.split('/')[2].removeprefix('email-')}_id}}").replace(
+                "/Y", "/{metric_id}"
+            ),
+        )
         for method, path in SCOPES
     }
     assert told == known
@@ -156,7 +167,7 @@ def test_who_tries_keys_has_to_wait(
 def test_what_is_not_there_is_404_in_the_form_of_v1(old: Old) -> None:
     for method, path in (
         ("GET", "/v1/lists"), ("GET", "/v2/lists/"), ("POST", "/v2/list/X/subscribe"), ("GET", "/v1/campaigns"),
-        ("DELETE", "/v2/list/X/members"), ("GET", "/v1"), ("PUT", "/v1/email-template/X"), ("GET", "/v1/person"),
+        ("DELETE", "/v2/list/X/members"), ("GET", "/v1"), ("POST", "/v1/email-template/X/send"), ("GET", "/v1/person"),
     ):  # fmt: skip
         answer = old.ask(method, path)
         assert answer.status == 404

@@ -42,6 +42,7 @@ PARAMETERS = {
     "prefix": "What the key begins with, as it is listed.",
     "profile_id": "The id of the profile.",
     "since": "Where to go on: the `id` of a change of the stream, or a number; `0` is the beginning.",
+    "template_id": "The id of the template.",
     "sync_id": "The number of the sync.",
 }
 _REQUIRED = {"company_id": {"type": "string", "maxLength": 200}}

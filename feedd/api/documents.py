@@ -38,6 +38,7 @@ CODE_STATUSES: dict[str, tuple[int, str]] = {
     "duplicate_profile": (409, "Conflict."),
     "ended": (409, "It has ended."),
     "no_body": (409, "No body."),
+    "read_only": (409, "Conflict."),
     "stream_changed": (410, "The cursor's history is gone."),
     "too_old": (410, "No longer kept."),
     "too_many_streams": (429, "Too many streams."),

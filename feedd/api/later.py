@@ -13,11 +13,11 @@ _LATER = re.compile(
     rf"|/api/catalog-(?:variants|categories|{_BULK})(?:/.+)?"
     r"|/api/catalog-items/.+/(?:variants|categories)"
     "|/api/back-in-stock-subscriptions"
-    r"|/api/(?:lists|segments|templates|campaigns)(?:/.+)?"
-    "|/api/template-(?:render|clone)"
+    r"|/api/(?:lists|segments|campaigns|web-feeds)(?:/.+)?"
     r"|/api/campaign-(?:messages|send-jobs|recipient-estimations|recipient-estimation-jobs)(?:/.+)?"
     "|/api/campaign-(?:clone|message-assign-template)"
-    r"|/api/v1/(?:segment|lists|people/exclusions|campaigns?|email-templates?)(?:/.+)?"
+    r"|/api/v1/(?:segment|lists|people/exclusions|campaigns?)(?:/.+)?"
+    "|/api/v1/email-template/[^/]+/send"
     r"|/api/v2/(?:lists?|group|segment)(?:/.+)?"
 )
 _NEVER = re.compile("/(?:tags|flow-triggers|image)$")

@@ -34,7 +34,7 @@ from feedd.api import (
     previews,
     profiles,
     stream,
-    web_feeds,
+    templates,
     webhooks,
 )
 from feedd.api.access import KEY_HEADER, Gate, needs, public_key
@@ -60,7 +60,6 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (catalog.router, "catalogs"),
     (stream.router, "catalogs"),
     (webhooks.router, "webhooks"),
-    (web_feeds.router, "web-feeds"),
     (keys.router, "api-keys"),
     (persons.router, "profiles"),
     (profiles.router, "profiles"),
@@ -70,6 +69,8 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (events.router, "events"),
     (people_metrics.router, "metrics"),
     (aggregates.router, "metrics:read"),
+    (templates.router, "templates"),
+    (templates.rendering, "templates:read"),
     (accounts.router, "accounts"),
     (previews.router, "templates"),
 )

@@ -26,10 +26,8 @@ from feedd.model import (
     OpenReject,
     Orphan,
     Progress,
-    Refresh,
     SyncRecord,
     Trial,
-    WebFeedView,
     WebhookView,
 )
 from feedd.settings import Settings
@@ -151,7 +149,9 @@ class Local:
             self._lock.release()
 
     def feeds(self) -> list[FeedView]:
-        return self._app.feeds(all_ended=self._all_ended())
+        looks = self._lock is None
+        all_ended = looks and state.is_free(self._app.settings.state_dir)
+        return self._app.feeds(all_ended=all_ended)
 
     def resync(self, feed: str, *, accept_removals: bool, replay: bool) -> Resync:
         try:
@@ -260,12 +260,6 @@ class Local:
     def revoke_key(self, prefix: str) -> ApiKey:
         return self._app.revoke_key(prefix)
 
-    def web_feeds(self) -> list[WebFeedView]:
-        return self._app.web_feeds.views(all_ended=self._all_ended())
-
-    def refresh_web_feed(self, name: str) -> Refresh:
-        return self._app.web_feeds.refresh(name)
-
     def webhooks(self) -> list[WebhookView]:
         return self._app.webhooks.views()
 
@@ -293,9 +287,6 @@ class Local:
 
     def preview(self, preview: "Preview") -> "Previewed":
         return self._app.previews.render(preview)
-
-    def _all_ended(self) -> bool:
-        return self._lock is None and state.is_free(self._app.settings.state_dir)
 
     def _conditions(self, wanted: Wanted) -> dict[str, Any]:
         return {

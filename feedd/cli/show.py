@@ -26,8 +26,6 @@ STYLES = {
     "applied": "green",
     "unchanged": "green",
     "held": "yellow",
-    "ok": "green",
-    "failing": "red",
     "failed": "red",
     "running": "cyan",
     "new": "dim",

@@ -1,4 +1,4 @@
-"""Klaviyo's v1 and v2 APIs, for clients that were made for them: people, metrics, data privacy.
+"""Klaviyo's v1 and v2 APIs, for clients that were made for them: people, metrics, templates, data privacy.
 
 To add a group of operations: a module with a `router` here, a line in `ROUTERS`, its rows in `docs/api.md` and in the tests.
 """
@@ -8,7 +8,7 @@ from fastapi.security import APIKeyHeader, APIKeyQuery
 from starlette.routing import Match, Route
 
 from feedd.api.later import is_later
-from feedd.api.legacy import metrics, people, privacy
+from feedd.api.legacy import metrics, people, privacy, templates
 from feedd.api.legacy.calls import API_KEY, KEY_HEADER, LegacyRoute, failed
 
 VERSIONS = ("/api/v1", "/api/v2")
@@ -16,7 +16,7 @@ SECURITY = (
     APIKeyQuery(name=API_KEY, scheme_name="private key in the query", auto_error=False),
     APIKeyHeader(name=KEY_HEADER, scheme_name="private key in a header of v2", auto_error=False),
 )
-ROUTERS = (people.router, metrics.router, privacy.router)
+ROUTERS = (people.router, metrics.router, privacy.router, templates.router)
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 router = APIRouter(route_class=LegacyRoute)

@@ -7,7 +7,7 @@ Whoever calls over the unix socket needs none.
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
@@ -24,6 +24,7 @@ from feedd.errors import FeeddError, UsageError
 from feedd.model import ApiKey
 from feedd.scopes import allows
 
+Row = TypeVar("Row")
 API_KEY = "api_key"
 KEY_HEADER = "api-key"
 MAX_BODY_BYTES = 1024 * 1024
@@ -195,9 +196,15 @@ def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None =
     )
 
 
-def page_of(found: Sequence[dict[str, Any]], *, page: int, size: int) -> Response:
+def page_of(
+    found: Sequence[Row],
+    show: Callable[[Sequence[Row]], list[dict[str, Any]]],
+    *,
+    page: int,
+    size: int,
+) -> Response:
     """A page of a list that is all there; `start` and `end` are the places of its first and last element."""
-    shown = found[page * size : (page + 1) * size]
+    shown = show(found[page * size : (page + 1) * size])
     return answer(
         {
             "object": "$list",

@@ -32,7 +32,7 @@ def list_metrics(call: Reads) -> Response:
     page = call.count("page", default=0, least=0, most=10**9)
     size = call.count("count", default=50, most=100)
     found = people_metrics.read_metrics(call.app.people)
-    return page_of([metric_of(each) for each in found], page=page, size=size)
+    return page_of(found, lambda shown: [metric_of(each) for each in shown], page=page, size=size)
 
 
 @router.get("/v1/metrics/timeline", summary="Events of all metrics", **told(*PARAMETERS))

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from feedd.errors import UsageError
 from feedd.people.decoding import UNDECODED, decode_problem, read_json
+from feedd.people.limits import MAX_DEPTH
 
 MOST_FIELDS = 2_000
 _MOST_LITERAL = 64 * 1024  # characters of a list in Python's spelling
@@ -61,6 +62,30 @@ class Parameters(Struct, frozen=True):
                 yield name, [typed(each) for each in texts] if len(texts) > 1 else texts[0]
         for name, texts in lists.items():
             yield name, [typed(each) for each in texts]
+
+    def nested(self, name: str) -> dict[str, Any]:
+        """An object whose members stand in a form one by one, as PHP and Rails write them: `name[a][b]=1`, `name[c][]=x`."""
+        found: dict[str, Any] = {}
+        for full, texts in self.texts.items():
+            if full.startswith(f"{name}[") and full.endswith("]"):
+                *steps, last = full[len(name) + 1 : -1].split("][")[:MAX_DEPTH]
+                inner: Any = found
+                for step in steps:
+                    inner = inner.setdefault(step, {}) if isinstance(inner, dict) else None
+                if isinstance(inner, dict):
+                    values = [typed(each) for each in texts]
+                    inner[last] = values[-1] if last else values
+        return {key: _listed(value) for key, value in found.items()}
+
+
+def _listed(value: Any) -> Any:
+    """The same, with what is numbered, or has no names, as lists."""
+    if not isinstance(value, dict):
+        return value
+    if list(value) == [""]:
+        return value[""]
+    inner = {key: _listed(each) for key, each in value.items()}
+    return list(inner.values()) if all(key.isdecimal() for key in inner) else inner
 
 
 def typed(text: str) -> Any:
