@@ -7,7 +7,9 @@ import hashlib
 import http.server
 import json
 import random
+import re
 import threading
+from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -26,7 +28,18 @@ _KINDS = (
     ("Lamp", "Living > Lamps", 59),
     ("Cushion", "Living > Cushions", 21),
 )
-_COLOURS = ("white", "sand", "rust", "sage", "navy", "black", "ochre", "rose")
+_FILLS = {
+    "white": "#ffffff",
+    "sand": "#d8c3a0",
+    "rust": "#a8502f",
+    "sage": "#9caf88",
+    "navy": "#1f3352",
+    "black": "#222222",
+    "ochre": "#c98a2b",
+    "rose": "#d9a0a0",
+}
+_COLOURS = tuple(_FILLS)
+_PICTURE = re.compile(r"/img/(\d{1,9})\.jpg")
 _STYLES = ("Plain", "Ribbed", "Speckled", "Tall", "Small")
 
 
@@ -95,6 +108,16 @@ class Shop:
         )
         self._next += 1
 
+    def picture(self, number: int) -> bytes:
+        """A product as a drawing: a square of its colour."""
+        with self._lock:
+            colour = next((p.colour for p in self._products if p.number == number), "white")
+        fill = _FILLS[colour]
+        return (
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 24"><rect width="40" height="24" fill="#e9e4da"/>'
+            f'<rect x="12" y="4" width="16" height="16" rx="3" fill="{fill}"/></svg>'
+        ).encode()
+
     def _shown(self) -> list[Product]:
         with self._lock:
             step = _SHARE_WHEN_BROKEN if self.broken else 1
@@ -143,12 +166,16 @@ def _google_item(p: Product, address: str) -> str:
 
 
 class ShopServer:
-    """Serves a shop on a free port of loopback, with ETags; POST /break and /mend show what a broken feed does."""
+    """Serves a shop on a free port of loopback, with ETags; POST /break and /mend show what a broken feed does.
+
+    Its front page is what `front_page` gives, once there is such a thing.
+    """
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
+        self.front_page: Callable[[], str] | None = None
         self._stop = threading.Event()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(shop))
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(shop, self))
         self._server.daemon_threads = True
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._threads = [
@@ -174,7 +201,7 @@ class ShopServer:
             self._shop.change()
 
 
-def _handler(shop: Shop) -> type[http.server.BaseHTTPRequestHandler]:
+def _handler(shop: Shop, server: ShopServer) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -187,6 +214,10 @@ def _handler(shop: Shop) -> type[http.server.BaseHTTPRequestHandler]:
                 self._answer(shop.as_json(address), "application/json")
             elif self.path == "/google.xml":
                 self._answer(shop.as_google_xml(address), "application/xml")
+            elif self.path == "/" and server.front_page is not None:
+                self._show(server.front_page())
+            elif (picture := _PICTURE.fullmatch(self.path)) is not None:
+                self._answer(shop.picture(int(picture[1])), "image/svg+xml")
             else:
                 self._send(404, b"no such page in the demo shop\n", {})
 
@@ -201,6 +232,15 @@ def _handler(shop: Shop) -> type[http.server.BaseHTTPRequestHandler]:
                 f"the shop is {self.path[1:]}ed: {state}\n".replace("breaked", "broken").encode(),
                 {},
             )
+
+        def _show(self, page: str) -> None:
+            policy = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
+            headers = {
+                "Content-Type": "text/html; charset=utf-8",
+                "Content-Security-Policy": policy,
+                "Cache-Control": "no-store",
+            }
+            self._send(200, page.encode(), headers)
 
         def _answer(self, body: bytes, kind: str) -> None:
             etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'

@@ -6,6 +6,9 @@ import signal
 import sys
 import tempfile
 import threading
+from functools import partial
+from html import escape
+from importlib.resources import files
 from pathlib import Path
 
 from feedd import daemon, logs
@@ -18,10 +21,12 @@ from feedd.cli.wording import counts_text, error_text, held_text
 from feedd.model import Counts, SyncRecord
 from feedd.people.operations import FollowEvents
 from feedd.people.values import Event, Source
+from feedd.previews import Preview, Previews
 
 LOOK_EVERY_S = 0.2
 MOST_CHANGES = 6
 EVERY_S = 3
+TEMPLATE = "what-changed"
 # what is not shown of people: there is too much of it
 QUIET = ("Viewed Product",)
 
@@ -30,6 +35,14 @@ _CONFIG = """\
 state_dir = "state"
 listen = "127.0.0.1:0"
 log_level = "warning"
+
+[account]
+organization = "The demo shop"
+website = "{address}"
+currency = "EUR"
+
+[templates]
+directory = "templates"
 
 [feeds.shop]
 url = "{address}/products.json"
@@ -53,12 +66,16 @@ def run_demo(seconds: float | None = None) -> int:
         server = ShopServer(shop)
         server.start()
         config = Path(folder) / "feedd.toml"
+        template = Path(folder) / "templates" / f"{TEMPLATE}.html"
+        template.parent.mkdir()
+        template.write_text(files(__package__).joinpath(template.name).read_text("utf-8"), "utf-8")
         config.write_text(_CONFIG.format(address=server.address, every=EVERY_S))
         started: list[Watch | Shoppers] = []
 
         def on_ready(running: daemon.Daemon) -> None:
             address = running.http.address() or ""
-            _introduce(config, server.address, address)
+            _introduce(config, server.address, address, template)
+            server.front_page = partial(_front_page, running.app.previews, template)
             key, _ = running.app.create_key(kind="public", name="pages of the shop")
             started.extend((Watch(running), Shoppers(shop, address, key.prefix)))
             for each in started:
@@ -87,7 +104,24 @@ def run_demo(seconds: float | None = None) -> int:
     return code
 
 
-def _introduce(config: Path, shop: str, listen: str) -> None:
+def _front_page(previews: Previews, template: Path) -> str:
+    """The page of what just changed, as the template in the directory makes it of the catalog of now."""
+    context = {"template_file": str(template)}
+    found = previews.render(Preview(template=TEMPLATE, context=context, wants_text=False))
+    if found.html is not None:
+        return found.html
+    failure = found.failure
+    why = (
+        ""
+        if failure is None
+        else f"line {failure.line}, column {failure.column}: {failure.message}"
+    )
+    hint = "" if failure is None else failure.hint or ""
+    refresh = '<meta http-equiv="refresh" content="3">'
+    return f"{refresh}<pre>{escape(str(template))}\n{escape(why)}\n{escape(hint)}</pre>"
+
+
+def _introduce(config: Path, shop: str, listen: str, template: Path) -> None:
     typed = sys.argv[0]
     is_program = Path(typed).name == "feedd"
     feedd = shlex.quote(typed) if is_program else f"{shlex.quote(sys.executable)} -m feedd"
@@ -99,6 +133,10 @@ def _introduce(config: Path, shop: str, listen: str) -> None:
         (f"{feedd} rejects", "what could not be used, and why"),
         (f"{feedd} profile show shopper1@example.com", "one shopper, and what they did"),
         (f"{feedd} metrics timeline --follow", "what shoppers do"),
+        (
+            f"{feedd} render {TEMPLATE} --profile shopper1@example.com --text",
+            "a mail of what just changed",
+        ),
         (f"{feedd} metrics chart 'Added to Cart' --by hour --last 2h", "how much of it"),
         (f"curl -X POST {shop}/break", "the feeds lose most products: nothing is deleted"),
         (f"curl -X POST {shop}/mend", "and they are whole again"),
@@ -116,6 +154,8 @@ def _introduce(config: Path, shop: str, listen: str) -> None:
     for command, meaning in lines:
         say(f"    {command:<{width}}", text(f"  # {meaning}", style="dim"))
     say("")
+    say(f"What just changed, as a page that a template makes: {shop}/")
+    say(f"The template, to be edited while you watch: {template}")
     say(f"The HTTP API is described at http://{listen}/docs")
     say("")
 
