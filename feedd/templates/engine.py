@@ -1,6 +1,7 @@
 """Django's template engine without a project: what a template may use is `library`, what names reach is `variables`."""
 
 from functools import cache
+from html import escape
 from typing import Any
 
 import django
@@ -13,7 +14,6 @@ from django.template.base import (
     VariableNode,
     render_value_in_context,
 )
-from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from feedd.templates.variables import Expression
@@ -35,7 +35,8 @@ class ShownValue(VariableNode):
         if kind is SafeString:
             return str(value)
         if kind is str:
-            return str(escape(value) if context.autoescape else value)
+            # as Django escapes, without a way around for text that is lazy
+            return escape(value) if context.autoescape else value
         if kind is int:
             return str(value)
         return str(render_value_in_context(value, context))

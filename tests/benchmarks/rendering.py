@@ -38,6 +38,8 @@ ITEMS = 1_000
 LINES = 12
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
+HTML_ONLY = Wanted()
+
 _ROW = """
   <tr style="border-bottom:1px solid #eeeeee;{% if forloop.last %}border-bottom:none;{% endif %}">
     <td width="96" style="padding:12px 0;font-family:Arial,Helvetica,sans-serif;font-size:14px;line-height:20px;color:#333333;">
@@ -59,7 +61,7 @@ _CARD = """
     <a href="{{ catalog_item.link }}"><img src="{{ catalog_item.image_link }}" width="240" alt="{{ catalog_item.title }}"></a>
     <h3 style="margin:12px 0 4px 0;font-size:18px;">{{ catalog_item.title|title }}</h3>
     <p style="margin:0 0 12px 0;color:#555555;">{{ catalog_item.description|truncatewords:20 }}</p>
-    <p style="margin:0;font-size:20px;">{{ catalog_item.price|floatformat:2 }} {% if catalog_item.availability == "in stock" %}in stock{% else %}soon{% endif %}</p>
+    <p style="margin:0;font-size:20px;">{{ catalog_item.price|floatformat:2 }} {% if catalog_item.availability == "in_stock" %}in stock{% else %}soon{% endif %}</p>
   </td></tr></table>
 {% endcatalog %}"""
 _STYLE = "".join(
@@ -117,7 +119,7 @@ def product(number: int) -> dict[str, Any]:
         "link": f"https://shop.example/p/{number}?a=1&b=2",
         "image_link": f"https://shop.example/i/{number}.jpg",
         "price": number % 90 + 9.5,
-        "availability": "in stock" if number % 3 else "out of stock",
+        "availability": "in_stock" if number % 3 else "out_of_stock",
         "brand": f"Brand {number % 40}",
         "categories": ["Kitchen", "Mugs"],
     }
@@ -287,16 +289,15 @@ def recipients(app: App, people: list[tuple[Profile, Event]]) -> Iterator[Recipi
 
 
 def time_ours(
-    app: App, people: list[tuple[Profile, Event]], wanted: Wanted = Wanted(), threads: int = 1
+    app: App, people: list[tuple[Profile, Event]], wanted: Wanted = HTML_ONLY, threads: int = 1
 ) -> float:
     source = Source(html=MAIL)
     share = len(people) // threads
     failures: list[Any] = []
 
     def work(part: list[tuple[Profile, Event]]) -> None:
-        for outcome in app.renderer.render_many(source, recipients(app, part), wanted):
-            if not isinstance(outcome, Rendered):
-                failures.append(outcome)
+        outcomes = app.renderer.render_many(source, recipients(app, part), wanted)
+        failures.extend(each for each in outcomes if not isinstance(each, Rendered))
 
     running = [
         threading.Thread(target=work, args=(people[n * share : (n + 1) * share],))
