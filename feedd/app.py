@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from feedd.stored_templates import StoredTemplates
     from feedd.telling import Telling
     from feedd.watching import Watching
+    from feedd.web_feeds import WebFeeds
     from feedd.webhooks import Webhooks
 
 MOST_LOOKUPS = 1_000_000  # to count collisions: about a second
@@ -106,6 +107,19 @@ class App:
         return Webhooks(lambda: self.settings, self.catalog, self.people, user_agent=USER_AGENT)
 
     @cached_property
+    def web_feeds(self) -> "WebFeeds":
+        """The web feeds, and the last good body of each."""
+        from feedd.web_feeds import WebFeeds
+
+        return WebFeeds(
+            lambda: self.settings,
+            self.catalog,
+            lambda: self.fetcher,
+            spool_dir=self.spool_dir,
+            holder=self.holder,
+        )
+
+    @cached_property
     def recorder(self) -> "Recorder":
         """What people do is recorded by."""
         from feedd.recording import Recorder
@@ -130,14 +144,14 @@ class App:
     def renderer(self) -> "Renderer":
         """What renders templates."""
         from feedd.rendering import Renderer
-        from feedd.rendering.lookups import Lookups
+        from feedd.rendering.lookups import Lookups, WebFeedBodies
         from feedd.rendering.values import account_of
         from feedd.shelf.view import Shelf
 
         shelf = Shelf(self.catalog, lambda: self.settings)
         return Renderer(
             lambda: account_of(self.settings.account),
-            Lookups(shelf),
+            Lookups(shelf, WebFeedBodies(self.web_feeds.body, self.web_feeds.marks)),
             processes=self.settings.templates.processes,
         )
 
@@ -195,6 +209,7 @@ class App:
             elif leftover.name.startswith(DRY_RUN_PREFIX):
                 shutil.rmtree(leftover, ignore_errors=True)
         self._sweep_bodies()
+        self.web_feeds.recover()
         return break_leases(self.catalog, self.holder, datetime.now(UTC))
 
     def reload(self, settings: Settings) -> None:

@@ -37,10 +37,17 @@ from feedd.metrics import Metrics
 from feedd.notify import Notifier, take_notifier
 from feedd.outbox import Outbox
 from feedd.packing import Packer
+from feedd.refresher import Refresher
 from feedd.replays import Replays
 from feedd.runner import Runner
 from feedd.schedule import Scheduler
-from feedd.settings import Settings, changed_feeds, only_reading_changed, restart_needed
+from feedd.settings import (
+    Settings,
+    changed_feeds,
+    changed_web_feeds,
+    only_reading_changed,
+    restart_needed,
+)
 from feedd.state import StateLock
 from feedd.teller import Teller
 from feedd.template_watch import TemplateWatch
@@ -116,6 +123,7 @@ class Daemon:
         self.dispatcher = Dispatcher(self.app, on_done=self._done)
         self.scheduler = Scheduler(on_tick=self._schedule_all)
         self.metrics = Metrics(self.app, self.dispatcher, self.workers)
+        self.refresher = Refresher(self.app, self.scheduler, on_done=self.metrics.observe_refresh)
         self.outbox = Outbox(self.app)
         self.packer = Packer(self.app.people, place_of(settings))
         self.teller = Teller(self.app)
@@ -141,6 +149,7 @@ class Daemon:
         self._checkpoints.start()
         self._retention.start()
         self.packer.start()
+        self.refresher.start()
         self.scheduler.start()
         self._schedule_all()
         self.replays.start()
@@ -175,6 +184,7 @@ class Daemon:
         self._stopping.set()
         self.scheduler.stop()
         self.replays.stop()
+        self.refresher.stop()
         self.workers.stop()
         self.dispatcher.stop()
         self.packer.stop()
@@ -207,6 +217,7 @@ class Daemon:
             log.error(logs.STORE_ERROR, error=str(error))
         self.outbox.reload()
         self.teller.reload()
+        self.refresher.reload(changed_web_feeds(old, settings))
         for name in removed:
             self.scheduler.remove(name)
         self._schedule_all()
@@ -243,6 +254,7 @@ class Daemon:
         return None
 
     def _schedule_all(self) -> None:
+        self.refresher.schedule_all()
         now = datetime.now(UTC)
         for name in list(self.app.settings.feeds):
             if self._stopping.is_set():

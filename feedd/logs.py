@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from feedd.model import SyncRecord
+from feedd.model import Refresh, SyncRecord
 from feedd.redaction import MASK, escaped, redact_text
 
 DAEMON_READY = "daemon.ready"
@@ -36,6 +36,8 @@ TRACK_DROPPED = "track.dropped"
 TRACK_REFUSED = "track.refused"
 RETENTION_DONE = "retention.done"
 PACKING_ERROR = "packing.error"
+WEB_FEED_REFRESHED = "web_feed.refreshed"
+WEB_FEED_ERROR = "web_feed.error"
 WEBHOOK_DELIVERED = "webhook.delivered"
 WEBHOOK_FAILED = "webhook.failed"
 WEBHOOK_DEAD = "webhook.dead"
@@ -128,6 +130,21 @@ def sync_line(feed: str, record: SyncRecord) -> dict[str, Any]:
     if record.error is not None:
         line |= {"code": record.error.code, "error": record.error.message}
         line["hint"] = record.error.hint or None
+    return {key: value for key, value in line.items() if value is not None}
+
+
+def refresh_line(done: Refresh) -> dict[str, Any]:
+    """The keys of the one line that is logged for a refresh of a web feed."""
+    line: dict[str, Any] = {
+        "web_feed": done.web_feed,
+        "outcome": done.outcome,
+        "duration_s": done.duration_s,
+        "size_bytes": done.size_bytes,
+        "fetched_at": None if done.fetched_at is None else done.fetched_at.isoformat(),
+    }
+    if done.error is not None:
+        line |= {"code": done.error.code, "error": done.error.message}
+        line["hint"] = done.error.hint or None
     return {key: value for key, value in line.items() if value is not None}
 
 

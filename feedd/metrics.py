@@ -19,7 +19,7 @@ from feedd.app import App
 from feedd.configured import due_of
 from feedd.dispatch import Dispatcher
 from feedd.jobs import Progress
-from feedd.model import ChangeKind, SyncRecord, SyncStatus, WebhookView
+from feedd.model import ChangeKind, Refresh, SyncRecord, SyncStatus, WebFeedView, WebhookView
 from feedd.people.jobs import JobKind
 from feedd.settings import FeedSettings
 from feedd.store.jobs import Waiting
@@ -32,6 +32,7 @@ KINDS = [str(kind) for kind in ChangeKind]
 DURATIONS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 CALLS = ("track", "identify")
 OUTCOMES = ("recorded", "duplicate", "tested", "unknown_key", "not_json", "refused", "failed")
+REFRESHES = ("changed", "unchanged", "failed")
 ROW_OUTCOMES = ("completed", "failed")
 OTHER = "other"
 CODES = frozenset(
@@ -51,6 +52,7 @@ CODES = frozenset(
         "dns",
         "doctype_forbidden",
         "empty_body",
+        "empty_document",
         "file_changed",
         "file_missing",
         "file_refused",
@@ -77,6 +79,7 @@ CODES = frozenset(
         "too_large",
         "too_many_pages",
         "too_many_redirects",
+        "too_many_values",
         "too_slow",
         "truncated",
         "unknown_encoding",
@@ -136,6 +139,13 @@ class Metrics:
         self._wrong_keys = Counter(
             "feedd_wrong_keys", "Requests with a private key that is none.", registry=None
         )
+        self._refreshes = Counter(
+            "feedd_web_feed_refreshes",
+            "Refreshes of web feeds, by outcome.",
+            ["web_feed", "outcome"],
+            registry=None,
+        )
+        self._known_web_feeds: set[str] = set()
         self._jobs = Counter("feedd_jobs", "Jobs that were done.", ["kind"], registry=None)
         self._job_rows = Counter(
             "feedd_job_rows", "Rows of jobs, by outcome.", ["kind", "outcome"], registry=None
@@ -157,6 +167,7 @@ class Metrics:
             self._durations,
             self._calls,
             self._wrong_keys,
+            self._refreshes,
             self._jobs,
             self._job_rows,
         ):
@@ -181,6 +192,13 @@ class Metrics:
             elif record.counts is not None:
                 for kind in KINDS:
                     self._changes.labels(record.feed, kind).inc(getattr(record.counts, kind))
+
+    def observe_refresh(self, done: Refresh) -> None:
+        """Count a refresh of a web feed that has ended."""
+        with self._lock:
+            self._follow_web_feeds()
+            if done.web_feed in self._known_web_feeds:
+                self._refreshes.labels(done.web_feed, done.outcome).inc()
 
     def count_call(self, call: str, outcome: str) -> None:
         """Count a call to track or identify: one of `CALLS`, one of `OUTCOMES`."""
@@ -212,6 +230,16 @@ class Metrics:
             self._begin(name)
         for name in self._known - configured:
             self._drop(name)
+        self._follow_web_feeds()
+
+    def _follow_web_feeds(self) -> None:
+        configured = set(self._app.settings.web_feeds)
+        for outcome in REFRESHES:
+            for name in configured - self._known_web_feeds:
+                self._refreshes.labels(name, outcome)
+            for name in self._known_web_feeds - configured:
+                self._refreshes.remove(name, outcome)
+        self._known_web_feeds = configured
 
     def _begin(self, feed: str) -> None:
         self._known.add(feed)
@@ -250,6 +278,7 @@ class _Stored(Collector):
         now = datetime.now(UTC)
         feeds = list(self._app.settings.feeds.values())
         yield from _feed_gauges(feeds, standings, now)
+        yield from _web_feed_gauges(self._app.web_feeds.views(), now)
         yield from _webhook_gauges(self._app.webhooks.views())
         yield from _rule_families(self._app.telling.standings())
         yield from _job_gauges(self._app.jobs.waiting())
@@ -311,6 +340,25 @@ def _feed_gauges(
             lag.add_metric([feed.name], _lag_s(stored, now))
             overdue.add_metric([feed.name], overdue_s(feed, stored, now))
     yield from (enabled, lag, overdue)
+
+
+def _web_feed_gauges(web_feeds: list[WebFeedView], now: datetime) -> Iterator[Metric]:
+    age = GaugeMetricFamily(
+        "feedd_web_feed_age_seconds",
+        "Seconds since the web feed was last had, +Inf if it never was; not of paused ones.",
+        labels=["web_feed"],
+    )
+    failures = GaugeMetricFamily(
+        "feedd_web_feed_failures", "Failed refreshes of the web feed in a row.", labels=["web_feed"]
+    )
+    for each in web_feeds:
+        if each.next_refresh is not None:
+            had = each.fetched_at
+            age.add_metric(
+                [each.name], float("inf") if had is None else max((now - had).total_seconds(), 0.0)
+            )
+        failures.add_metric([each.name], each.failures)
+    yield from (age, failures)
 
 
 def _webhook_gauges(webhooks: list[WebhookView]) -> Iterator[Metric]:

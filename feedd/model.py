@@ -375,6 +375,40 @@ class WebhookView(Struct, frozen=True, kw_only=True):
     error: str | None
 
 
+class WebFeedView(Struct, frozen=True, kw_only=True):
+    """A configured web feed with its stored state. `url` is redacted.
+
+    `status` is Klaviyo's word: `ok`, `refreshing`, `disabled` (paused by the configuration), a warning while refreshes fail, None
+    before the first one. `fetched_at` is when its body was last had from its address, changed or not, `updated` when that last
+    changed, `checked_at` when the last refresh began. `size_bytes` counts the body as JSON.
+    """
+
+    name: str
+    url: str
+    request_method: str
+    content_type: str
+    status: str | None
+    created: datetime
+    updated: datetime
+    fetched_at: datetime | None
+    checked_at: datetime | None
+    next_refresh: datetime | None
+    size_bytes: int | None
+    failures: int
+    error: ErrorInfo | None
+
+
+class Refresh(Struct, frozen=True, kw_only=True):
+    """How one refresh of a web feed went: `outcome` is changed, unchanged or failed, `size_bytes` that of its body now."""
+
+    web_feed: str
+    outcome: str
+    duration_s: float
+    size_bytes: int | None
+    fetched_at: datetime | None
+    error: ErrorInfo | None = None
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """A message that waits to be delivered (`waiting`) or never was (`dead`); `message` is its webhook-id."""
 

@@ -14,6 +14,7 @@ RESOURCES = (
     "metrics",
     "profiles",
     "templates",
+    "web-feeds",
     "webhooks",
 )
 

@@ -11,13 +11,14 @@ from typing import Any
 class FeedServer:
     """Serves `bodies[path]`; `answers[path]` (status, headers, body) goes before it, with a query even more so.
 
-    `requests` records what came.
+    `requests` records what came, `posted` the bodies of POST requests.
     """
 
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.posted: list[bytes] = []
         self.delay = threading.Event()
         self.delay.set()
         outer = self
@@ -27,6 +28,10 @@ class FeedServer:
 
             def log_message(self, *_: Any) -> None:
                 return
+
+            def do_POST(self) -> None:
+                outer.posted.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                self.do_GET()
 
             def do_GET(self) -> None:
                 outer.requests.append((self.path, dict(self.headers)))

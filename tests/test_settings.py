@@ -36,6 +36,7 @@ from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.retention_keys import RETENTION_KEYS
 from feedd.settings.rule_keys import BACK_IN_STOCK_KEYS, PRICE_DROP_KEYS
 from feedd.settings.template_keys import TEMPLATE_KEYS
+from feedd.settings.web_feed_keys import WEB_FEED_KEYS
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 URL = 'url = "https://shop.example/feed.xml"\n'
@@ -725,6 +726,7 @@ def _table(heading: str) -> list[list[str]]:
         ("Address of the account", ADDRESS_KEYS),
         ("Templates", TEMPLATE_KEYS),
         ("Keys of a feed", FEED_KEYS),
+        ("Keys of a web feed", WEB_FEED_KEYS),
         ("Keys of a webhook", WEBHOOK_KEYS),
         ("Keys of alerts", ALERT_KEYS),
         ("Keys of price drops", PRICE_DROP_KEYS),
@@ -760,6 +762,7 @@ def test_every_field_has_a_key():
     assert {k.field for k in MAIN_KEYS} == set(Settings.__struct_fields__) - {
         "config_path",
         "feeds",
+        "web_feeds",
         "webhooks",
         "alerts",
         "price_drop",

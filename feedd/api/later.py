@@ -13,7 +13,7 @@ _LATER = re.compile(
     rf"|/api/catalog-(?:variants|categories|{_BULK})(?:/.+)?"
     r"|/api/catalog-items/.+/(?:variants|categories)"
     "|/api/back-in-stock-subscriptions"
-    r"|/api/(?:lists|segments|campaigns|web-feeds)(?:/.+)?"
+    r"|/api/(?:lists|segments|campaigns)(?:/.+)?"
     r"|/api/campaign-(?:messages|send-jobs|recipient-estimations|recipient-estimation-jobs)(?:/.+)?"
     "|/api/campaign-(?:clone|message-assign-template)"
     r"|/api/v1/(?:segment|lists|people/exclusions|campaigns?)(?:/.+)?"

@@ -35,6 +35,7 @@ from feedd.api import (
     profiles,
     stream,
     templates,
+    web_feeds,
     webhooks,
 )
 from feedd.api.access import KEY_HEADER, Gate, needs, public_key
@@ -60,6 +61,7 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (catalog.router, "catalogs"),
     (stream.router, "catalogs"),
     (webhooks.router, "webhooks"),
+    (web_feeds.router, "web-feeds"),
     (keys.router, "api-keys"),
     (persons.router, "profiles"),
     (profiles.router, "profiles"),

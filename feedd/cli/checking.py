@@ -27,7 +27,8 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     if as_json:
         return
     where = settings.config_path or "no configuration file (defaults)"
-    say(f"{where}: {counted(len(settings.feeds), 'feed')}, no problems.")
+    web_feeds = f", {counted(len(settings.web_feeds), 'web feed')}" if settings.web_feeds else ""
+    say(f"{where}: {counted(len(settings.feeds), 'feed')}{web_feeds}, no problems.")
 
 
 def _check_directory(settings: "Settings") -> None:

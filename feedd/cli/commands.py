@@ -90,6 +90,14 @@ COMMANDS = (
         "Render a template for one person, as it would be sent.",
     ),
     Command(
+        "web-feeds list",
+        "web_feeds:list_",
+        "How each web feed is doing: how old its body is, when it is refreshed next, what is wrong.",
+    ),
+    Command(
+        "web-feeds refresh", "web_feeds:refresh", "Fetch a web feed now, and tell how it went."
+    ),
+    Command(
         "profile show",
         "profiles:show",
         "Who somebody is, what is known of them, and what they did, the newest first.",
@@ -209,11 +217,12 @@ GROUPS = {
     "metrics": "What people do, and how much of it; alone it lists the metrics.",
     "jobs": "What was sent in bulk over the API; alone it lists the jobs.",
     "webhook": "Webhooks, and what they were not told.",
+    "web-feeds": "What templates see as feeds.NAME; alone it lists them.",
 }
 
 
 # the command of a group that is meant where none is named
-DEFAULTS = {"metrics": "list", "jobs": "list"}
+DEFAULTS = {"metrics": "list", "jobs": "list", "web-feeds": "list"}
 
 
 class LazyGroup(TyperGroup):

@@ -1,4 +1,4 @@
-"""What the shell completes: the names of feeds; and the scripts that have it ask (Typer's own machinery)."""
+"""What the shell completes: the names of feeds and web feeds; and the scripts that have it ask (Typer's own machinery)."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,15 @@ SHELLS = ("bash", "zsh", "fish")
 
 def feed_names(context: typer.Context, incomplete: str) -> list[str]:
     """The configured feeds that begin so; none where the configuration cannot be read, as the command will say why."""
+    return _names(context, "feeds", incomplete)
+
+
+def web_feed_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The configured web feeds that begin so."""
+    return _names(context, "web_feeds", incomplete)
+
+
+def _names(context: typer.Context, kind: str, incomplete: str) -> list[str]:
     from feedd.settings import load
 
     given = context.find_root().params
@@ -26,7 +35,7 @@ def feed_names(context: typer.Context, incomplete: str) -> list[str]:
         )
     except ConfigError:
         return []
-    return [name for name in settings.feeds if name.startswith(incomplete)]
+    return [name for name in getattr(settings, kind) if name.startswith(incomplete)]
 
 
 def scripts() -> dict[str, str]:

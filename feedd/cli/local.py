@@ -26,8 +26,10 @@ from feedd.model import (
     OpenReject,
     Orphan,
     Progress,
+    Refresh,
     SyncRecord,
     Trial,
+    WebFeedView,
     WebhookView,
 )
 from feedd.settings import Settings
@@ -149,9 +151,7 @@ class Local:
             self._lock.release()
 
     def feeds(self) -> list[FeedView]:
-        looks = self._lock is None
-        all_ended = looks and state.is_free(self._app.settings.state_dir)
-        return self._app.feeds(all_ended=all_ended)
+        return self._app.feeds(all_ended=self._all_ended())
 
     def resync(self, feed: str, *, accept_removals: bool, replay: bool) -> Resync:
         try:
@@ -260,6 +260,12 @@ class Local:
     def revoke_key(self, prefix: str) -> ApiKey:
         return self._app.revoke_key(prefix)
 
+    def web_feeds(self) -> list[WebFeedView]:
+        return self._app.web_feeds.views(all_ended=self._all_ended())
+
+    def refresh_web_feed(self, name: str) -> Refresh:
+        return self._app.web_feeds.refresh(name)
+
     def webhooks(self) -> list[WebhookView]:
         return self._app.webhooks.views()
 
@@ -287,6 +293,9 @@ class Local:
 
     def preview(self, preview: "Preview") -> "Previewed":
         return self._app.previews.render(preview)
+
+    def _all_ended(self) -> bool:
+        return self._lock is None and state.is_free(self._app.settings.state_dir)
 
     def _conditions(self, wanted: Wanted) -> dict[str, Any]:
         return {

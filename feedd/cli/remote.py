@@ -29,8 +29,10 @@ from feedd.model import (
     OpenReject,
     Orphan,
     Progress,
+    Refresh,
     SyncRecord,
     Trial,
+    WebFeedView,
     WebhookView,
 )
 from feedd.state import socket_address
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 PAGE = 1_000
 TIMEOUT_S = 60.0
 FORGET_WITHIN_S = 3_600.0
+REFRESH_WITHIN_S = 400.0  # one that runs is waited for first
+WEB_FEEDS_PAGE = 100
 Row = TypeVar("Row")
 
 
@@ -245,6 +249,15 @@ class Remote:
 
     def revoke_key(self, prefix: str) -> ApiKey:
         return self.one("DELETE", f"/api/api-keys/{quote(prefix, safe='')}", ApiKey)
+
+    def web_feeds(self) -> list[WebFeedView]:
+        return list(self._rows(_list("web-feeds", size=WEB_FEEDS_PAGE), WebFeedView))
+
+    def refresh_web_feed(self, name: str) -> Refresh:
+        body = {"data": {"type": "web-feed-refresh", "attributes": {"web_feed": name}}}
+        path = "/api/web-feed-refreshes"
+        with self._answer("POST", path, body, timeout_s=REFRESH_WITHIN_S) as response:
+            return msgspec.json.decode(response.read(), type=_One).data.as_struct(Refresh)
 
     def webhooks(self) -> list[WebhookView]:
         return list(self._rows("/api/webhooks", WebhookView))

@@ -26,6 +26,8 @@ STYLES = {
     "applied": "green",
     "unchanged": "green",
     "held": "yellow",
+    "ok": "green",
+    "failing": "red",
     "failed": "red",
     "running": "cyan",
     "new": "dim",

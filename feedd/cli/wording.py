@@ -15,7 +15,9 @@ from feedd.model import (
     OpenReject,
     Orphan,
     Problem,
+    Refresh,
     SyncRecord,
+    WebFeedView,
 )
 
 
@@ -52,6 +54,21 @@ def feed_object(feed: FeedView) -> dict[str, Any]:
         "held_removals": feed.held_removals,
         "warnings": feed.warnings,
     }
+
+
+def web_feed_object(view: WebFeedView) -> dict[str, Any]:
+    """A web feed's state, for programs."""
+    names = (
+        *("name", "url", "status", "content_type", "size_bytes", "fetched_at", "updated"),
+        *("checked_at", "next_refresh", "failures"),
+    )
+    return {name: getattr(view, name) for name in names} | {"error": error_text(view.error)}
+
+
+def refresh_object(done: Refresh) -> dict[str, Any]:
+    """How a refresh of a web feed went, for programs."""
+    found = {name: getattr(done, name) for name in done.__struct_fields__}
+    return found | {"error": error_text(done.error)}
 
 
 def change_object(change: Change) -> dict[str, Any]:

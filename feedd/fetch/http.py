@@ -27,6 +27,10 @@ MAX_HEADER_SECONDS = 7 * 86_400
 MAX_LINK_BYTES = 16 * 1024
 _URL_HINT = "Check it for spaces, for `/`, `?` or `#` in a password, and for the port."
 _REDIRECTS = (301, 302, 303, 307, 308)
+_SAME_METHOD = (
+    307,
+    308,
+)  # after any other, a POST goes on as GET, as browsers do it (RFC 9110, 15.4)
 _HINTS = {
     400: "The server did not like the request; check the URL and the headers of this feed.",
     401: "Check `auth` of this feed: the server wants a user and password or a token.",
@@ -56,16 +60,19 @@ def fetch_http(
     """
     start = checked(request.url)
     url = at or start
-    seen = {url}
+    method, seen = request.method, {url}
     trusted = verify or public_authorities()
     with open_transport(request.allow_private, deadline, resolve, trusted) as transport:
         for _ in range(MAX_REDIRECTS + 1):
             own = _origin(url) == _origin(start)  # nobody else is shown what belongs to the shop
-            with _answer(transport, url, request, user_agent, own=own) as response:
+            asked = _asked(url, method, request, user_agent, own=own)
+            with _answer(transport, asked) as response:
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or not location:
                     return _taken(response, url, request, folder, deadline, on_progress, own=own)
                 url = followed(location, url, start, "redirects")
+            if response.status_code not in _SAME_METHOD:
+                method = "GET"
             if url in seen:
                 break
             seen.add(url)
@@ -157,17 +164,16 @@ def open_transport(
         yield transport
 
 
-@contextlib.contextmanager
-def _answer(
-    transport: httpx.HTTPTransport,
-    url: httpx.URL,
-    request: FetchRequest,
-    user_agent: str,
-    *,
-    own: bool,
-) -> Iterator[httpx.Response]:
+def _asked(
+    url: httpx.URL, method: str, request: FetchRequest, user_agent: str, *, own: bool
+) -> httpx.Request:
     with translated(url.host):
-        asked = httpx.Request("GET", url, headers=_headers(request, user_agent, own=own))
+        return httpx.Request(method, url, headers=_headers(request, user_agent, own=own))
+
+
+@contextlib.contextmanager
+def _answer(transport: httpx.HTTPTransport, asked: httpx.Request) -> Iterator[httpx.Response]:
+    with translated(asked.url.host):
         response = transport.handle_request(asked)
         response.request = asked
         with contextlib.closing(response):

@@ -26,13 +26,14 @@ class FetchRequest(Struct, frozen=True, kw_only=True):
 
     `timeout_s` runs to the first byte of the body; then at least `min_rate` (bytes, within seconds) must come;
     `total_s` is the end of it all, retries included. `max_bytes` counts decoded bytes. `auth` is (user, password) or
-    a bearer token. Without `etag` and `last_modified` the body is asked for in any case. `member` is the name, or a
+    a bearer token. The `method` is GET, or POST with no body. Without `etag` and `last_modified` the body is asked for in any case. `member` is the name, or a
     pattern of the name, of the feed in a zip of several files. With `pages` the feed is all pages of a JSON source, whose
     records `layout` finds; the body is then an array of the records. A file that holds the `known` body is not copied, nor is
     a large one if it may be read `in_place`.
     """
 
     url: str
+    method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     auth: tuple[str, str] | str | None = None
     etag: str | None = None

@@ -1,50 +1,83 @@
 """What a worker may ask for, answered from the databases as of one position."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import NamedTuple
 
 from feedd.shelf.view import Shelf
 from feedd.shelf.view import View as ShelfView
+from feedd.store.web_feeds import WebFeedBody
 from feedd.templates.wire import AskFeed, Position, Question
 
 Told = dict[str, str]  # the web feeds that a worker has been told of, and in which version
 
 
+class WebFeedBodies(NamedTuple):
+    """Where the bodies of web feeds are had, by their names, and what tells (`WebFeedBody.mark`) that one is another now."""
+
+    read: Callable[[str], WebFeedBody | None] = lambda _: None
+    marks: Callable[[], Mapping[str, str]] = dict
+
+
 class View:
     """Everything as of one position of the change stream; nothing at all where there is no catalog."""
 
-    def __init__(self, shelf: Shelf | None = None, catalog: ShelfView | None = None) -> None:
+    def __init__(
+        self,
+        bodies: WebFeedBodies,
+        shelf: Shelf | None = None,
+        catalog: ShelfView | None = None,
+    ) -> None:
         self.stream_id = "" if catalog is None else catalog.stream_id
         self.seq = 0 if catalog is None else catalog.seq
         moment = None if catalog is None else catalog.committed_at
         self.committed_at = moment or datetime.now(UTC)
         self._shelf = shelf
         self._catalog = catalog
+        self._bodies = bodies
+        self._read: dict[str, WebFeedBody | None] = {}
+
+    @cached_property
+    def _marks(self) -> Mapping[str, str]:
+        return self._bodies.marks()
 
     def stale(
         self, position: Position | None, told: Told
     ) -> tuple[tuple[tuple[str, str], ...] | None, tuple[str, ...]]:
         """What a worker that stands at a position has to forget: items (None: everything), and web feeds."""
-        del told
+        feeds = tuple(name for name, mark in told.items() if mark != self._marks.get(name, ""))
         if self._shelf is None or position is None or position.stream != self.stream_id:
-            return None, ()
+            return None, feeds
         touched = self._shelf.touched(position.seq, self.seq)
-        return None if touched is None else tuple(touched), ()
+        return None if touched is None else tuple(touched), feeds
 
     def answer(self, question: Question, told: Told) -> bytes:
         """The JSON of what is asked for, `null` where there is nothing."""
-        del told
-        if self._catalog is None or isinstance(question, AskFeed):
-            return b"null"
-        return self._catalog.answer(question)
+        if isinstance(question, AskFeed):
+            body = self._body(question.name)
+            told[question.name] = "" if body is None else body.mark
+            return b"null" if body is None else body.answer()
+        return b"null" if self._catalog is None else self._catalog.answer(question)
+
+    def _body(self, name: str) -> WebFeedBody | None:
+        """The body of a web feed, the same one for as long as this view is open."""
+        if name not in self._read:
+            self._read[name] = self._bodies.read(name)
+        return self._read[name]
 
 
 class Lookups:
     """Opens views. `shelf` is None where there is no catalog."""
 
-    def __init__(self, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self,
+        shelf: Shelf | None = None,
+        bodies: WebFeedBodies = WebFeedBodies(),  # noqa: B008 it is frozen
+    ) -> None:
         self._shelf = shelf
+        self._bodies = bodies
 
     @contextmanager
     def view(self, at: int | None) -> Iterator[View]:
@@ -54,7 +87,7 @@ class Lookups:
             UsageError: the position is not in the stream any more (TooOld), or not yet.
         """
         if self._shelf is None:
-            yield View()
+            yield View(self._bodies)
             return
         with self._shelf.view(at) as catalog:
-            yield View(self._shelf, catalog)
+            yield View(self._bodies, self._shelf, catalog)

@@ -173,7 +173,8 @@ def _shown(url: str) -> str:
     return url.partition("?")[0].rpartition("@")[2]
 
 
-def _cron(node: Node) -> str:
+def read_cron(node: Node) -> str:
+    """A cron expression."""
     expect(node.value, str, 'cron = "*/15 * * * *"')
     _hinted(parse_cron, node.value)
     return str(node.value)
@@ -229,7 +230,8 @@ def _items(node: Node) -> str:
     return str(node.value)
 
 
-def _encoding(node: Node) -> str:
+def read_encoding(node: Node) -> str:
+    """The name of an encoding."""
     example = 'encoding = "windows-1251"'
     expect(node.value, str, example)
     if codec_of(node.value) is None:
@@ -398,7 +400,7 @@ FEED_KEYS = (
     Key("enabled", "enabled", flag, "true or false", "true", "`false` pauses the feed; its items stay"),
     Key("every", "every_s", duration(1, _YEAR_S, 'every = "15m"'), "duration", '"1h"',
         "how often the feed is fetched, at least `1s`"),
-    Key("cron", "cron", _cron, "cron expression", "(none)",
+    Key("cron", "cron", read_cron, "cron expression", "(none)",
         "when the feed is fetched, as in crontab; instead of `every`"),
     Key("timezone", "timezone", read_timezone, "time zone name", '"UTC"', "the time zone that `cron` means"),
     Key("jitter", "jitter_s", duration(0, _YEAR_S, 'jitter = "2m"'), "duration", '"0s"',
@@ -418,7 +420,7 @@ FEED_KEYS = (
         "`username` and `password` (basic), or `token` (bearer); password and token are secrets"),
     Key("timeout", "timeout_s", duration(0.1, 1800, 'timeout = "60s"'), "duration", '"60s"',
         "how long the server may take until its first byte"),
-    Key("encoding", "encoding", _encoding, "name of an encoding", "(recognized)",
+    Key("encoding", "encoding", read_encoding, "name of an encoding", "(recognized)",
         "the encoding of a feed that is not UTF-8 and does not say what it is, such as `windows-1251`"),
     Key("pages", "pages", _pages, '`"link"`, `"one"` or table', "(none)",
         "how the pages of a JSON source are followed, so that all of them are the feed"),

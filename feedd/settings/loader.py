@@ -33,9 +33,10 @@ from feedd.settings.hook_keys import (
 )
 from feedd.settings.main_keys import MAIN_KEYS
 from feedd.settings.rule_keys import BACK_IN_STOCK, PRICE_DROP, RuleSettings, read_rules
-from feedd.settings.secret import Secret
+from feedd.settings.secret import Basic, Bearer, Secret
 from feedd.settings.template_keys import TemplateSettings
 from feedd.settings.values import read_keys
+from feedd.settings.web_feed_keys import WebFeedReader, WebFeedSettings
 
 CheckSchema = Callable[[str, Path], tuple[str, str] | None]
 
@@ -43,21 +44,9 @@ SOCKET_NAME = "feedd.sock"
 
 # what decides how a stored body is read: a change of these alone is no reason to fetch
 _READING = ("schema", "items", "format", "fields", "currency", "doctype", "encoding", "base_dir")
-_TABLES = ("feeds", "webhooks", "alerts", "price_drop", "back_in_stock")
+_TABLES = ("feeds", "web_feeds", "webhooks", "alerts", "price_drop", "back_in_stock")
+_IN_DROP_INS = ("feeds", "web_feeds")
 _NEEDS_RESTART = ("state_dir", "socket", "listen", "trusted_proxies", "database")
-
-
-class Basic(Struct, frozen=True):
-    """A user name and a password, as RFC 7617 sends them."""
-
-    username: str
-    password: Secret
-
-
-class Bearer(Struct, frozen=True):
-    """A token, as RFC 6750 sends it."""
-
-    token: Secret
 
 
 class FeedSettings(Struct, frozen=True, kw_only=True):
@@ -113,6 +102,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     account: AccountSettings = AccountSettings()
     templates: TemplateSettings = TemplateSettings()
     feeds: dict[str, FeedSettings] = {}
+    web_feeds: dict[str, WebFeedSettings] = {}
     webhooks: dict[str, WebhookSettings] = {}
     alerts: AlertSettings = AlertSettings()
     price_drop: RuleSettings = PRICE_DROP
@@ -149,7 +139,8 @@ def load(
     place = _places(values, environ, cwd, state_dir)
     if problems:
         raise ConfigError(sorted(problems, key=lambda p: (p.file, p.line or 0)))
-    return Settings(config_path=path, feeds=loader.feeds, **(values | place))
+    feeds: dict[str, Any] = {"feeds": loader.feeds, "web_feeds": loader.web_feeds.found}
+    return Settings(config_path=path, **(feeds | values | place))
 
 
 def find_socket(
@@ -184,6 +175,11 @@ def changed_feeds(old: Settings, new: Settings) -> tuple[set[str], set[str], set
     return after - before, before - after, changed
 
 
+def changed_web_feeds(old: Settings, new: Settings) -> set[str]:
+    """The web feeds that a reload adds or changes."""
+    return {name for name, each in new.web_feeds.items() if old.web_feeds.get(name) != each}
+
+
 def restart_needed(old: Settings, new: Settings) -> list[str]:
     """The keys that differ and that only a restart puts into effect."""
     return [name for name in _NEEDS_RESTART if getattr(old, name) != getattr(new, name)]
@@ -194,7 +190,8 @@ def secret_values(settings: Settings) -> list[str]:
     secrets: list[object] = [settings.database]
     if settings.database is not None and settings.database.is_resolved:
         secrets.append(Secret(urlsplit(settings.database.reveal()).password))
-    for feed in settings.feeds.values():
+    fetched: list[FeedSettings | WebFeedSettings] = [*settings.feeds.values()]
+    for feed in [*fetched, *settings.web_feeds.values()]:
         secrets += [feed.url, *(value for _, value in feed.headers)]
         if isinstance(feed.auth, Basic):
             secrets.append(feed.auth.password)
@@ -219,6 +216,7 @@ class _Loader:
         only_database: bool,
     ) -> None:
         self.feeds: dict[str, FeedSettings] = {}
+        self.web_feeds = WebFeedReader(check_address)
         self.problems = problems
         self.environ = environ
         self.cwd = cwd
@@ -236,19 +234,19 @@ class _Loader:
         if file is not None:
             self.main = self._node(file)
             values = read_keys(self.main, MAIN_KEYS, also=_TABLES)
-            self._read_feeds(self._node(file, is_main=False), values)
+            self._read_both(self._node(file, is_main=False), values)
         for drop_in in find_drop_ins(path, self.problems):
             file = read_config(drop_in, self.problems)
             if file is None:
                 continue
             node = self._node(file, is_main=False)
             for key in file.data:
-                if key != "feeds":
+                if key not in _IN_DROP_INS:
                     node.child(key).problem(
-                        "only feeds may stand in a drop-in file",
+                        "only feeds and web feeds may stand in a drop-in file",
                         f"Write [feeds.NAME] above it, or move it to {path}.",
                     )
-            self._read_feeds(node, values)
+            self._read_both(node, values)
         if self.main is not None:  # once all feeds are known
             rest = self._node(self.main.place.file, is_main=False)
             values["alerts"] = read_alerts(rest)
@@ -271,14 +269,19 @@ class _Loader:
         tables = [node.value for node in self._nodes.values() if type(node.value) is dict]
         return list(dict.fromkeys(str(each.get("catalog", DEFAULT_CATALOG)) for each in tables))
 
-    def _read_feeds(self, top: Node, main: dict[str, Any]) -> None:
+    def _read_both(self, top: Node, main: dict[str, Any]) -> None:
+        """The feeds and the web feeds of one file."""
+        roots = tuple(str(root) for root in main.get("file_roots", ()))
+        self._read_feeds(top, roots)
+        self.web_feeds.read(top, roots)
+
+    def _read_feeds(self, top: Node, roots: tuple[str, ...]) -> None:
         if "feeds" not in top.value:
             return
         feeds = top.child("feeds")
         if type(feeds.value) is not dict:
             feeds.problem("is not a table of feeds", "Write [feeds.NAME] above the keys of each.")
             return
-        roots = tuple(str(root) for root in main.get("file_roots", ()))
         for name in feeds.value:
             node = feeds.child(name)
             if name in self._nodes:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from io import BufferedReader
 from pathlib import Path
 
+from msgspec import Struct
+
 KINDS = ("env", "file", "credential")
 EXAMPLE = '{ env = "SHOP_TOKEN" }, { file = "/etc/feedd/shop.token" } or { credential = "shop" }'
 
@@ -52,6 +54,19 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash((self._value, self.reference))
+
+
+class Basic(Struct, frozen=True):
+    """A user name and a password, as RFC 7617 sends them."""
+
+    username: str
+    password: Secret
+
+
+class Bearer(Struct, frozen=True):
+    """A token, as RFC 6750 sends it."""
+
+    token: Secret
 
 
 def look_up(kind: str, name: str, *, environ: Mapping[str, str], base_dir: Path) -> str:

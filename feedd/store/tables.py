@@ -210,6 +210,44 @@ FINGERPRINTS = Table(
     required("packed", LargeBinary),
 )
 
+# what is known of a web feed beyond its configuration; a body is good as long as none from the same or another address is
+WEB_FEEDS = Table(
+    "web_feeds",
+    catalog_metadata,
+    Column("name", Text, primary_key=True),
+    required("created_at", Utc),
+    # the last good body: its digest, that of what it was made of, under which configuration, and when it was had last
+    Column("digest", LargeBinary),
+    Column("raw_digest", LargeBinary),
+    Column("source_digest", LargeBinary),
+    Column("format", Text),
+    Column("size_bytes", BigInteger),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("fetched_at", Utc),
+    Column("changed_at", Utc),
+    # how the last refresh went
+    Column("checked_at", Utc),
+    Column("error", Text),
+    required("failures", Integer),
+    Column("full_fetch_at", Utc),
+    Column("max_age_until", Utc),
+    Column("retry_at", Utc),
+    # who may refresh it now
+    required("lease_epoch", BigInteger),
+    Column("lease_holder", Text),
+    Column("lease_until", Utc),
+)
+
+# the last good body of a web feed as JSON: by itself, since SQLite writes a row as a whole whenever it changes
+WEB_FEED_BODIES = Table(
+    "web_feed_bodies",
+    catalog_metadata,
+    Column("name", Text, primary_key=True),
+    required("digest", LargeBinary),
+    required("body", LargeBinary),
+)
+
 # an API key; a private one is kept as the SHA-256 of its 256 random bits, found by its first characters
 API_KEYS = Table(
     "api_keys",

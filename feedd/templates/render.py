@@ -12,6 +12,7 @@ from django.utils import timezone
 from feedd.templates.check import first_problem
 from feedd.templates.engine import OurTemplate, compiled
 from feedd.templates.failures import LookupFailed, TooMuch
+from feedd.templates.feeds import Feeds
 from feedd.templates.message import Answer, Message, Rendering, too_large
 from feedd.templates.wire import Account, Done, Failed, Limits, Load, Position, Work
 
@@ -57,7 +58,9 @@ class Renderer:
             position=position,
             seed=work.seed,
         )
-        values = cleaned(_decode(work.values))
+        feeds = Feeds(message)
+        known = {"feeds": feeds, "web_feeds": feeds.about}
+        values = known | cleaned(_decode(work.values))
         done: dict[str, str] = {}
         part = "html"
         try:
