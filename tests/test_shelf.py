@@ -1,23 +1,34 @@
 """What templates see of the catalog: at any position the same as the catalog was then, by whatever way it is found."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 from feeds import item, take_in
 from hypothesis import given
 from hypothesis import strategies as st
 from test_ingest_laws import FEW, folder, fresh  # noqa: F401 a fixture
+from test_retention import DAY_S, age, kept, swept
 
+from feedd import intake
+from feedd.errors import TooOld, UsageError
+from feedd.model import CatalogItem, Change
 from feedd.settings import FeedSettings, Settings
-from feedd.shelf.view import Shelf
+from feedd.shelf import differences
+from feedd.shelf.view import MOST_TOUCHED, Shelf
+from feedd.store.changes import read_changes
 from feedd.store.database import Database
 from feedd.store.feeds import read_stream
+from feedd.store.forget import forget_feed
 from feedd.store.history import Absence, read_versions
 from feedd.store.read import read_items
 from feedd.templates.queries import ChangesQuery, ItemsQuery, written
-from feedd.templates.wire import AskChanges, AskItem, AskItems
+from feedd.templates.wire import AskChanges, AskHistory, AskItem, AskItems
 
 FEEDS = {"shop": "$default", "extra": "$default", "blog": "news"}
 TEXTS = st.sampled_from(
@@ -203,3 +214,264 @@ def test_items_at_a_position_are_those_of_the_catalog_then(
                 one = asked(shelf, AskItem(each["id"], "$default"), seq)
                 assert one == each
                 assert not one["removed"]
+
+
+CHANGES = st.builds(
+    ChangesQuery,
+    **CONDITIONS,
+    field=st.sampled_from([None, "price", "title", "inventory_quantity"]),
+    direction=st.sampled_from([None, None, "up", "down"]),
+    kind=st.sampled_from([None, None, "added", "updated", "removed", "restored"]),
+    order=st.sampled_from(["-at", "at", "difference", "-percent", "title"]),
+    limit=st.sampled_from([1, 2, 12]),
+)
+
+
+def differing(catalog: Database, since: int, seq: int, query: ChangesQuery) -> list[Any]:
+    """(id, kind, old, new, number of the newest change) of what differs, the newest first."""
+    feeds = ["shop", "extra"]
+    there = {row[0]: row[1] for row in was(catalog, seq, feeds)}
+    found = []
+    for each in read_items(catalog, feeds=feeds, removed=None, limit=1000):
+        told = read_changes(catalog, items=[each.id], feeds=[each.feed], limit=1000)
+        told = [change for change in told if since < (change.seq or 0) <= seq]
+        (now,) = read_versions(catalog, each.id, feeds=[each.feed], seq=seq)
+        (then,) = read_versions(catalog, each.id, feeds=[each.feed], seq=since)
+        is_live, was_live = not isinstance(now, Absence), not isinstance(then, Absence)
+        if each.id in there and there[each.id] != (feeds.index(each.feed), each.key):
+            continue
+        if is_live and not was_live:
+            kind = str(told[0].kind)
+        elif is_live != was_live:
+            kind = "removed"
+        elif is_live:
+            kind = "updated"
+        else:
+            continue
+        if not told or query.kind not in (None, kind):
+            continue
+        last = told[-1] if is_live else next(c for c in told[::-1] if c.kind == "removed")
+        fields = now.fields if not isinstance(now, Absence) else before_removal(catalog, each, last)
+        before = dict(fields)
+        for change in told[::-1]:
+            before |= {name: old for name, (old, _) in change.fields.items()}
+        field = query.field or ("price" if query.direction else None)
+        old = new = None
+        if field is None:
+            if kind == "updated" and all(before[name] == fields.get(name) for name in before):
+                continue
+            told = [c for c in told if query.kind in (None, c.kind)]
+        else:
+            old, new = (value_of(some, field) for some in (before, fields))
+            told = [
+                c
+                for c in told
+                if {field, "sale_price" if field == "price" else field} & set(c.fields)
+            ]
+            if not is_live or old == new or not told:
+                continue
+            if query.direction is not None and (
+                not isinstance(old, int | float)
+                or not isinstance(new, int | float)
+                or (new > old) != (query.direction == "up")
+            ):
+                continue
+        plain = ItemsQuery(**{name: getattr(query, name) for name in CONDITIONS})
+        if expected([(each.id, None, fields, None, None)], plain):
+            found.append((each.id, kind, old, new, told[-1].seq, fields["title"]))
+    return sorted(found, key=lambda row: -row[4])
+
+
+def before_removal(catalog: Database, each: CatalogItem, removal: Change) -> dict[str, Any]:
+    (version,) = read_versions(catalog, each.id, feeds=[each.feed], seq=(removal.seq or 0) - 1)
+    assert not isinstance(version, Absence)
+    return version.fields
+
+
+def value_of(fields: dict[str, Any], field: str) -> Any:
+    if field != "price":
+        return fields.get(field)
+    return fields["sale_price"] if fields.get("sale_price") is not None else fields.get("price")
+
+
+@FEW
+@given(syncs=SYNCS, query=CHANGES, data=st.data())
+def test_changes_are_what_differs_between_two_positions(
+    folder: Path,  # noqa: F811
+    syncs: list[Any],
+    query: ChangesQuery,
+    data: st.DataObject,
+) -> None:
+    with closing(fresh(folder)) as catalog, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(differences, "_AT_ONCE", 2)
+        taken_in(catalog, folder, syncs)
+        end = read_stream(catalog).last_seq
+        seq = data.draw(st.integers(0, end))
+        since = data.draw(st.integers(0, seq))
+        asking = msgspec.structs.replace(query, since_seq=since)
+        told = asked(shelf_of(catalog), AskChanges("$default", written(asking)), seq)
+        rows = [(t["item"]["id"], t["kind"], t["old"], t["new"], t["seq"]) for t in told]
+        right = differing(catalog, since, seq, query)
+        if query.order == "-at":
+            assert rows == [row[:5] for row in right[: query.limit]]
+            return
+
+        def place(row: Any) -> Any:
+            old, new = row[2], row[3]
+            numbers = isinstance(old, int | float) and isinstance(new, int | float)
+            value = {
+                "at": row[4],
+                "title": row[5].lower(),
+                "difference": new - old if numbers else None,
+                "-percent": -round((new - old) / abs(old) * 100, 2) if numbers and old else None,
+            }[query.order]
+            return value is None, value, -row[4]
+
+        right.sort(key=place)
+        assert rows == [row[:5] for row in right[: query.limit]]
+
+
+# on both databases
+
+
+@pytest.fixture
+def catalog(place: intake.Place) -> Iterator[Database]:
+    made = place.open_catalog()
+    yield made
+    made.close()
+
+
+def test_what_a_shelf_answers(catalog: Database, tmp_path: Path) -> None:
+    """One look at everything, on both databases: the laws above run on SQLite."""
+    shelf = shelf_of(catalog)
+    with shelf.view() as view:
+        assert (view.seq, view.committed_at) == (0, None)
+        assert view.answer(AskItem("a")) == b"null"
+        assert view.answer(AskItems("", "{}")) == b"[]"
+    a, b = item("a", price=5, categories=["X > Y"]), item("b", price=1)
+    began = datetime.now(UTC)
+    take_in(catalog, tmp_path, [a, b])
+    take_in(catalog, tmp_path, [a | {"price": 4}, item("c", "Große Tasse")])
+    take_in(catalog, tmp_path, [item("a", "Other", price=9), item("d")], feed="extra")
+    take_in(catalog, tmp_path, [item("a", "Post")], feed="blog")
+    take_in(catalog, tmp_path, [b, item("c", "Große Tasse")], accept_removals=True)
+    assert items(shelf) == ["b", "c", "a", "d"]
+    assert items(shelf, order="-price") == ["a", "b", "c", "d"]
+    assert items(shelf, order="title") == ["c", "b", "d", "a"]
+    assert items(shelf, at=5) == ["a", "c"]
+    assert items(shelf, at=5, category="y") == ["a"]
+    assert items(shelf, catalog="extra") == ["a", "d"]
+    assert items(shelf, catalog="news") == ["a"]
+    assert items(shelf, ids=("d", "b")) == ["d", "b"]
+    assert changes(shelf, since_seq=2, at=5) == [
+        ("b", "removed", None, None),
+        ("c", "added", None, None),
+        ("a", "updated", None, None),
+    ]
+    assert changes(shelf, since_seq=2, at=5, field="price") == [("a", "updated", 5, 4)]
+    assert changes(shelf, since_seq=5, kind="restored") == [("b", "restored", None, None)]
+    assert changes(shelf, since_at=began.timestamp() - 60) == changes(shelf)
+    assert changes(shelf, since_at=began.timestamp() + 600) == []
+    found = asked(shelf, AskItem("a"))
+    assert (found["feed"], found["fields"]["title"], found["version"], found["removed"]) == (
+        "extra",
+        "Other",
+        6,
+        False,
+    )
+    found = asked(shelf, AskItem("a", "shop"))
+    assert (found["fields"]["price"], found["version"], found["removed"]) == (4, 10, True)
+    assert asked(shelf, AskItem("a", "news"))["fields"]["title"] == "Post"
+    assert asked(shelf, AskItem("a", "no such thing"))["feed"] == "extra"
+    assert asked(shelf, AskItem("d", "news")) is None
+    assert asked(shelf, AskItem("a\0")) is None
+    assert "shop" in asked(shelf, AskItems("no such thing", "{}"))["hint"]
+    history = asked(shelf, AskHistory("shop", "a"))
+    assert [(each["seq"], each["kind"], each["fields"]) for each in history] == [
+        (10, "removed", {}),
+        (3, "updated", {"price": {"old": 5, "new": 4}}),
+        (1, "added", {}),
+    ]
+    assert [each["seq"] for each in asked(shelf, AskHistory("shop", "a"), at=4)] == [3, 1]
+    assert asked(shelf, AskHistory("shop", "no such thing")) == []
+    times = []
+    for seq in (0, 2, 3, 10):
+        with shelf.view(seq) as view:
+            assert view.committed_at is not None
+            times.append(view.committed_at)
+    assert times[0] == times[1]  # nothing was before it
+    assert began < times[1] < times[2] < times[3] < datetime.now(UTC)
+    with pytest.raises(UsageError, match="no change 99 yet"), shelf.view(99):
+        pass
+
+
+def test_what_is_no_longer_kept_is_not_told(catalog: Database, tmp_path: Path) -> None:
+    shelf = shelf_of(catalog)
+    take_in(catalog, tmp_path, [item("a", price=5), item("b", price=5)])
+    take_in(catalog, tmp_path, [item("a", price=4), item("b", price=5)])
+    age(catalog, 10)
+    take_in(catalog, tmp_path, [item("a", price=3), item("b", price=6)])
+    assert changes(shelf, field="price", order="at") == [
+        ("a", "added", 5, 3),
+        ("b", "added", 5, 6),
+    ]
+    swept(catalog, kept(changes_s=DAY_S))
+    assert read_stream(catalog).oldest_seq == 4
+    assert changes(shelf, field="price", order="at") == [
+        ("a", "updated", 4, 3),
+        ("b", "updated", 5, 6),
+    ]
+    assert changes(shelf, field="price", since_at=0) == changes(shelf, field="price", since_seq=1)
+    assert items(shelf, at=3, max_price=4) == ["a"]
+    was = asked(shelf, AskItem("a"), at=3)
+    assert (was["fields"]["price"], was["version"], was["changed_at"]) == (4, None, None)
+    assert [each["seq"] for each in asked(shelf, AskHistory("shop", "a"))] == [4]
+    with pytest.raises(TooOld, match="The earliest position is 3"), shelf.view(2):
+        pass
+
+
+def test_what_is_forgotten_is_not_there(catalog: Database, tmp_path: Path) -> None:
+    shelf = shelf_of(catalog)
+    take_in(catalog, tmp_path, [item("a", price=5), item("b")])
+    take_in(catalog, tmp_path, [item("a", price=5)], feed="extra")
+    assert items(shelf) == ["a", "b"]
+    forget_feed(catalog, "shop", holder="test", stopped=lambda: False)
+    assert items(shelf) == ["a"]
+    assert items(shelf, at=2) == []
+    assert asked(shelf, AskItem("a"))["feed"] == "extra"
+    assert asked(shelf, AskItem("b")) is None
+    assert [each[:2] for each in changes(shelf)] == [("a", "added")]
+    take_in(catalog, tmp_path, [item("b", "Again")])
+    assert items(shelf) == ["b", "a"]
+    assert items(shelf, at=5) == ["a"]
+
+
+def test_what_has_changed_between_positions_is_told(catalog: Database, tmp_path: Path) -> None:
+    shelf = shelf_of(catalog)
+    take_in(catalog, tmp_path, [item("a"), item("b")])
+    take_in(catalog, tmp_path, [item("a", price=1), item("b")])
+    take_in(catalog, tmp_path, [item("a", price=2), item("c")], feed="extra")
+    assert shelf.touched(2, 5) == [("shop", "a"), ("extra", "a"), ("extra", "c")]
+    assert shelf.touched(3, 4) == [("extra", "a")]
+    assert shelf.touched(5, 5) == []
+    assert shelf.touched(5, 3) is None
+    assert shelf.touched(0, 5) is None
+    take_in(catalog, tmp_path, [item(str(n)) for n in range(MOST_TOUCHED + 1)], feed="blog")
+    assert shelf.touched(5, read_stream(catalog).last_seq) is None
+    age(catalog, 10)
+    swept(catalog, kept(changes_s=DAY_S))
+    assert shelf.touched(2, 5) is None
+
+
+def test_answers_hang_on_the_order_of_the_configuration(catalog: Database, tmp_path: Path) -> None:
+    settings = settings_of(FEEDS)
+    shelf = Shelf(catalog, lambda: settings)
+    take_in(catalog, tmp_path, [item("a", "Shop's")])
+    take_in(catalog, tmp_path, [item("a", "Extra")], feed="extra")
+    question = AskItems("$default", "{}")
+    assert asked(shelf, question)[0]["fields"]["title"] == "Shop's"
+    settings = settings_of({"extra": "$default", "shop": "$default"})
+    assert asked(shelf, question)[0]["fields"]["title"] == "Extra"
+    settings = settings_of({"extra": "one", "shop": "two"})
+    assert "problem" in asked(shelf, question)
+    assert [each["catalog"] for each in asked(shelf, AskItems("", "{}"))] == ["one"]

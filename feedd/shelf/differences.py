@@ -5,7 +5,7 @@ else looks at all of them, up to `MOST_ITEMS` that changed last.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -52,29 +52,36 @@ class ItemDifference(NamedTuple):
         return None if not old or difference is None else round(difference / abs(old) * 100, 2)
 
 
+_ORDERS: dict[str, Callable[[ItemDifference], Any]] = {
+    "at": lambda each: each.last.seq,
+    "difference": lambda each: each.difference,
+    "percent": lambda each: each.percent,
+    "price": lambda each: effective_price(_decode(each.item.fields)),
+    "title": lambda each: each.title.casefold() or None,
+}
+
+
 def differences(
     moment: Moment, feeds: Sequence[ShelfFeed], query: ChangesQuery
 ) -> list[ItemDifference]:
     """The items of some feeds that differ as the query says, in its order."""
-    found = _differing(moment, feeds, query)
+    found = _first(_differing(moment, feeds, query), query)
+    items = items_at(moment, [each.item.key for each in found])
+    return [each._replace(item=items[each.item.key]) for each in found]
+
+
+def _first(found: Iterator[ItemDifference], query: ChangesQuery) -> list[ItemDifference]:
+    """The first ones in the order that is asked for."""
     name, descending = query.order.removeprefix("-"), query.order.startswith("-")
     if query.order == "-at":
         return list(islice(found, query.limit))
 
     def place(each: ItemDifference) -> Any:
-        value: Any = {
-            "at": each.last.seq,
-            "difference": each.difference,
-            "percent": each.percent,
-            "price": effective_price(_decode(each.item.fields)),
-            "title": each.title.casefold(),
-        }[name]
+        value = _ORDERS[name](each)
         # what has no value comes last, the newest first among equals
-        return (
-            (value is not None, value, each.last.seq)
-            if descending
-            else (value is None, value, -each.last.seq)
-        )
+        if descending:
+            return value is not None, value, each.last.seq
+        return value is None, value, -each.last.seq
 
     pick = heapq.nlargest if descending else heapq.nsmallest
     return pick(query.limit, found, key=place)
@@ -88,7 +95,7 @@ def _differing(
     candidates = _candidates(moment, feeds, query, since)
     while some := list(islice(candidates, _AT_ONCE)):
         keys = [touch.key for touch in some]
-        items = items_at(moment, keys)
+        items = items_at(moment, keys, dated=False)
         away = hidden(moment, feeds, list(items.values()))
         within: dict[int, list[ItemChange]] = {}
         for change in changes_of_keys(moment.connection, keys, after=since, through=moment.seq):

@@ -26,7 +26,7 @@ def hidden(moment: Moment, feeds: Sequence[ShelfFeed], items: Sequence[ItemThen]
     ids = list({each.id for each in items})
     known = keys_of_ids(moment.connection, ids, places)
     live: dict[str, list[int]] = {}
-    for each in items_at(moment, list(known.values())).values():
+    for each in items_at(moment, list(known.values()), dated=False).values():
         if each.is_live:
             live.setdefault(each.id, []).append(places[each.feed_id])
     return {

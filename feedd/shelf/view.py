@@ -24,9 +24,9 @@ from feedd.shelf.feeds import ShelfFeed
 from feedd.store.at import (
     ItemThen,
     Moment,
+    changes_of_keys,
     committed_at,
     feed_ids,
-    history_of,
     items_at,
     keys_of_ids,
 )
@@ -93,10 +93,11 @@ class NoCatalog(Struct, frozen=True):
 
 
 class View:
-    """The catalog at one position: right after the change `seq`, which was committed at `committed_at` (None: not known)."""
+    """The catalog at one position: right after the change `seq`, which was committed at `committed_at` (None: there is none)."""
 
     def __init__(self, shelf: "Shelf", moment: Moment) -> None:
         self.stream_id = moment.stream.stream_id
+        self.oldest_seq = moment.stream.oldest_seq
         self.seq = moment.seq
         self.committed_at = committed_at(moment.connection, moment.seq)
         self._shelf = shelf
@@ -140,9 +141,9 @@ class View:
         feeds = [feed for feed in self._all if feed.name == question.feed]
         told = []
         for item in self._by_the_id(question.item, feeds):
-            changes = history_of(
+            changes = changes_of_keys(
                 self._moment.connection,
-                item.key,
+                [item.key],
                 after=self._moment.stream.oldest_seq - 1,
                 through=self.seq,
                 limit=MOST_HISTORY,
@@ -292,7 +293,7 @@ class Shelf:
     ) -> bytes:
         """The answer to a question that takes long, which is the same for as long as the position stands."""
         settings = self.settings()
-        key = (view.stream_id, view.seq, question)
+        key = (view.stream_id, view.oldest_seq, view.seq, question)
         with self._lock:
             if self._answers_for is not settings:  # feeds may have changed places
                 self._answers.clear()

@@ -4,21 +4,45 @@
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, select, text
 
 from feedd.diff import undo
 from feedd.model import ChangeKind, StreamState
-from feedd.store.ahead import committed
-from feedd.store.tables import CHANGES, FEEDS, ITEM_IDS, ITEMS, KINDS, NUMBER_BITS, SYNCS
+from feedd.store.database import among, among_value
+from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, SYNCS
 
 _KIND = {KINDS.index(kind): kind for kind in ChangeKind}
-_SEQ = SYNCS.c.first_seq + CHANGES.c.ordinal
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
+
+# in words: a thousand messages ask for some items each, and a statement that is put together takes longer than its answer
+_KEYS = f"""
+SELECT item_ids.feed_id, item_ids.item_id, item_ids.item FROM item_ids JOIN feeds ON feeds.id = item_ids.feed_id
+WHERE {{feeds}} AND {{ids}} AND item_ids.item & {(1 << NUMBER_BITS) - 1} < feeds.next_item
+"""  # noqa: S608
+_ITEMS = """
+SELECT id, item_id, fields, removed_at IS NULL AS is_live, created_at, changed_at FROM items WHERE {keys}
+"""
+_CHANGES = """
+SELECT changes.item, syncs.first_seq + changes.ordinal AS seq, changes.kind, changes.fields, syncs.finished_at AS at
+FROM changes JOIN syncs ON syncs.id = changes.sync_id WHERE {keys}
+AND syncs.first_seq + changes.ordinal > :after AND syncs.first_seq + changes.ordinal <= :through
+ORDER BY syncs.first_seq DESC, changes.ordinal DESC LIMIT :limit
+"""
+_LAST_CHANGES = """
+SELECT item, seq, kind, at FROM (
+  SELECT changes.item, syncs.first_seq + changes.ordinal AS seq, changes.kind, syncs.finished_at AS at,
+    ROW_NUMBER() OVER (PARTITION BY changes.item ORDER BY syncs.first_seq DESC, changes.ordinal DESC) AS place
+  FROM changes JOIN syncs ON syncs.id = changes.sync_id WHERE {keys}
+  AND syncs.first_seq + changes.ordinal > :after AND syncs.first_seq + changes.ordinal <= :through
+) AS part WHERE place = 1
+"""
+_ALL = 2**62
 
 
 class Moment(NamedTuple):
@@ -65,59 +89,62 @@ def keys_of_ids(
     connection: Connection, item_ids: Sequence[str], feeds: Iterable[int]
 ) -> dict[tuple[int, str], int]:
     """(feed, item id) -> key of what those feeds have, or had, under those ids."""
-    query = (
-        select(ITEM_IDS.c.feed_id, ITEM_IDS.c.item_id, ITEM_IDS.c.item)
-        .join(FEEDS, FEEDS.c.id == ITEM_IDS.c.feed_id)
-        .where(ITEM_IDS.c.feed_id.in_(list(feeds)), ITEM_IDS.c.item_id.in_(item_ids))
-        .where(committed(ITEM_IDS.c.item))
+    values = {
+        "feeds": among_value(connection, list(feeds)),
+        "ids": among_value(connection, item_ids),
+    }
+    query = _KEYS.format(
+        feeds=among(connection, "item_ids.feed_id", "feeds"),
+        ids=among(connection, "item_ids.item_id", "ids"),
     )
-    return {(row.feed_id, row.item_id): row.item for row in connection.execute(query)}
+    return {(feed, item_id): key for feed, item_id, key in connection.execute(_text(query), values)}
 
 
-def items_at(moment: Moment, keys: Sequence[int]) -> dict[int, ItemThen]:
-    """Key -> item right after the change `seq`; what came later, or was emptied by `feedd forget`, is left out."""
+def items_at(moment: Moment, keys: Sequence[int], *, dated: bool = True) -> dict[int, ItemThen]:
+    """Key -> item right after the change `seq`; what came later, or was emptied by `feedd forget`, is left out.
+
+    Those that are not `dated` have no `version` and no `changed_at`.
+    """
     connection, stream, seq = moment
-    rows = connection.execute(select(ITEMS).where(ITEMS.c.id.in_(keys))).all()
     later: dict[int, list[ItemChange]] = {}
     if seq < stream.last_seq:
         for change in changes_of_keys(connection, keys, after=seq, through=stream.last_seq):
             later.setdefault(change.key, []).append(change)
-    last = _last_changes(connection, keys, seq, stream.oldest_seq)
+    last = {}
+    if dated:
+        kept = {"after": stream.oldest_seq - 1, "through": seq}
+        last = {row[0]: row for row in _rows(connection, _LAST_CHANGES, keys, kept)}
     found = {}
-    for row in rows:
-        then = _then(row, later.get(row.id, ()), last.get(row.id))
+    for row in _rows(connection, _ITEMS, keys):
+        key = row[0]
+        then = _then(row, later.get(key, ()), last.get(key))
         if then is not None:
-            found[row.id] = then
+            found[key] = then
     return found
 
 
 def changes_of_keys(
-    connection: Connection, keys: Sequence[int], *, after: int, through: int
+    connection: Connection, keys: Sequence[int], *, after: int, through: int, limit: int = _ALL
 ) -> list[ItemChange]:
     """The changes of some items with a number above `after` and up to `through`, the newest first."""
-    query = _changes(keys).where(after < _SEQ, through >= _SEQ)
-    query = query.order_by(SYNCS.c.first_seq.desc(), CHANGES.c.ordinal.desc())
-    return _item_changes(connection, query)
-
-
-def history_of(
-    connection: Connection, key: int, *, after: int, through: int, limit: int
-) -> list[ItemChange]:
-    """The newest changes of one item between two positions, the newest first."""
-    query = _changes([key]).where(after < _SEQ, through >= _SEQ).limit(limit)
-    query = query.order_by(SYNCS.c.first_seq.desc(), CHANGES.c.ordinal.desc())
-    return _item_changes(connection, query)
+    between = {"after": after, "through": through, "limit": limit}
+    return [
+        ItemChange(
+            key, seq, _KIND[kind], {} if fields == "{}" else _decode_changes(fields), _utc(at)
+        )
+        for key, seq, kind, fields, at in _rows(connection, _CHANGES, keys, between)
+    ]
 
 
 def committed_at(connection: Connection, seq: int) -> datetime | None:
-    """When the change `seq` was committed; None where that is no longer known, or there was none."""
-    query = (
-        select(SYNCS.c.finished_at)
-        .where(SYNCS.c.first_seq <= seq, SYNCS.c.first_seq + SYNCS.c.change_count > seq)
-        .order_by(SYNCS.c.first_seq.desc())
-        .limit(1)
-    )
-    found: datetime | None = connection.execute(query).scalar()
+    """When the change `seq` was committed, or the next one where that is not known; None where there is none."""
+    times = select(SYNCS.c.finished_at).limit(1)
+    end = SYNCS.c.first_seq + SYNCS.c.change_count
+    own = times.where(SYNCS.c.first_seq <= seq, end > seq).order_by(SYNCS.c.first_seq.desc())
+    found: datetime | None = connection.execute(own).scalar()
+    if found is None:
+        following = times.where(SYNCS.c.first_seq > seq).order_by(SYNCS.c.first_seq)
+        found = connection.execute(following).scalar()
     return found
 
 
@@ -135,8 +162,10 @@ def position_at(connection: Connection, moment: datetime, stream: StreamState) -
 
 def _then(row: Any, later: Sequence[ItemChange], last: Any) -> ItemThen | None:
     """A row of `items` with what happened since undone; `last` is its last change until then, where that is kept."""
-    fields, live = row.fields.encode(), row.removed_at is None
-    changed_at = row.changed_at if not later else None
+    key, item_id, text_of_fields, live, created_at, changed_at = row
+    fields, live = text_of_fields.encode(), bool(live)
+    created_at = _utc(created_at)
+    changed = _utc(changed_at) if not later else None
     if later:
         decoded = _decode_fields(fields)
         for change in later:
@@ -149,60 +178,29 @@ def _then(row: Any, later: Sequence[ItemChange], last: Any) -> ItemThen | None:
         fields = msgspec.json.encode(decoded)
     elif fields == b"{}":
         return None
+    version = None
     if last is not None:
+        _, version, kind, at = last
         # an added item may say when its sync began, as `created_at` does
-        added = _KIND[last.kind] is ChangeKind.ADDED
-        changed_at = row.created_at if added else last.at
-    return ItemThen(
-        key=row.id,
-        feed_id=row.id >> NUMBER_BITS,
-        id=row.item_id,
-        fields=fields,
-        is_live=live,
-        version=None if last is None else last.seq,
-        created_at=row.created_at,
-        changed_at=changed_at,
-    )
+        changed = created_at if _KIND[kind] is ChangeKind.ADDED else _utc(at)
+    return ItemThen(key, key >> NUMBER_BITS, item_id, fields, live, version, created_at, changed)
 
 
-def _last_changes(
-    connection: Connection, keys: Sequence[int], seq: int, oldest_seq: int
-) -> dict[int, Any]:
-    """Key -> the last change until `seq` that is kept: its `seq`, `kind` and `at`."""
-    place = func.row_number().over(
-        partition_by=CHANGES.c.item,
-        order_by=(SYNCS.c.first_seq.desc(), CHANGES.c.ordinal.desc()),
-    )
-    columns = (
-        CHANGES.c.item,
-        _SEQ.label("seq"),
-        CHANGES.c.kind,
-        SYNCS.c.finished_at.label("at"),
-        place.label("place"),
-    )
-    part = (
-        select(*columns)
-        .select_from(CHANGES.join(SYNCS, CHANGES.c.sync_id == SYNCS.c.id))
-        .where(CHANGES.c.item.in_(keys), seq >= _SEQ, oldest_seq <= _SEQ)
-        .subquery()
-    )
-    return {row.item: row for row in connection.execute(select(part).where(part.c.place == 1))}
+def _rows(
+    connection: Connection, statement: str, keys: Sequence[int], more: dict[str, int] | None = None
+) -> Sequence[Any]:
+    column = "id" if statement is _ITEMS else "changes.item"
+    query = _text(statement.format(keys=among(connection, column, "keys")))
+    values = {"keys": among_value(connection, keys)} | (more or {})
+    return connection.execute(query, values).all()
 
 
-def _changes(keys: Sequence[int]) -> Select[Any]:
-    columns = (
-        CHANGES.c.item,
-        _SEQ.label("seq"),
-        CHANGES.c.kind,
-        CHANGES.c.fields,
-        SYNCS.c.finished_at.label("at"),
-    )
-    joined = CHANGES.join(SYNCS, CHANGES.c.sync_id == SYNCS.c.id)
-    return select(*columns).select_from(joined).where(CHANGES.c.item.in_(keys))
+_text = lru_cache(text)
 
 
-def _item_changes(connection: Connection, query: Select[Any]) -> list[ItemChange]:
-    return [
-        ItemChange(row.item, row.seq, _KIND[row.kind], _decode_changes(row.fields), row.at)
-        for row in connection.execute(query)
-    ]
+@lru_cache(maxsize=4096)  # what a sync has written has one time
+def _utc(moment: datetime | str) -> datetime:
+    """SQLite has texts, in UTC."""
+    if isinstance(moment, str):
+        return datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
