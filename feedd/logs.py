@@ -55,6 +55,7 @@ TEMPLATES_READ = "templates.read"
 TEMPLATES_ERROR = "templates.error"
 TEMPLATE_REFUSED = "template.refused"
 TEMPLATE_BROKEN = "template.broken"
+RENDER_BUG = "render.bug"  # of feedd's own, while a message was rendered
 JOB_DONE = "job.done"
 JOB_ERROR = "job.error"
 

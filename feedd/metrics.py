@@ -303,6 +303,15 @@ class _Stored(Collector):
             yield _gauge(
                 "feedd_workers", "How many processes may read at once.", self._workers.most
             )
+        renderer = self._app.renderer
+        renders = CounterMetricFamily(
+            "feedd_renders", "Messages that were rendered, by outcome.", labels=["outcome"]
+        )
+        for outcome, count in renderer.outcomes.items():
+            renders.add_metric([outcome], count)
+        yield renders
+        yield _gauge("feedd_renderers_busy", "Processes that render now.", renderer.busy)
+        yield _gauge("feedd_renderers", "How many processes may render.", renderer.processes)
         sizes = GaugeMetricFamily(
             "feedd_database_bytes", "What a database takes on its disk.", labels=["database"]
         )

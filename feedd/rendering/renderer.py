@@ -6,7 +6,7 @@ kept: they hold compiled templates and answers, and are told what to forget when
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from feedd import logs
 from feedd.errors import FeeddError, Overloaded
 from feedd.rendering.lookups import Lookups, View
 from feedd.rendering.process import WorkerDied, WorkerHung, WorkerProcess, was_out_of_time
@@ -36,11 +37,13 @@ from feedd.templates.wire import (
     Work,
 )
 
+log = logs.get_logger("feedd")
 MOST_TEMPLATES = 64  # that a worker keeps compiled
 CHUNK = 64  # messages that a worker does before another thread may have it
 MOST_AHEAD_BYTES = (
     64 * 1024
 )  # of work that a worker has not begun: what a socket takes without being read
+OUTCOMES = ("rendered", "skipped", "failed")
 WAIT_S = 30.0  # for a process that is free
 
 
@@ -125,6 +128,8 @@ class Renderer:
         self._lock = threading.Lock()
         self._generation = 0
         self._closed = False
+        self.busy = 0
+        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
 
     def render(self, source: Source, recipient: Recipient, wanted: Wanted = Wanted()) -> Rendered:  # noqa: B008
         """One message.
@@ -209,7 +214,9 @@ class Renderer:
                     job.run(worker, chunk, outcomes, self.limits)
                 except (WorkerDied, WorkerHung) as error:
                     outcomes.append(_ended(error, self.limits))
-        return outcomes
+        with self._lock:
+            self.outcomes.update(map(_kind_of, outcomes))
+        return [_without_bugs(each) for each in outcomes]
 
     @contextmanager
     def _worker(self) -> Iterator[WorkerProcess]:
@@ -221,13 +228,21 @@ class Renderer:
             with self._lock:
                 generation = self._generation
                 worker = self._idle.pop() if self._idle else None
-            if worker is None or not worker.is_alive:
-                worker = WorkerProcess(self._account(), self.limits)
+                self.busy += 1
             try:
+                if worker is not None and not worker.is_alive:
+                    worker.kill()  # its pipes are still open
+                    worker = None
+                if worker is None:
+                    worker = WorkerProcess(self._account(), self.limits)
                 yield worker
             except BaseException:  # it may be waiting for an answer that nobody gives
-                worker.kill()
+                if worker is not None:
+                    worker.kill()
                 raise
+            finally:
+                with self._lock:
+                    self.busy -= 1
             with self._lock:
                 is_kept = generation == self._generation and not self._closed and worker.is_alive
                 if is_kept:
@@ -303,7 +318,7 @@ class _Job:
             said = self._follow(worker, limits)
             unread.popleft()
             outcomes.append(said if isinstance(said, Failed) else self._rendered(said))
-            if isinstance(said, Failed) and said.ends:
+            if said.ends:
                 worker.kill()
                 return
 
@@ -341,6 +356,26 @@ class _Job:
             items=done.items,
             feeds=done.feeds,
         )
+
+
+def _kind_of(outcome: Rendered | Failed) -> str:
+    """The outcome in a word of `OUTCOMES`."""
+    if isinstance(outcome, Rendered):
+        return "rendered"
+    return "skipped" if outcome.kind == "lookup" else "failed"
+
+
+def _without_bugs(outcome: Rendered | Failed) -> Rendered | Failed:
+    """The same outcome; a bug of ours goes to the log, and who asked is told that there is one."""
+    if not isinstance(outcome, Failed) or outcome.kind != "bug":
+        return outcome
+    log.error(logs.RENDER_BUG, report=outcome.message)
+    return Failed(
+        kind="error",
+        code="internal",
+        message="feedd itself has failed here",
+        hint="Its log says how (render.bug). Other messages are not touched.",
+    )
 
 
 def _ended(error: WorkerDied | WorkerHung, limits: Limits) -> Failed:

@@ -170,7 +170,7 @@ class UsedFeed(Struct, frozen=True):
 
 
 class Done(Struct, tag="done", frozen=True, kw_only=True):
-    """A message, rendered."""
+    """A message, rendered. `ends` where the worker has grown so much that it ends itself."""
 
     html: bytes
     text: str | None = None
@@ -178,6 +178,7 @@ class Done(Struct, tag="done", frozen=True, kw_only=True):
     preview_text: str | None = None
     items: tuple[Used, ...] = ()
     feeds: tuple[UsedFeed, ...] = ()
+    ends: bool = False
 
 
 class Failed(Struct, tag="failed", frozen=True, kw_only=True):

@@ -4,12 +4,14 @@ It dies with the daemon: the pipe closes, and it ends.
 """
 
 import gc
+import resource
 import sys
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from feedd.templates.check import problems
 from feedd.templates.confine import confine, granted
@@ -95,6 +97,7 @@ class Worker:
         self._renderer = Renderer(begin.account, begin.limits, self._answers)
         self._templates: dict[str, Template] = {}
         self._position = Position()
+        self._size_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def warm_up(self) -> None:
         """Have everything imported that a message may need, while files can still be opened."""
@@ -122,14 +125,16 @@ class Worker:
                 except TypeError:
                     answer = _bug()
                     self._pipe.send_bytes(encode(answer))
-                if isinstance(answer, Failed) and answer.ends:
+                if isinstance(answer, Done | Failed) and answer.ends:
                     return
 
     def _within_bounds(self, told: Work | Check) -> FromWorker:
         """Do it; what takes too much time or memory ends this process once it has said so."""
         try:
             with granted(self._limits.cpu_s):
-                return self._done(told)
+                answer = self._done(told)
+            if isinstance(answer, Done):
+                answer = replace(answer, ends=self._has_grown())
         except TooSlow:
             message = f"it takes more than {self._limits.cpu_s:g} s of processor time"
             return Failed(kind="limit", code="too_slow", message=message, ends=True)
@@ -139,10 +144,17 @@ class Worker:
             raise
         except Exception:  # noqa: BLE001 it is told, and costs this message only
             return _bug()
+        else:
+            return answer
         gc.collect()
         size = self._limits.memory_bytes // 1024**2
         message = f"it takes more than {size:,} MB of memory"
         return Failed(kind="limit", code="too_large", message=message, ends=True)
+
+    def _has_grown(self) -> bool:
+        """Whether a message has taken half of what there is: what it leaves behind may be in the way of the next one."""
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - self._size_kb
+        return grown > self._limits.memory_bytes // 2 // 1024
 
     def _done(self, told: Work | Check) -> FromWorker:
         if isinstance(told, Check):
