@@ -165,6 +165,7 @@ def test_a_command_that_asks_the_daemon_opens_nothing(tmp_path: Path, server: Fe
             ["track", "Placed Order", "jane.doe@example.com"],
             ["profile", "show", "jane.doe@example.com"],
             ["metrics", "chart", "Placed Order"],
+            ["templates"],
         ):
             modules = imported_by("--config", str(daemon.config), *command)
             assert not modules & (HEAVY | STORE | {"feedd.cli.local"}), command

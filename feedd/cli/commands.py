@@ -90,6 +90,11 @@ COMMANDS = (
         "Render a template for one person, as it would be sent.",
     ),
     Command(
+        "templates",
+        "templates:templates",
+        "The templates, by name: those of files and those that were made over the API, and what is wrong with them.",
+    ),
+    Command(
         "web-feeds list",
         "web_feeds:list_",
         "How each web feed is doing: how old its body is, when it is refreshed next, what is wrong.",

@@ -10,7 +10,7 @@ import msgspec
 
 from feedd import state, swap
 from feedd.app import App
-from feedd.cli.backend import Followed, Resync
+from feedd.cli.backend import Followed, Refused, Resync
 from feedd.cli.options import Wanted
 from feedd.databases import is_current, refuse_damaged
 from feedd.errors import NotFound, Unavailable, UsageError
@@ -28,6 +28,7 @@ from feedd.model import (
     Progress,
     Refresh,
     SyncRecord,
+    TemplateView,
     Trial,
     WebFeedView,
     WebhookView,
@@ -259,6 +260,10 @@ class Local:
 
     def revoke_key(self, prefix: str) -> ApiKey:
         return self._app.revoke_key(prefix)
+
+    def templates(self) -> tuple[list[TemplateView], Refused]:
+        found = self._app.templates.views()
+        return found, [(each.file, each.reason) for each in self._app.templates.refused()]
 
     def web_feeds(self) -> list[WebFeedView]:
         return self._app.web_feeds.views(all_ended=self._all_ended())

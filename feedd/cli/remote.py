@@ -31,6 +31,7 @@ from feedd.model import (
     Progress,
     Refresh,
     SyncRecord,
+    TemplateView,
     Trial,
     WebFeedView,
     WebhookView,
@@ -45,7 +46,14 @@ PAGE = 1_000
 TIMEOUT_S = 60.0
 FORGET_WITHIN_S = 3_600.0
 REFRESH_WITHIN_S = 400.0  # one that runs is waited for first
-WEB_FEEDS_PAGE = 100
+SMALL_PAGE = 100
+TEMPLATES = "/api/templates?" + urlencode(
+    {
+        "sort": "name",
+        "page[size]": SMALL_PAGE,
+        "fields[template]": "name,file,updated,problem",
+    }
+)
 Row = TypeVar("Row")
 
 
@@ -250,8 +258,20 @@ class Remote:
     def revoke_key(self, prefix: str) -> ApiKey:
         return self.one("DELETE", f"/api/api-keys/{quote(prefix, safe='')}", ApiKey)
 
+    def templates(self) -> tuple[list[TemplateView], list[tuple[str, str]]]:
+        found: list[TemplateView] = []
+        following: str | None = TEMPLATES
+        while following is not None:
+            page = self._page(following)
+            found += [
+                msgspec.convert({"id": each.id, **each.attributes}, TemplateView)
+                for each in page.data
+            ]
+            following, refused = page.links.next, page.meta.get("refused", [])
+        return found, [(each["file"], each["reason"]) for each in refused]
+
     def web_feeds(self) -> list[WebFeedView]:
-        return list(self._rows(_list("web-feeds", size=WEB_FEEDS_PAGE), WebFeedView))
+        return list(self._rows(_list("web-feeds", size=SMALL_PAGE), WebFeedView))
 
     def refresh_web_feed(self, name: str) -> Refresh:
         body = {"data": {"type": "web-feed-refresh", "attributes": {"web_feed": name}}}

@@ -1,0 +1,40 @@
+"""The command `templates`: which there are, and what is wrong with them."""
+
+import typer
+
+from feedd.cli.backend import connect
+from feedd.cli.options import AsJson, options_of
+from feedd.cli.show import ago, counted, emit, plain, say, table, text
+
+
+def templates(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """The templates, by name: those of files and those that were made over the API, and what is wrong with them."""
+    with connect(options_of(context)) as backend:
+        found, refused = backend.templates()
+    if as_json:
+        for view in found:
+            emit(view)
+        for file, reason in refused:
+            emit({"file": file, "refused": reason})
+        return
+    if not found and not refused:
+        say('No templates. Name a directory of them in the configuration ([templates], directory = "…"), or make some over the API.')  # fmt: skip
+        return
+    if found:
+        table(
+            ("template", "id", "file", "changed", "problem"),
+            [
+                (
+                    view.name,
+                    view.id,
+                    view.file,
+                    ago(view.updated),
+                    text(view.problem, "red") if view.problem else None,
+                )
+                for view in found
+            ],
+        )
+    if refused:
+        say(f"{counted(len(refused), 'file')} of the directory cannot be used:")
+    for file, reason in refused:
+        say(f"  {plain(file)} {plain(reason)}")

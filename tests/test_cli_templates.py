@@ -1,0 +1,64 @@
+"""`feedd templates`, with a daemon that keeps an eye on the directory, and without one."""
+
+from pathlib import Path
+from typing import Any
+
+from daemons import Running, running, wait_for, write_config
+from test_cli import Shell
+
+BROKEN = "{% if a %}\n{% elsif b %}{% endif %}"
+
+
+def shell_in(folder: Path) -> Shell:
+    config = write_config(folder, {})
+    config.write_text(f'{config.read_text()}[templates]\ndirectory = "mails"\nprocesses = 1\n')
+    return Shell(config)
+
+
+def create(daemon: Running, name: str) -> str:
+    attributes = {"name": name, "editor_type": "CODE", "html": "x"}
+    body = {"data": {"type": "template", "attributes": attributes}}
+    status, document = daemon.request("POST", "/api/templates", body)
+    assert status == 201, document
+    return str(document["data"]["id"])
+
+
+def test_templates_are_listed_with_what_is_wrong(tmp_path: Path) -> None:
+    shell = shell_in(tmp_path)
+    (tmp_path / "state").mkdir()
+    assert "No templates" in shell("templates")
+    mails = tmp_path / "mails"
+    (mails / "flows").mkdir(parents=True)
+    (mails / "b.html").write_text("Hi {{ first_name }}")
+    (mails / "flows" / "a.html").write_text(BROKEN)
+    (mails / "latin.html").write_bytes(b"\xff")
+    told = shell("templates")
+    assert [line.split()[0] for line in told.splitlines()] == [
+        "template",
+        "b",
+        "flows/a",
+        "1",
+        "latin.html",
+    ]
+    assert "line 2, column" in told
+    assert "1 file of the directory cannot be used:\n  latin.html is not UTF-8 text" in told
+    alone = shell.lines("templates")
+    with running(shell.config) as daemon:
+        wait_for(lambda: "template.broken" in daemon.log_path.read_text())
+        assert shell.lines("templates") == alone
+        made = create(daemon, "c")
+        (mails / "b.html").write_text("Hello {{ first_name }}")
+
+        def html() -> Any:
+            path = f"/api/templates/{alone[0]['id']}"
+            return daemon.get(path)["data"]["attributes"]["html"]
+
+        wait_for(lambda: html() == "Hello {{ first_name }}")
+        listed = {each["name"]: each for each in shell.lines("templates") if "name" in each}
+        assert list(listed) == ["b", "c", "flows/a"]
+        assert (listed["c"]["id"], listed["c"]["file"]) == (made, None)
+        assert listed["flows/a"]["problem"].startswith("line 2, column ")
+        events = {line["event"]: line for line in daemon.log()}
+        assert events["template.broken"]["file"] == "flows/a.html"
+        assert events["template.refused"]["reason"].startswith("is not UTF-8")
+        assert events["templates.read"]["changed"] == 1
