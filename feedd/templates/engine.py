@@ -39,6 +39,8 @@ class ShownValue(VariableNode):
             return escape(value) if context.autoescape else value
         if kind is int:
             return str(value)
+        if value is None:
+            return ""  # a property without a value is a missing one
         return str(render_value_in_context(value, context))
 
 

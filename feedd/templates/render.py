@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from django.template import TemplateSyntaxError
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from feedd.templates.check import first_problem
 from feedd.templates.engine import OurTemplate, compiled
@@ -46,6 +46,7 @@ class Renderer:
         self._limits = limits
         self._answer = answer
         self._zone = ZoneInfo(account.timezone)
+        self._language = account.locale.replace("_", "-").lower()
 
     def render(self, template: Template, work: Work, position: Position) -> Done | Failed:
         """The message, or why there is none. TooSlow and MemoryError are the caller's."""
@@ -64,7 +65,7 @@ class Renderer:
         done: dict[str, str] = {}
         part = "html"
         try:
-            with timezone.override(self._zone):
+            with timezone.override(self._zone), translation.override(self._language):
                 for part in ("preview_text", "html", "text", "subject"):
                     if part in template.parts and (part != "text" or work.wants_text):
                         done[part] = self._part(template.part(part), values, message, part)

@@ -38,6 +38,13 @@ from feedd.templates.wire import (
     encode,
 )
 
+# what loads languages, locales, code pages and modules only when it is first used
+WARM = """{{ a|date }}{% now 'r F l P e' %}{% currency_format 1.5 %}{{ 1.5|floatformat:'2g' }}{{ '1,5'|plus:1 }}{{ 1.5|localize }}
+{{ '2026-03-31'|days_later:1|format_date_string|timesince }}{{ '03-31-2026'|weeks_since }}{{ '31 Mar 2026'|format_date_string|date }}
+{{ 'a@example.com www.example.com <b>&amp;</b>'|striptags|urlize }}{{ 'ä b'|slugify }}{{ '<b>a b</b>'|truncatewords_html:1 }}
+{{ 'a'|md5_hash }}{{ 'a'|sha_1 }}{{ 'a'|sha_256 }}{{ 'YQ=='|base64_decode }}{{ '%61'|urldecode }}{{ 'a b'|resplit:'\\s' }}
+{% barcode 'a' mode=html %}{% barcode 'a' %}{{ 1200000|intword }}{{ 5|apnumber }}{{ 3|ordinal }}{{ 5|json_script:'a' }}"""
+
 MOST_KEPT_BYTES = 16 * 1024**2  # of answers, as JSON
 _decode_json = msgspec.json.decode
 _ABSENT: Any = object()
@@ -101,7 +108,7 @@ class Worker:
 
     def warm_up(self) -> None:
         """Have everything imported that a message may need, while files can still be opened."""
-        load = Load("", "{{ a|date }}{% now 'r F l P e' %}", text="{{ a }}", subject="{{ a }}")
+        load = Load("", WARM, text="{{ a }}", subject="{{ a }}")
         self._renderer.render(
             Template(load), Work(name="", values=b"{}", now=0.0, wants_text=True), Position()
         )
