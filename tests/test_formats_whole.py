@@ -135,6 +135,14 @@ def test_what_is_refused(body: bytes, code: str) -> None:
     assert caught.value.hint
 
 
+def test_a_text_that_never_ends_costs_nothing() -> None:
+    """It took minutes: at each quotation mark one began, and went on to the end in vain."""
+    for body in (b'["' + b'\\"' * 500_000, b'["' + b'\\"' * 500_000 + b'"'):
+        with pytest.raises(FormatError, match="not well-formed"):
+            read_whole(body)
+    assert read_whole(b'["' + b'\\"' * 500_000 + b'"]')[1] == ['"' * 500_000]
+
+
 def test_a_person_says_what_it_is() -> None:
     assert read_whole(b"<a/>", form="xml") == ("xml", {"a": ""})
     assert read_whole(b'{"a": 1}\n', form="json") == ("json", {"a": 1})

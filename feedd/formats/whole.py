@@ -24,6 +24,7 @@ from feedd.formats.text import SPACE, Text, excerpt
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
 
+_check_grammar = msgspec.json.Decoder(msgspec.Raw).decode
 _STRING = re.compile(STRING, re.DOTALL)
 _LISTS = {"channel": "item", "rdf:RDF": "item", "feed": "entry"}
 
@@ -69,10 +70,14 @@ def is_empty(value: Any) -> bool:
 
 
 def _read_json(data: bytes) -> Any:
-    plain = _STRING.sub(b"", data)
-    if plain.count(b",") + plain.count(b"[") + plain.count(b"{") > MAX_VALUES:
-        raise _too_many()
     try:
+        # first, for only in well-formed JSON each quotation mark has its other one, and they are found in one go
+        _check_grammar(data)
+        plain = _STRING.sub(b"", data)
+        if plain.count(b",") + plain.count(b"[") + plain.count(b"{") > MAX_VALUES:
+            raise _too_many()
+        if _depth(plain) > MAX_DEPTH:
+            raise _too_deep()
         value = msgspec.json.decode(data)
     except RecursionError:
         raise _too_deep() from None
@@ -88,8 +93,6 @@ def _read_json(data: bytes) -> Any:
             f"the body is the JSON value {excerpt(data)!r}, and not an object or a list",
             hint="Look at what produces it.",
         )
-    if _depth(plain) > MAX_DEPTH:
-        raise _too_deep()
     return value
 
 
