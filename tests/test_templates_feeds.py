@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from feedd.model import ErrorInfo
 from feedd.store.web_feeds import WebFeedBody
+from feedd.templates.check import problems
 from feedd.templates.engine import compiled
 from feedd.templates.feeds import Feeds
 from feedd.templates.message import Message, Rendering
@@ -87,3 +88,12 @@ def test_one_that_fails_goes_on_with_its_last_body() -> None:
         "{{ web_feeds.blog.error }}"
     )
     assert Shown(source, failing).text == "One failing: no such host"
+
+
+def test_a_name_that_is_not_configured_is_told_by_the_check() -> None:
+    source = "{{ web_feeds.blog.status }}{{ feeds.blgo.x }}{{ web_feeds.blgo.status }}"
+    assert [(each.severity, each.hint) for each in problems(source, feeds=["blog"])] == [
+        ("warning", "did you mean feeds.blog?"),
+        ("warning", "did you mean web_feeds.blog?"),
+    ]
+    assert problems(source) == []

@@ -9,7 +9,7 @@ from feedd.templates.spelling.tags import LINKS
 
 ROOTS = (
     "catalog_id", "catalog_item", "email", "event", "feeds", "first_name", "forloop", "full_name", "last_name", "message",
-    "now", "object", "object_filter", "organization", "person", "phone_number", "preview_text", "today",
+    "now", "object", "object_filter", "organization", "person", "phone_number", "preview_text", "today", "web_feeds",
 )  # fmt: skip
 KNOWN: dict[str, tuple[str, ...]] = {
     "person": (
@@ -114,19 +114,20 @@ class Names:
                 "catalog_item is known within {% catalog %} only",
                 "write {% catalog event.ProductID %}…{% endcatalog %} around it", 0,
             )  # fmt: skip
-        if root == "feeds" and rest and self.feeds is not None and rest[0] not in self.feeds:
-            return self._feed(rest[0])
+        is_feed = root in ("feeds", "web_feeds") and bool(rest)
+        if is_feed and self.feeds is not None and rest[0] not in self.feeds:
+            return self._feed(root, rest[0])
         if root not in self.roots:
             near = nearest(root, self.roots, 0.84) if len(root) > 3 else None
             return (f"{root} is not known", f"did you mean {near}?", 0) if near else None
         return _attribute(root, rest) if rest else None
 
-    def _feed(self, name: str) -> _Told:
+    def _feed(self, root: str, name: str) -> _Told:
         near = nearest(name, self.feeds or (), 0.6)
         there = ", ".join(sorted(self.feeds or ())) or "none"
         return (
             f"there is no web feed {name}",
-            f"did you mean feeds.{near}?" if near else f"the configuration has [web_feeds.…]: {there}", 1,
+            f"did you mean {root}.{near}?" if near else f"the configuration has [web_feeds.…]: {there}", 1,
         )  # fmt: skip
 
     def _arguments(self, draft: Draft) -> Iterator[Finding]:
