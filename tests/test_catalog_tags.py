@@ -123,6 +123,13 @@ TITLE = "{{ catalog_item.title }}{% endcatalog %}"
         ("{% catalog number %}", "Seven"),
         ('{% catalog "a b" %}', "Spaced"),
         ("{% catalog event.ProductID %}", "Bowl"),
+        ('{% catalog event|lookup:"Product ID" %}', "Bowl"),
+        ('{% catalog "bowl-1" %}{% has_category catalog_item "mugs" as a %}{{ a }} ', "False Bowl"),
+        (
+            '{% catalog "mug-1" %}{% has_category catalog_item "mugs" as a %}{{ a }} ',
+            "True Blue mug",
+        ),
+        ('{% catalog "mug-1" %}{% currency_format catalog_item.price %} ', "€9.00 Blue mug"),
         ('{% catalog prefix|add:"-1" %}', "Lamp"),
         ('{% catalog "$custom:::$default:::mug-1" %}', "Blue mug"),
         ('{% catalog "$custom:::news:::7" %}', "Seven"),
@@ -139,7 +146,12 @@ TITLE = "{{ catalog_item.title }}{% endcatalog %}"
     ],
 )
 def test_an_item_is_found(renderer: Renderer, source: str, expected: str) -> None:
-    values = {"number": 7.0, "prefix": "lamp", "event": {"ProductID": "bowl-1"}, "where": "news"}
+    values = {
+        "number": 7.0,
+        "prefix": "lamp",
+        "event": {"ProductID": "bowl-1", "Product ID": "bowl-1"},
+        "where": "news",
+    }
     assert html(renderer, source + TITLE, **values) == expected
 
 
@@ -182,9 +194,6 @@ def test_items_have_klaviyos_names(renderer: Renderer) -> None:
     {{ catalog_item.metadata|lookup:"sale_price" }} {{ catalog_item.variant.price }} {{ catalog_item.variant.id }}
     {{ catalog_item.categories.0 }} {{ catalog_item.published }} {{ catalog_item.version }} {{ catalog_item.nothing }}
     {% endcatalog %}{{ catalog_item.title }}"""
-    source = source.replace(
-        '{{ catalog_item.metadata|lookup:"sale_price" }}', "{{ catalog_item.metadata.sale_price }}"
-    )
     assert html(renderer, source) == (
         "$default bowl-1 https://shop.example/bowl-1 EUR no image 20 15 15 bowl-1 Kitchen &gt; Bowls True 5"
     )
@@ -235,7 +244,18 @@ def test_everything_is_as_of_one_position(renderer: Renderer) -> None:
         ('{% items "shop" max_price="cheap" as xs %}', 'max_price="cheap"', "49.90"),
         ('{% items "shop" in_stock="maybe" as xs %}', "in_stock", "True or False"),
         ('{% items "a" "b" as xs %}', "the name of one catalog", "leave it out"),
-        ('{% items limit=2 "b" as xs %}', "does not understand '\"b\"' at this place", "no comma"),
+        (
+            '{% items limit=2 "b" as xs %}',
+            "does not understand '\"b\"' at this place",
+            "another one",
+        ),
+        ('{% items "shop", limit=2 as xs %}', "has a comma between its words", "no comma"),
+        (
+            '{% catalog "a" unpublished: "cancel" %}{% endcatalog %}',
+            "has a ':'",
+            'unpublished="value"',
+        ),
+        ("{% items shop limit=2 as xs %}", "shop is not the name of a catalog", '"shop"'),
         ('{% items "shop" limit=1 limit=2 as xs %}', "twice", ""),
         ('{% items "nowhere" as xs %}', "there is no catalog and no feed 'nowhere'", "shop"),
         ('{% changes "shop" since="yesterday" as xs %}', "since", '"7d"'),

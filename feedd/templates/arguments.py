@@ -74,6 +74,13 @@ def arguments(
     for bit in bits:
         match = kwarg_re.match(bit)
         name = match[1] if match else None
+        if bit.endswith(",") or bit == ",":
+            raise Mistake(
+                f"the tag '{tag}' has a comma between its words",
+                'Write name="value" name="value", with a space and no comma between them.',
+            )
+        if bit.endswith(":"):
+            raise Mistake(f"the tag '{tag}' has a ':' behind a name", f'Write {bit[:-1]}="value".')
         if bit == "=" or bit.endswith("=") or bit.startswith("="):
             raise Mistake(
                 f"the tag '{tag}' has a space beside a '='", 'Write name="value", without spaces.'
@@ -82,7 +89,7 @@ def arguments(
             if found.named:
                 raise Mistake(
                     f"the tag '{tag}' does not understand '{bit}' at this place",
-                    "Conditions are name=value; between two of them stands a space and no comma.",
+                    'What follows a name="value" is another one.',
                 )
             found.values.append(parser.compile_filter(bit))
         elif name not in names:
@@ -137,10 +144,10 @@ def text(value: Any, _message: Message | None = None) -> str | None:
     """A text."""
     if isinstance(value, bool | list | dict | tuple):
         raise NotUnderstood("Write a text in quotes.")
-    return None if value is None or value == "" else _plain(value)
+    return None if value is None or value == "" else plain(value)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """A value as text; of one that is marked as safe, the text alone."""
     return str.__str__(value) if isinstance(value, str) else str(value)
 
@@ -163,7 +170,7 @@ def truth(value: Any, _message: Message | None = None) -> bool | None:
     """True or False, or a text that says so."""
     if value is None or value == "":
         return None
-    said = _plain(value).casefold()
+    said = plain(value).casefold()
     if said in _YES | _NO:
         return said in _YES
     raise NotUnderstood("Write True or False.")
@@ -175,7 +182,7 @@ def one_of(words: Sequence[str], *, either_way: bool = False) -> Read:
     def read(value: Any, _message: Message | None = None) -> str | None:
         if value is None or value == "":
             return None
-        word = _plain(value)
+        word = plain(value)
         if word in words or (either_way and word.removeprefix("-") in words):
             return word
         reverse = ", each with - before it the other way round" if either_way else ""
@@ -220,7 +227,7 @@ def since(value: Any, message: Message | None = None) -> Since | None:
         return None
     if isinstance(value, bool):
         raise NotUnderstood(hint)
-    said = _plain(value).strip()
+    said = plain(value).strip()
     if _POSITION.fullmatch(said):
         return Since(seq=int(said))
     if span := _SPAN.fullmatch(said):
@@ -256,4 +263,4 @@ def item_id(value: Any) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return _plain(value).strip() if isinstance(value, str | int | float | Decimal) else ""
+    return plain(value).strip() if isinstance(value, str | int | float | Decimal) else ""

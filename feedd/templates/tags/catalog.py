@@ -154,6 +154,17 @@ def _spellings(item_id: str, name: str | None) -> list[tuple[str | None, str]]:
     return found
 
 
+def _name(written: Expression, context: Any) -> str:
+    """The name of a catalog. Raises Mistake where there is none after all."""
+    value = written.resolve(context)
+    if not isinstance(value, str) or not value:
+        raise Mistake(
+            f"{written.token} is not the name of a catalog",
+            f'A name stands in quotes: "{written.token}".',
+        )
+    return reading.plain(value)
+
+
 class QueryNode(Node):
     """Sets a variable to a list."""
 
@@ -167,7 +178,7 @@ class QueryNode(Node):
     def render(self, context: Any) -> str:
         """Nothing."""
         message = context.message
-        name = self.catalog.resolve(context) if self.catalog is not None else None
+        name = "" if self.catalog is None else _name(self.catalog, context)
         try:
             given = {
                 key: self.reads[key](each.resolve(context, ignore_failures=True), message)
@@ -175,7 +186,7 @@ class QueryNode(Node):
             }
             answer = self.ask(
                 message,
-                reading.text(name) or "",
+                name,
                 {key: value for key, value in given.items() if value is not None},
             )
         except NotUnderstood:  # a value of this recipient
