@@ -1,5 +1,6 @@
 """Broken templates are explained: each problem once, at its place, with the right spelling."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,20 @@ def test_there_is_an_error_exactly_if_the_engine_refuses(source: str) -> None:
         assert 1 <= each.column <= len(lines[each.line - 1]) + 1
         assert each.length >= 1
         assert each.hint is None or "\x1a" not in each.hint
+
+
+def documented() -> list[tuple[str, str]]:
+    """The rows of the table of mistakes: what is written, what is to be written."""
+    page = (Path(__file__).parent.parent / "docs" / "templates.md").read_text()
+    section = page.split("\n## When a template is wrong\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(.+?)` \| `(.+?)` \|.*\|$", section, re.MULTILINE)
+    return [(wrong.replace(r"\|", "|"), right.replace(r"\|", "|")) for wrong, right in rows]
+
+
+@pytest.mark.parametrize(("wrong", "right"), documented(), ids=lambda cell: cell)
+def test_the_documented_mistakes_are_told_as_documented(wrong: str, right: str) -> None:
+    assert right in (problems(wrong)[0].hint or "")
+
+
+def test_a_table_of_mistakes_is_documented() -> None:
+    assert len(documented()) > 40

@@ -103,6 +103,11 @@ COMMANDS = (
         "web-feeds refresh", "web_feeds:refresh", "Fetch a web feed now, and tell how it went."
     ),
     Command(
+        "template check",
+        "template_checking:check",
+        "Name everything that is wrong with templates, where, and what to write instead.",
+    ),
+    Command(
         "profile show",
         "profiles:show",
         "Who somebody is, what is known of them, and what they did, the newest first.",
@@ -218,6 +223,7 @@ COMMANDS = (
 )
 GROUPS = {
     "key": "API keys for the HTTP side.",
+    "template": "Templates of messages.",
     "profile": "People: who they are, and what is known of them.",
     "metrics": "What people do, and how much of it; alone it lists the metrics.",
     "jobs": "What was sent in bulk over the API; alone it lists the jobs.",

@@ -12,6 +12,7 @@ import typer
 from feedd.cli.backend import connect
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.people_arguments import WHO_HELP, moment, who_of
+from feedd.cli.pointing import pointed
 from feedd.cli.show import counted, emit, end_quietly, plain, say, text
 from feedd.errors import UsageError
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 MOST_BYTES = (
     4 * 1024 * 1024
 )  # that are read of a file: the renderer tells that a template is too large
-MOST_SHOWN = 160  # characters of a line of the template
 # a preview shows what a mail client would: no scripts, no forms, nothing framed
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src * data:;'
@@ -196,10 +196,9 @@ def _tell_failure(failure: "Failure", named: str, source: str | None) -> None:
     say(f"{plain(named)}{place}{part}: {what}{plain(failure.message)}", stderr=True)
     lines = [] if source is None else source.split("\n")
     if failure.line is not None and failure.column is not None and failure.line <= len(lines):
-        start = max(0, failure.column - MOST_SHOWN // 2)
-        shown = lines[failure.line - 1].replace("\t", " ")[start : start + MOST_SHOWN]
-        say(f"    {plain(shown)}", stderr=True)
-        say(text(f"    {' ' * (failure.column - 1 - start)}^", style="red"), stderr=True)
+        shown, marks = pointed(lines[failure.line - 1], failure.column)
+        say(f"    {shown}", stderr=True)
+        say(text(f"    {marks}", style="red"), stderr=True)
     if failure.hint:
         say(f"    {plain(failure.hint)}", stderr=True)
 

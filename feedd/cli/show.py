@@ -65,15 +65,15 @@ def end_quietly() -> NoReturn:
     raise SystemExit(0)
 
 
-def say(*parts: "str | Text", stderr: bool = False) -> None:
+def say(*parts: "str | Text", stderr: bool = False, sep: str = " ") -> None:
     """Print a line."""
     if is_plain(stderr=stderr):
         try:
-            print(*parts, file=sys.stderr if stderr else sys.stdout, flush=True)
+            print(*parts, sep=sep, file=sys.stderr if stderr else sys.stdout, flush=True)
         except BrokenPipeError:
             end_quietly()
         return
-    console(stderr=stderr).print(*parts, soft_wrap=True)
+    console(stderr=stderr).print(*parts, sep=sep, soft_wrap=True)
 
 
 def emit(value: Any) -> None:

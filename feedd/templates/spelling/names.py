@@ -119,7 +119,9 @@ class Names:
             return self._feed(root, rest[0])
         if root not in self.roots:
             near = nearest(root, self.roots, 0.84) if len(root) > 3 else None
-            return (f"{root} is not known", f"did you mean {near}?", 0) if near else None
+            if near is None or near.rstrip("s") == root.rstrip("s"):  # items, and item of a loop
+                return None
+            return f"{root} is not known", f"did you mean {near}?", 0
         return _attribute(root, rest) if rest else None
 
     def _feed(self, root: str, name: str) -> _Told:
