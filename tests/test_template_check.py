@@ -175,7 +175,7 @@ def test_what_is_blank_or_shown_as_it_stands_is_a_warning(
 
 
 SOUND = [
-    "{{ person.first_name|default:'there' }} {{ item.size }}",
+    "{{ person.first_name|default:'there' }} {{ person|lookup:'Favorite Color' }} {{ item.size }}",
     "{% for item in event.Items %}{{ forloop.counter }}{{ item.Name }}{% empty %}-{% endfor %}",
     "{% with a=event.total %}{{ a }}{% endwith %}{% comment %}{{ a | b: c }}{% endcomment %}",
     "{% verbatim %}{{ a | b: c }}{% endverbatim %}{# a note #}",
