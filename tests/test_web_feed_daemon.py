@@ -182,6 +182,11 @@ def test_commands_say_how_they_do(shell: Shell, server: FeedServer) -> None:
     assert "web page" in told
     assert "stays in use" in told
     assert "is used" in shell("web-feeds")
+    mail = shell.config.parent / "mail.html"
+    mail.write_text("{{ feeds.blog.posts.0.title }} {{ web_feeds.blog.status }}{{ feeds.wrong.x }}")
+    (rendered,) = shell.lines("render", str(mail))
+    assert rendered["html"] == "One failing"
+    assert [used["name"] for used in rendered["web_feeds"]] == ["blog"]
     server.answers["/blog.json"] = (200, {}, b"[7]")
     (done,) = shell.lines("web-feeds", "refresh", "blog")
     assert (done["outcome"], done["size_bytes"], done["error"]) == ("changed", 3, None)
