@@ -58,7 +58,11 @@ class Daemon:
             (f'database = "{database}"\n' if database else "")
             + f'state_dir = "state"\nlisten = "127.0.0.1:0"\nfile_roots = ["{folder}"]\n'
             f'[feeds.shop]\nurl = "file://{folder}/shop.json"\n'
+            '[templates]\ndirectory = "mails"\n'
         )
+        (folder / "mails").mkdir()
+        (folder / "mails" / "welcome.html").write_text("<p>Hi {{ first_name|default:'there' }}</p>")
+        (folder / "mails" / "broken.html").write_text("{% if a %}")
         self._log = (folder / "daemon.log").open("wb")
         self._process = subprocess.Popen(
             self._words("run"), cwd=folder, stdout=self._log, stderr=self._log
@@ -164,6 +168,7 @@ def settings(daemon: Daemon) -> str:
         "ids": (
             *("path.id", "path.job_id", "path.item_id", "path.name", "path.person_id"),
             *("path.event_id", "path.metric_id", "path.metric_property_id", "path.account_id"),
+            *("path.template_id", "body.data.id"),
             "body.data.attributes.metric_id",
         ),
         "filters": ("query.filter",),
