@@ -18,7 +18,7 @@ from feedd.api.templates import TemplateAttributes
 from feedd.app import App
 from feedd.dispatch import Dispatcher
 from feedd.listen import HttpServer
-from feedd.settings import AccountSettings, Settings, TemplateSettings
+from feedd.settings import AccountSettings, FeedSettings, Settings, TemplateSettings
 from feedd.settings.secret import Secret
 
 HTML = "<p>Hi {{ first_name|default:'there' }}{% if event.x %}, {{ event.x.0.y }}{% endif %}</p>"
@@ -39,11 +39,17 @@ class Shop:
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self.files = folder / "mails"
         self.files.mkdir()
+        (folder / "shop.json").write_text(
+            '[{"id": "a", "title": "Mug & Bowl", "price": "9.50 EUR"}]'
+        )
+        feed = FeedSettings(name="shop", url=f"file://{folder}/shop.json", every_s=3600)
         settings = Settings(
             state_dir=folder / "state",
             socket=folder / "s",
             database=None if url is None else Secret(url),
             listen=("127.0.0.1", 0),
+            file_roots=(folder,),
+            feeds={"shop": feed},
             account=AccountSettings(organization="Example Shop"),
             templates=TemplateSettings(directory=self.files, processes=1),
         )
@@ -374,6 +380,23 @@ def test_a_template_is_rendered_with_the_variables_that_are_given(shop: Shop) ->
     assert shop.render(id_, organization={"name": "Other"})["html"].endswith("</p>Other")
     text = shop.make("b", "<p>x</p>", text="{{ a }} & b")
     assert shop.render(text, a="<b>")["text"] == "<b> & b"
+
+
+def test_items_are_looked_up_and_a_missing_one_skips_the_message(shop: Shop) -> None:
+    shop.app.sync("shop", trigger="test")
+    id_ = shop.make("a", "{% catalog event.id %}{{ catalog_item.title }}{% endcatalog %}")
+    body = template({"context": {"event": {"id": "a"}}}, id_)
+    status, document = shop.ask("POST", "/api/template-render", body)
+    assert (status, document["data"]["attributes"]["html"]) == (201, "Mug &amp; Bowl")
+    stream, seq = shop.app.stream_position()
+    used = document["meta"]
+    assert used["position"] == {"stream": stream, "seq": seq}
+    assert [(each["feed"], each["item"]) for each in used["items"]] == [("shop", "a")]
+    body = template({"context": {"event": {"id": "gone"}}}, id_)
+    status, error = shop.error("POST", "/api/template-render", body)
+    assert (status, error["code"], error["meta"]["kind"]) == (400, "skipped", "lookup")
+    assert "Unable to find item with code: gone" in error["detail"]
+    assert error["detail"].endswith("This message would be skipped, and the others sent.")
 
 
 def test_what_keeps_it_from_being_rendered_is_told_with_its_place(shop: Shop) -> None:
