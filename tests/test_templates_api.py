@@ -429,6 +429,19 @@ def test_a_context_is_an_object_that_is_not_too_deep(
     assert (status, error["source"]) == (400, {"pointer": "/data/attributes/context"})
 
 
+def test_who_cannot_wait_for_a_free_process_is_told_to_come_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = template({"context": {}}, shop.make("a"))
+    with shop.app.renderer._worker():
+        for name, value in (("MOST_WAITING", 0), ("WAIT_S", 0.01)):
+            with monkeypatch.context() as patched:
+                patched.setattr(f"feedd.rendering.renderer.{name}", value)
+                status, error = shop.error("POST", "/api/template-render", body)
+            assert (status, error["code"]) == (503, "overloaded")
+    assert shop.ask("POST", "/api/template-render", body)[0] == 201
+
+
 # who may
 
 

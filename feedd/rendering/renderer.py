@@ -45,6 +45,7 @@ MOST_AHEAD_BYTES = (
 )  # of work that a worker has not begun: what a socket takes without being read
 OUTCOMES = ("rendered", "skipped", "failed")
 WAIT_S = 30.0  # for a process that is free
+MOST_WAITING = 16  # threads that wait for one
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -127,6 +128,7 @@ class Renderer:
         self._idle: list[WorkerProcess] = []
         self._lock = threading.Lock()
         self._generation = 0
+        self._waiting = 0
         self._closed = False
         self.busy = 0
         self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
@@ -218,11 +220,25 @@ class Renderer:
             self.outcomes.update(map(_kind_of, outcomes))
         return [_without_bugs(each) for each in outcomes]
 
+    def _is_free(self, free: threading.BoundedSemaphore) -> bool:
+        """Wait for a process, unless many do already: threads that wait here can do nothing else, and are not many."""
+        if free.acquire(blocking=False):
+            return True
+        with self._lock:
+            if self._waiting >= MOST_WAITING:
+                return False
+            self._waiting += 1
+        try:
+            return free.acquire(timeout=WAIT_S)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
     @contextmanager
     def _worker(self) -> Iterator[WorkerProcess]:
         """A process for this thread alone, which is kept for the next one where it lives on."""
         free = self._free
-        if not free.acquire(timeout=WAIT_S):
+        if not self._is_free(free):
             raise Overloaded("every process that renders templates is busy")
         try:
             with self._lock:
