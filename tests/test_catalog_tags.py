@@ -307,6 +307,13 @@ def test_lists_hang_on_what_is_known_of_the_person(
     assert html(renderer, source, **values) == expected
 
 
+def test_a_message_may_ask_for_so_many_lists(renderer: Renderer) -> None:
+    source = '{% for n in l %}{% items "shop" max_price=n as xs %}{{ xs|length }}{% endfor %}'
+    assert html(renderer, source, l=[10, 20, 30, 60] * 10) == "1234" * 10
+    found = failure(renderer, source, l=list(range(60)))
+    assert (found.kind, found.code) == ("limit", "too_many_lookups")
+
+
 def test_what_has_changed_is_seen_at_once(tmp_path: Path) -> None:
     """The answers that a worker keeps are forgotten as the stream moves, those of what has changed and no others."""
     catalog = fresh(tmp_path)

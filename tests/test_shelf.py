@@ -19,7 +19,7 @@ from feedd import intake
 from feedd.errors import TooOld, UsageError
 from feedd.model import CatalogItem, Change
 from feedd.settings import FeedSettings, Settings
-from feedd.shelf import differences
+from feedd.shelf import answers, differences, shelves, view
 from feedd.shelf.view import MOST_TOUCHED, Shelf
 from feedd.store.changes import read_changes
 from feedd.store.database import Database
@@ -89,8 +89,8 @@ def shelf_of(catalog: Database, feeds: dict[str, str] = FEEDS) -> Shelf:
 
 
 def asked(shelf: Shelf, question: Any, at: int | None = None) -> Any:
-    with shelf.view(at) as view:
-        return json.loads(view.answer(question))
+    with shelf.view(at) as opened:
+        return json.loads(opened.answer(question))
 
 
 def items(shelf: Shelf, at: int | None = None, catalog: str = "", **query: Any) -> list[str]:
@@ -344,10 +344,10 @@ def catalog(place: intake.Place) -> Iterator[Database]:
 def test_what_a_shelf_answers(catalog: Database, tmp_path: Path) -> None:
     """One look at everything, on both databases: the laws above run on SQLite."""
     shelf = shelf_of(catalog)
-    with shelf.view() as view:
-        assert (view.seq, view.committed_at) == (0, None)
-        assert view.answer(AskItem("a")) == b"null"
-        assert view.answer(AskItems("", "{}")) == b"[]"
+    with shelf.view() as empty:
+        assert (empty.seq, empty.committed_at) == (0, None)
+        assert empty.answer(AskItem("a")) == b"null"
+        assert empty.answer(AskItems("", "{}")) == b"[]"
     a, b = item("a", price=5, categories=["X > Y"]), item("b", price=1)
     began = datetime.now(UTC)
     take_in(catalog, tmp_path, [a, b])
@@ -396,9 +396,9 @@ def test_what_a_shelf_answers(catalog: Database, tmp_path: Path) -> None:
     assert asked(shelf, AskHistory("shop", "no such thing")) == []
     times = []
     for seq in (0, 2, 3, 10):
-        with shelf.view(seq) as view:
-            assert view.committed_at is not None
-            times.append(view.committed_at)
+        with shelf.view(seq) as then:
+            assert then.committed_at is not None
+            times.append(then.committed_at)
     assert times[0] == times[1]  # nothing was before it
     assert began < times[1] < times[2] < times[3] < datetime.now(UTC)
     with pytest.raises(UsageError, match="no change 99 yet"), shelf.view(99):
@@ -475,3 +475,46 @@ def test_answers_hang_on_the_order_of_the_configuration(catalog: Database, tmp_p
     settings = settings_of({"extra": "one", "shop": "two"})
     assert "problem" in asked(shelf, question)
     assert [each["catalog"] for each in asked(shelf, AskItems("", "{}"))] == ["one"]
+
+
+def test_an_answer_is_not_larger_than_it_may_be(
+    catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = shelf_of(catalog)
+    for text in ("x" * 300, "y" * 300):
+        take_in(catalog, tmp_path, [item("a", description=text), item("b", description=text)])
+    with shelf.view() as whole:
+        history = len(whole.answer(AskHistory("shop", "b")))
+    monkeypatch.setattr(view, "MOST_BYTES", history - 1)
+    assert items(shelf, limit=1) == ["a"]
+    assert asked(shelf, AskItems("", "{}"))["problem"] == "these 2 items have more than 0 MB"
+    assert [each["seq"] for each in asked(shelf, AskHistory("shop", "b"))] == [4]
+
+
+def test_answers_are_dropped_where_they_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_BYTES", 10)
+    found, one, other = answers.Answers(), object(), object()
+    for n in range(4):
+        assert found.find(one, n) is None
+        found.keep(one, n, b"1234")
+        assert found.find(one, 0 if n < 2 else n) == b"1234"
+    assert [found.find(one, n) for n in range(4)] == [None, None, b"1234", b"1234"]
+    assert found.find(other, 3) is None
+    found.keep(one, 3, b"1234")  # it came too late
+    assert found.find(other, 3) is None
+    assert found.find(one, 3) is None
+
+
+def test_texts_that_nothing_has_any_more_are_forgotten(
+    folder: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shelves, "SPARE_WORDS", 0)
+    with closing(fresh(folder)) as catalog:
+        shelf = shelf_of(catalog)
+        for n in range(16):
+            take_in(catalog, folder, [item("a", brand=f"Brand {n}"), item("b", brand="Other")])
+            assert items(shelf, brand=f"brand {n}") == ["a"]
+            assert items(shelf, brand=f"brand {n - 1}") == []
+            assert items(shelf, brand="other") == ["b"]
+        assert len(shelf.shelves._words.all) < 15

@@ -46,6 +46,7 @@ MOST_AHEAD_BYTES = (
 OUTCOMES = ("rendered", "skipped", "failed")
 WAIT_S = 30.0  # for a process that is free
 MOST_WAITING = 16  # threads that wait for one
+ANSWERS_S = 60.0  # what the questions of one message may take
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -350,8 +351,9 @@ class _Job:
         )
 
     def _follow(self, worker: WorkerProcess, limits: Limits) -> Done | Failed:
-        """What becomes of the message that the process is at. The time that its questions take here is not its own."""
+        """What becomes of the message that the process is at. The time that its questions take here is not its own, up to a minute."""
         deadline = time.monotonic() + limits.wall_s
+        latest = deadline + ANSWERS_S
         while True:
             said = worker.receive(deadline)
             if isinstance(said, Done | Failed):
@@ -359,7 +361,7 @@ class _Job:
             if isinstance(said, Ask):
                 asked = time.monotonic()
                 worker.answer(self._view.answer(said.question, worker.feeds))
-                deadline += time.monotonic() - asked
+                deadline = min(deadline + time.monotonic() - asked, latest)
 
     def _rendered(self, done: Done) -> Rendered:
         return Rendered(

@@ -14,6 +14,7 @@ from feedd.store.item_rows import item_rows, item_rows_of, touched_keys
 
 _MOST_STEPS = 50_000  # items that are read again; with more the feed is
 _MOST_PAST = 2
+SPARE_WORDS = 100_000
 _AT_ONCE = 1_000
 
 
@@ -35,7 +36,7 @@ class Shelves:
             TooOld: retention has just deleted what would have to be undone.
         """
         with self._lock:
-            if self._stream_id != moment.stream.stream_id:  # another catalog: one was put back
+            if self._stream_id != moment.stream.stream_id or self._has_old_words():
                 self._stream_id = moment.stream.stream_id
                 self._words, self._newest = Words(), {}
                 self._past.clear()
@@ -49,6 +50,11 @@ class Shelves:
                 found = self._walked_back(feed, newest, moment.seq)
                 self._remember(feed, found)
             return found
+
+    def _has_old_words(self) -> bool:
+        """Whether most texts are those of no item any more. They are not dropped one by one: all is read again."""
+        sizes = sum(columns.size for columns in self._newest.values())
+        return len(self._words.all) > 4 * sizes + SPARE_WORDS  # an item has two
 
     def _follow(self, feed: ShelfFeed, old: Columns | None) -> Columns:
         """The columns at the end of the stream, which may be beyond the snapshot of whoever asks."""

@@ -5,8 +5,6 @@ the kept changes back from there. Answers to the larger questions are kept for a
 """
 
 import contextlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +17,7 @@ from feedd.errors import TooOld, UsageError
 from feedd.model import ChangeKind
 from feedd.settings import Settings
 from feedd.shelf import differences
+from feedd.shelf.answers import Answers
 from feedd.shelf.differences import ItemDifference
 from feedd.shelf.feeds import ShelfFeed
 from feedd.store.at import (
@@ -44,7 +43,7 @@ Question = AskItem | AskItems | AskChanges | AskHistory
 DEFAULT_CATALOG = "$default"
 MOST_HISTORY = 100
 MOST_TOUCHED = 1_000
-_KEPT_ANSWERS = 256
+MOST_BYTES = 16 * 1024**2  # of an answer
 _NOTHING = b"null"
 
 
@@ -85,8 +84,8 @@ class Told(Struct, frozen=True, kw_only=True):
     fields: dict[str, dict[str, Any]]
 
 
-class NoCatalog(Struct, frozen=True):
-    """The answer where nothing has the name that a list or changes were asked of."""
+class NoAnswer(Struct, frozen=True):
+    """Why there is no list: nothing has the name of the catalog, or it would be too large."""
 
     problem: str
     hint: str
@@ -139,7 +138,7 @@ class View:
 
     def _history(self, question: AskHistory) -> bytes:
         feeds = [feed for feed in self._all if feed.name == question.feed]
-        told = []
+        told: list[Told] = []
         for item in self._by_the_id(question.item, feeds):
             changes = changes_of_keys(
                 self._moment.connection,
@@ -152,20 +151,33 @@ class View:
                 Told(at=each.at, seq=each.seq, kind=each.kind, fields=_pairs(each.fields))
                 for each in changes
             ]
-        return msgspec.json.encode(told)
+        while len(answer := msgspec.json.encode(told)) > MOST_BYTES:
+            told = told[: len(told) // 2]
+        return answer
 
     def _list(self, question: AskItems | AskChanges) -> bytes:
         feeds = self._named(question.catalog)
         if feeds is None:
             return msgspec.json.encode(self._no_catalog(question.catalog))
+        found: list[Found] | list[Difference]
         if isinstance(question, AskItems):
             from feedd.shelf import listing
 
             query = read_items_query(question.query)
             items = listing.list_items(self._moment, feeds, self._shelf.shelves, query)
-            return msgspec.json.encode(list(map(self._found, items)))
-        differing = differences.differences(self._moment, feeds, read_changes_query(question.query))
-        return msgspec.json.encode(list(map(self._differing, differing)))
+            found = list(map(self._found, items))
+        else:
+            differing = differences.differences(
+                self._moment, feeds, read_changes_query(question.query)
+            )
+            found = list(map(self._differing, differing))
+        answer = msgspec.json.encode(found)
+        if len(answer) > MOST_BYTES:
+            size = f"{MOST_BYTES // 1024**2} MB"
+            return msgspec.json.encode(
+                NoAnswer(f"these {len(found)} items have more than {size}", "Take fewer: limit=6.")
+            )
+        return answer
 
     def _by_the_id(self, item_id: str, feeds: Sequence[ShelfFeed]) -> list[ItemThen]:
         if "\0" in item_id or not feeds:  # PostgreSQL refuses it
@@ -195,9 +207,9 @@ class View:
         """All feeds, those of the default catalog before the others."""
         return sorted(self._all, key=lambda feed: feed.catalog != DEFAULT_CATALOG)
 
-    def _no_catalog(self, name: str) -> NoCatalog:
+    def _no_catalog(self, name: str) -> NoAnswer:
         there = ", ".join(sorted(self._catalogs | self._feeds)) or "none yet"
-        return NoCatalog(
+        return NoAnswer(
             f"there is no catalog and no feed {name!r}", f"Catalogs and feeds: {there}."
         )
 
@@ -235,9 +247,7 @@ class Shelf:
     def __init__(self, catalog: Database, settings: Callable[[], Settings]) -> None:
         self.settings = settings
         self._catalog = catalog
-        self._lock = threading.Lock()
-        self._answers: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
-        self._answers_for: Settings | None = None
+        self._answers = Answers()
 
     @cached_property
     def shelves(self) -> "Shelves":
@@ -292,19 +302,12 @@ class Shelf:
         answer: Callable[[AskItems | AskChanges], bytes],
     ) -> bytes:
         """The answer to a question that takes long, which is the same for as long as the position stands."""
-        settings = self.settings()
+        settings = self.settings()  # by which feeds have their places
         key = (view.stream_id, view.oldest_seq, view.seq, question)
-        with self._lock:
-            if self._answers_for is not settings:  # feeds may have changed places
-                self._answers.clear()
-                self._answers_for = settings
-            found = self._answers.get(key)
+        found = self._answers.find(settings, key)
         if found is None:
             found = answer(question)
-            with self._lock:
-                self._answers[key] = found
-                while len(self._answers) > _KEPT_ANSWERS:
-                    self._answers.popitem(last=False)
+            self._answers.keep(settings, key, found)
         return found
 
 

@@ -45,13 +45,13 @@ class Message:
         self._answer = answer
         self._asked = 0
 
-    def ask(self, question: Question) -> Any:
-        """What the daemon answers; None where there is nothing.
+    def ask(self, question: Question, *, cost: int = 1) -> Any:
+        """What the daemon answers; None where there is nothing. `cost` is as how many lookups the question counts.
 
         Raises:
             TooMuch: the message has asked too often.
         """
-        self._asked += 1
+        self._asked += cost
         if self._asked > self.limits.lookups:
             raise TooMuch(
                 "too_many_lookups",

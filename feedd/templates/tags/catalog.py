@@ -56,6 +56,7 @@ _CHANGES: dict[str, Read] = {
     "limit": reading.count(queries.MOST),
 }
 _WINDOW_DAYS = 7
+_LIST_COST = 20  # lookups: a list may take the daemon a second
 
 
 @register.tag
@@ -213,7 +214,7 @@ class ItemsNode(QueryNode):
     def ask(self, message: Message, catalog: str, given: dict[str, Any]) -> Any:
         """The items."""
         query = queries.ItemsQuery(**given)
-        return message.ask(AskItems(catalog, queries.written(query)))
+        return message.ask(AskItems(catalog, queries.written(query)), cost=_LIST_COST)
 
     def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
         """An item."""
@@ -229,7 +230,7 @@ class ChangesNode(QueryNode):
         """What differs."""
         window = given.pop("since", None) or reading.ago(message, _WINDOW_DAYS)
         query = queries.ChangesQuery(since_seq=window.seq, since_at=window.at, **given)
-        return message.ask(AskChanges(catalog, queries.written(query)))
+        return message.ask(AskChanges(catalog, queries.written(query)), cost=_LIST_COST)
 
     def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
         """An item that differs."""
