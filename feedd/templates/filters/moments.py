@@ -74,7 +74,7 @@ def days_later(value: Any, arg: Any) -> Any:
     if not isinstance(value, str):
         return later if isinstance(value, datetime) else later.date()
     for form in _FORMATS:
-        if moment.tzinfo is None and moment.strftime(form) == value.strip():
+        if moment.strftime(form) == value.strip():
             return later.strftime(form)
     return later.isoformat()
 

@@ -7,6 +7,9 @@ from feedd.templates.spelling.draft import STRING, Draft, nearest
 
 BLOCKS: dict[str, tuple[str, ...]] = {
     "autoescape": (),
+    "blocktrans": ("plural",),
+    "blocktranslate": ("plural",),
+    "cache": (),
     "catalog": (),
     "comment": (),
     "customobject": (),
@@ -15,7 +18,12 @@ BLOCKS: dict[str, tuple[str, ...]] = {
     "for": ("empty",),
     "if": ("elif", "else"),
     "ifchanged": ("else",),
+    "language": (),
+    "localize": (),
+    "localtime": (),
+    "partialdef": (),
     "spaceless": (),
+    "timezone": (),
     "verbatim": (),
     "with": (),
 }

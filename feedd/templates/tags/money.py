@@ -1,7 +1,7 @@
 """`{% currency_format … %}`: an amount as the account writes money."""
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from functools import cache
 from typing import Any
 
@@ -10,10 +10,11 @@ from babel.numbers import format_currency
 from django.template import Library, Node, TemplateSyntaxError
 from django.utils.html import conditional_escape
 
-from feedd.templates.bounded import number_of, text_of
+from feedd.templates.bounded import MAX_DIGITS, number_of, text_of
 
 register = Library()
 
+_EXACT = Context(prec=2 * MAX_DIGITS)
 _AS = re.compile(r"(.*\S)\s+as\s+(\w+)", re.DOTALL)
 
 
@@ -28,7 +29,8 @@ def locale_of(name: str) -> Locale:
 
 def money(amount: Decimal, currency: str, locale: str) -> str:
     """An amount with its currency's sign and decimals, as it is written in a locale."""
-    return format_currency(amount, currency, locale=locale_of(locale))
+    with localcontext(_EXACT):
+        return format_currency(amount, currency, locale=locale_of(locale))
 
 
 class CurrencyNode(Node):
