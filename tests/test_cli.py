@@ -17,6 +17,7 @@ import sys
 import tempfile
 import termios
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -714,6 +715,13 @@ def _show_the_demo(folder: Path) -> None:
     terminal = Terminal([sys.executable, "-m", "feedd", "demo"], TMPDIR=str(folder))
     terminal.read_until(b"price")
     terminal.read_until(b"Placed Order")
+    address = re.search(r"a template makes: *(http://[0-9.:]+/)", terminal.shown.decode())
+    assert address is not None
+    with urllib.request.urlopen(address[1], timeout=30) as answer:
+        page = answer.read().decode()
+    assert "What just changed" in page
+    assert "The cheapest of the kitchen" in page
+    assert "€" in page
     code = terminal.end(signal.SIGINT)
     text = terminal.shown.decode()
     assert code == 0, text
