@@ -91,8 +91,10 @@ def _names(found: list[Piece], feeds: Collection[str] | None) -> Iterator[Findin
     for number, piece in enumerate(found):
         if number > 20_000:
             return
+        draft = Draft(piece.text, piece.start) if piece.sound and not piece.loose else piece.draft
+        if draft is not None:
+            yield from names.findings(draft, in_catalog=piece.in_catalog)
         if piece.sound and not piece.loose:
-            yield from names.findings(Draft(piece.text, piece.start), in_catalog=piece.in_catalog)
             meant = in_wrong_braces(piece)
             if meant:
                 yield Finding(

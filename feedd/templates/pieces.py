@@ -10,7 +10,7 @@ from django.template.base import UNKNOWN_SOURCE, DebugLexer, Origin, TokenType
 from feedd.templates import hints
 from feedd.templates.engine import OurParser, engine
 from feedd.templates.spelling import Draft, Finding, rules
-from feedd.templates.spelling.tags import BLOCKS, ends
+from feedd.templates.spelling.tags import BLOCKS, MISSING, ends
 
 REFUSALS = (
     TemplateSyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError,
@@ -44,6 +44,7 @@ class Piece:
     mended: str = ""
     findings: list[Finding] = field(default_factory=list)
     in_catalog: bool = False
+    draft: Draft | None = None
 
     @property
     def is_block(self) -> bool:
@@ -107,16 +108,16 @@ def pieces(source: str, judge: Judge) -> Iterator[Piece]:
     skipped = ""
     for piece in _raw(source, judge):
         if skipped:
-            if piece.text.startswith("{%") and _command(piece.text) == skipped:
+            if re.match(rf"\{{%[-\s]*{skipped}\b", piece.text):
                 skipped = ""
             else:
                 continue
         if not piece.sound:
             _mend(piece, judge)
         if piece.command in ("comment", "verbatim") and not piece.loose:
-            own = _command(piece.text)
-            closing = f"end{own}"
-            if re.search(rf"\{{%[-\s]*{re.escape(closing)}\b", source[piece.end :]):
+            own = re.search(r"\w+", piece.text)
+            closing = f"end{own[0] if own else ''}"
+            if re.search(rf"\{{%[-\s]*{closing}\b", source[piece.end :]):
                 skipped = closing
         yield piece
 
@@ -191,14 +192,14 @@ def _loose_piece(text: str, start: int, *, refused: bool = False) -> Piece:
     length = len(text) if lines or begun is None else len(begun[0].rstrip())
     if begun is not None and text[begun.end() : begun.end() + 1] == "}":
         length = begun.end() + 1
-    said = " ".join(text[2:length].strip("{}%\n ").split())
+    said = " ".join(text[2:length].strip("{}%\n -").split())
     mended = f"{{{sign} {said} {closing}"
     message = (
         "a tag must stand on one line: broken over lines it is shown as text"
         if lines
         else f"the tag is not closed: {closing} is missing"
     )
-    hint = f"write {mended}" if len(mended) < 200 else None
+    hint = MISSING.get(_command(mended)) or (f"write {mended}" if len(mended) < 200 else None)
     finding = Finding(start, length, message, hint, "error" if refused else "warning")
     return Piece(
         start, start + len(text), text, not refused, loose=True, mended=mended, findings=[finding]
@@ -226,11 +227,13 @@ def _mend(piece: Piece, judge: Judge) -> None:
             rule(draft)
     mended = draft.text
     piece.mended = mended
-    if draft.form is not None:  # there is no such tag: what else is wrong in it does not count
-        draft.findings = draft.findings[: draft.kept]
-        piece.mended = piece.text
+    if draft.form is not None:
+        draft.findings = draft.findings[:1]
+        piece.mended = re.sub(r"^\{%[-~+]?\s*", "{% ", piece.text)
     piece.findings = draft.findings or [hints.explained(error, piece.text, piece.start)]
-    right = _hint(piece, draft) if mended != piece.text and judge.fits(mended) else draft.form
+    fits = judge.fits(mended)
+    right = _hint(piece, draft) if mended != piece.text and fits else draft.form
+    piece.draft = draft if fits and draft.form is None else None
     piece.findings = [
         replace(each, hint=(each.hint or "@").replace("@", right or hints.usage(piece.text)))
         for each in piece.findings

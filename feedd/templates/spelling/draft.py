@@ -42,7 +42,6 @@ class Draft:
     findings: list[Finding] = field(default_factory=list)
     places: list[int] = field(init=False)
     form: str | None = None
-    kept: int = 0
 
     def __post_init__(self) -> None:
         self.places = list(range(self.start, self.start + len(self.text) + 1))
@@ -97,9 +96,10 @@ class Draft:
 
     def replace(self, new: str, message: str, form: str) -> None:
         """Note that there is no such tag. `form` is the hint, with `@` for what `new` is mended to."""
+        self.findings = []  # what else is wrong with it does not count
         self.tell(0, len(self.text), message)
         self.swap(0, len(self.text), new)
-        self.form, self.kept = form, len(self.findings)
+        self.form = form
 
     def rewrite(self, new: str, message: str, hint: str | None = None) -> None:
         """Note that the whole tag is wrong, and put another in its place."""

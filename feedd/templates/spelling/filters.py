@@ -9,7 +9,7 @@ LIQUID = {
     "abs_url": "", "asset_url": "", "at": "lookup", "base64": "base64_encode", "ceiling": "ceil",
     "date_format": "date", "datetime": "date", "divided_by": "divide", "e": "escape", "escape_html": "escape",
     "fallback": "default", "file_url": "", "format_date": "date", "handle": "slugify", "handleize": "slugify",
-    "html": "safe", "image_url": "", "img_tag": "", "img_url": "", "json": "", "lowercase": "lower", "md5": "md5_hash",
+    "html": "safe", "image_url": "", "img_tag": "", "img_url": "", "json": "", "link_to": "", "payment_button": "", "payment_terms": "", "placeholder_svg_tag": "", "script_tag": "", "stylesheet_tag": "", "lowercase": "lower", "md5": "md5_hash",
     "minus": "floatsub", "mod": "modulo", "newline_to_br": "linebreaksbr", "nl2br": "linebreaksbr", "number": "floatformat",
     "number_format": "floatformat", "otherwise": "default", "plus": "floatadd", "product_img_url": "", "raw": "safe",
     "replace": "find_replace", "reversed": "reverse", "sha1": "sha_1", "sha256": "sha_256", "shuffle": "",

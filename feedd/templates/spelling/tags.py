@@ -63,6 +63,9 @@ _LAYOUT = "a message is one template: leave it out, and put the text itself here
 _PRODUCTS = 'there is no such tag: write {% items "shop" limit=4 as products %} and {% for item in products %}…{% endfor %}'
 MISSING = {
     "block": _LAYOUT,
+    "css": "write <style>…</style>",
+    "from": _NONE,
+    "js": "mails run no scripts: leave it out",
     "break": 'a loop cannot be left: take fewer values, {% for item in items|slice:":4" %}',
     "case": "write {% if x == 'a' %}…{% elif x == 'b' %}…{% else %}…{% endif %}",
     "continue": "write {% if … %}…{% endif %} around what stands in the loop",
@@ -167,15 +170,7 @@ def renamed(draft: Draft) -> None:
     if not draft.is_block:
         return
     if found := _UNLESS.match(draft.text):
-        condition = found[1]
-        if re.search(r"\s(and|or)\s|&&|\|\|", condition):
-            draft.tell(
-                0, len(draft.text), "unless is not known: {% if not … %} says it",
-                f"not belongs to each part of {condition}: not a and b is {{% if not a or not b %}}",
-            )  # fmt: skip
-            draft.swap(0, len(draft.text), f"{{% if not {condition} %}}")
-            return
-        draft.rewrite(f"{{% if not {condition} %}}", "unless is not known: {% if not … %} says it")
+        draft.rewrite(_negated(found[1]), "unless is not known: {% if not … %} says it")
     elif found := _ELSE_IF.match(draft.text):
         draft.mend(draft.text.index("else"), found.end(), "elif ", "else if is written elif")
     elif found := _END.match(draft.text):
@@ -189,6 +184,15 @@ def renamed(draft: Draft) -> None:
         draft.mend(at, at + len(draft.command), new, f"{draft.command} is called {new} here")
         if new == "catalog":
             _drop_alias(draft)
+
+
+def _negated(condition: str) -> str:
+    """`{% if %}` for the opposite of a condition."""
+    ors, ands = (re.split(rf"\s+(?:{each})\s+", condition) for each in (r"or|\|\|", "and|&&"))
+    if len(ors) > 1 and len(ands) > 1:
+        return f"{{% if {condition} %}}{{% else %}}"
+    parts, joint = (ors, " and ") if len(ors) > 1 else (ands, " or ")
+    return f"{{% if {joint.join(f'not {part}' for part in parts)} %}}"
 
 
 def _drop_alias(draft: Draft) -> None:
