@@ -231,6 +231,8 @@ class StoredTemplates:
     def _taken_in(
         self, directory: Path | None, before: Scan | None, found: Scan
     ) -> tuple[Settled, tuple[str, ...]]:
+        if found == before:
+            return Settled(), ()
         known = before.stamps if before else {}
         changed = [name for name, stamps in found.stamps.items() if known.get(name) != stamps]
         unusable = {name: each for name, each in self._unusable.items() if name not in changed}

@@ -112,8 +112,7 @@ def _stamp(entry: "os.DirEntry[str]", path: str) -> Stamp | bool:
         if path.count("/") >= MOST_LEVELS:
             raise Unusable(path, f"lies more than {MOST_LEVELS} folders deep")
         return not is_hidden
-    kind = Path(entry.name).suffix
-    if kind not in (HTML, TEXT):
+    if not entry.name.endswith((HTML, TEXT)):
         if entry.is_symlink() and entry.is_dir():
             raise Unusable(path, "is a link to a folder, which is not followed")
         return False

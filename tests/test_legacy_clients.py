@@ -239,6 +239,15 @@ REQUESTS = {
         f'POST /api/v2/data-privacy/deletion-request HTTP/1.1\r\n{RUBY}Content-Length: LENGTH\r\n\r\n{{"email":"nobody@example.com","api_key":"KEY"}}',
         "status", 404,
     ),
+    "PHP, template": (
+        (f"POST /api/v1/email-templates HTTP/1.1\r\n{PHP}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: LENGTH\r\n\r\n"
+        "name=Monthly&html=%3Cp%3E%7B%7B+first_name%7Cdefault%3A%27%C3%A9%27+%7D%7D%3C%2Fp%3E&api_key=KEY"), "html", "<p>{{ first_name|default:'é' }}</p>",
+    ),
+    "Ruby, template": (
+        (f'POST /api/v1/email-templates?api_key=KEY HTTP/1.1\r\n{RUBY}Content-Length: LENGTH\r\n\r\n'
+        '{"api_key":"KEY","name":"Weekly","html":"<p>\\u00e9</p>"}'), "html", "<p>é</p>",
+    ),
+    "Ruby, templates": (f"GET /api/v1/email-templates?api_key=KEY HTTP/1.1\r\n{RUBY}\r\n", "object", "$list"),
     "HTTP/1.0": ("GET /api/v1/metrics/?api_key=KEY HTTP/1.0\r\n\r\n", "start", 0),
 }  # fmt: skip
 
