@@ -27,10 +27,10 @@ FILTERS = sorted(LIBRARY.filters)
 ODD_TEXTS = (
     "", " ", "0", "-1", "5", "1e400", "nan", "999999999999", "2026-03-31", "02/30/2026", "a.b.c", "_x", "x|y", "k", "k=v",
     "k>2", "<b>&amp;</b>", "s", "999999999d", "*d", "(k)s", ":2", "::0", "[a", "(a+)+$", "\\s+", "a|b", "javascript:alert(1)",
-    "//x", "\ud800", "\0", "9" * 5000, "gu", "a" * 2000,
+    "//x", "\ud800", "\0", "9" * 5000, "gu", "a" * 500,
 )  # fmt: skip
 ODD_VALUES: tuple[Any, ...] = (
-    *ODD_TEXTS, *map(mark_safe, ODD_TEXTS), None, True, False, 0, 1, -7, 10**400, -(10**400), 2**63, 10**307, 999999999,
+    *ODD_TEXTS, *map(mark_safe, ODD_TEXTS[20:27]), None, True, False, 0, 1, -7, 10**400, -(10**400), 2**63, 10**307, 999999999,
     0.5, -0.0, 1e308, math.inf, -math.inf, math.nan, Decimal("1.50"), Decimal("NaN"), date(2026, 3, 31), time(12),
     datetime(2026, 3, 31, tzinfo=UTC).replace(tzinfo=None), datetime(2026, 3, 31, tzinfo=UTC), datetime.min.replace(tzinfo=UTC), date.min,
     datetime.max.replace(tzinfo=UTC), datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=-5))), timedelta(days=3),
@@ -107,7 +107,7 @@ def test_a_filter_gives_something_bounded_and_changes_nothing(name: str) -> None
     assert repr(given) == repr(ODD_VALUES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     value=values,
     steps=st.lists(

@@ -75,7 +75,7 @@ def test_an_example_follows_the_accounts_settings(row: Row) -> None:
     assert same(shown(row.example, VALUES, **{setting[1]: setting[2]})) == same(row.result)
 
 
-@pytest.mark.parametrize("locale", ["en-US", "de-DE", "ja-JP", "xx-XX"])
+@pytest.mark.parametrize("locale", ["de-DE", "xx-XX"])
 def test_a_worker_that_can_open_no_file_has_all_that_the_examples_need(locale: str) -> None:
     account = Account(locale=locale)
     sources = [row.example for row in EXAMPLES]
