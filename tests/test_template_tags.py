@@ -117,6 +117,22 @@ def test_resplit_takes_simple_expressions(pattern: str, parts: list[str]) -> Non
     assert shown("{{ text|resplit:pattern|join:'|' }}", {"text": "a  b;c d", "pattern": pattern}) == "|".join(parts)  # fmt: skip
 
 
+def test_a_block_of_products_as_the_editor_writes_it() -> None:
+    block = """{% if feeds.TOP|index:PLACE %}{% with item=feeds.TOP|index:PLACE%}
+    {% with Title=item.title|safe Price=item.price|default:"" %}{{ Title }} {{ Price }}{% endwith %}
+    {% endwith %}{% endif %}"""
+    source = "".join(block.replace("PLACE", str(place)) for place in range(3))
+    values = {"feeds": {"TOP": [{"title": "Mug &amp; Cup", "price": "$4"}, {"title": "Lamp"}]}}
+    assert shown(source, values).split() == ["Mug", "&amp;", "Cup", "$4", "Lamp"]
+    assert (
+        shown(
+            "{{ l|index:'-1' }}{{ l|index:5 }}{{ none|index:0 }}{{ text|index:0 }}",
+            {"l": [1, 2], "none": None, "text": "a"},
+        )
+        == "2"
+    )
+
+
 def test_what_is_random_is_the_same_for_the_same_message() -> None:
     source = "{% for x in numbers %}{{ numbers|random }} {% endfor %}"
     values = {"numbers": list(range(50))}

@@ -5,7 +5,7 @@ from typing import Any
 from django.template import Library
 from django.utils.safestring import mark_safe
 
-from feedd.templates.bounded import text_of
+from feedd.templates.bounded import number_of, text_of
 from feedd.templates.pictures import png
 
 register = Library()
@@ -25,6 +25,22 @@ def lookup(value: Any, arg: Any) -> Any:
     if isinstance(value, list | tuple) and text_of(arg).isdecimal() and int(arg) < len(value):
         return value[int(arg)]
     return None
+
+
+@register.filter
+def index(value: Any, arg: Any) -> Any:
+    """The element at a place of a list, from its end where the place is negative; missing where there is none.
+
+    Klaviyo's editor writes it into every block of products: `{% if feeds.popular|index:0 %}`.
+    """
+    place = number_of(arg)
+    if (
+        not isinstance(value, list | tuple)
+        or place is None
+        or not -len(value) <= place < len(value)
+    ):
+        return None
+    return value[int(place)]
 
 
 @register.filter
