@@ -45,7 +45,9 @@ class ShownValue(VariableNode):
 
 
 class OurParser(Parser):
-    """Django's parser, whose expressions look names up as `variables` says."""
+    """Django's parser, whose expressions look names up as `variables` says. Tags may ask what the `source` is."""
+
+    source = ""
 
     def compile_filter(self, token: str) -> Expression:
         """A value and its filters. Raises TemplateSyntaxError."""
@@ -73,6 +75,7 @@ class OurTemplate(Template):
             self.engine.template_builtins,
             self.origin,
         )
+        parser.source = self.source
         nodes = parser.parse()
         self.extra_data = parser.extra_data
         return nodes

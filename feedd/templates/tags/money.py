@@ -2,7 +2,7 @@
 
 import re
 from decimal import Context, Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
@@ -27,6 +27,7 @@ def locale_of(name: str) -> Locale:
         return Locale("en", "US")
 
 
+@lru_cache(4096)
 def money(amount: Decimal, currency: str, locale: str) -> str:
     """An amount with its currency's sign and decimals, as it is written in a locale."""
     with localcontext(_EXACT):

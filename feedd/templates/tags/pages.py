@@ -1,8 +1,10 @@
 """The tags that lead to a recipient's own pages, and the one that shows the preview text."""
 
+import re
 from typing import Any
 
 from django.template import Library, Node, TemplateSyntaxError
+from django.template.base import Token
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 
@@ -10,6 +12,7 @@ from feedd.templates.bounded import text_of
 
 register = Library()
 
+_ATTRIBUTE = re.compile(r"""\b(?:href|src|action)\s*=\s*["']?\s*\Z""", re.IGNORECASE)
 PAGES = {
     "unsubscribe": "Unsubscribe",
     "manage_preferences": "Manage Preferences",
@@ -28,6 +31,17 @@ def _link_tags(page: str, usual_text: str) -> None:
 
     register.simple_tag(link, takes_context=True, name=page)
     register.simple_tag(address, takes_context=True, name=f"{page}_link")
+
+    whole, alone = register.tags[page], register.tags[f"{page}_link"]
+
+    def either(parser: Any, token: Any) -> Any:
+        """The link; its address where it stands for one: `<a href="{% unsubscribe %}">` is often written."""
+        start = token.position[0] if token.position else 0
+        if not _ATTRIBUTE.search(getattr(parser, "source", "")[max(start - 20, 0) : start]):
+            return whole(parser, token)
+        return alone(parser, Token(token.token_type, f"{page}_link", token.position, token.lineno))
+
+    register.tag(page, either)
 
 
 for _page, _text in PAGES.items():
