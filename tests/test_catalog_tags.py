@@ -74,7 +74,13 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     made = fresh(where)
     for ago, body in PAST:
         synced(made, where, ago, body)
-    synced(made, where, timedelta(), [item("7", "Seven"), item("a b", "Spaced")], feed="blog")
+    synced(
+        made,
+        where,
+        timedelta(),
+        [item("7", "Seven", published_at="2026-03-01"), item("a b", "Spaced")],
+        feed="blog",
+    )
     yield made
     made.close()
 
@@ -305,6 +311,44 @@ def test_lists_hang_on_what_is_known_of_the_person(
     }  # fmt: skip
     source = f"{{% {tag} as xs %}}{{% for x in xs %}}{{{{ x.id }}}} {{% endfor %}}"
     assert html(renderer, source, **values) == expected
+
+
+def test_the_same_position_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever comes later: all that can be seen of items, lists and changes."""
+    catalog = fresh(tmp_path)
+    found = Renderer(Account, Lookups(shelf_of(catalog)))
+    source = """{% items as xs %}{% for x in xs %}{{ x }}{{ x.history }}{% endfor %}
+    {% changes since=0 order="title" as ys %}{% for y in ys %}{{ y }}{% endfor %}
+    {% catalog "a" %}{% for name, value in catalog_item.metadata.items %}{{ name }}: {{ value }}{% endfor %}{% endcatalog %}"""
+    a, b = (
+        item("a", price=5, brand="Acme", zoo={"b": 1, "a": 2}),
+        item("b", published_at="2026-01-01"),
+    )
+    bodies = [
+        [a, b],
+        [a | {"price": 4}, b],
+        [a | {"brand": "B"}],
+        [item("b", "New"), item("c")],
+        [a],
+    ]
+    try:
+        before = []
+        for body in bodies:
+            take_in(catalog, tmp_path, body, accept_removals=True)
+            now = rendered(found, source)
+            before.append((now.position.seq, now.html, now.items))
+        for seq, whole, items in before:
+            then = rendered(found, source, at=seq)
+            assert (then.html, then.items) == (whole, items)
+    finally:
+        found.close()
+        catalog.close()
+
+
+def test_times_of_items_are_times(renderer: Renderer) -> None:
+    source = """{% items "news" as xs %}{% with x=xs.0 %}{{ x.published_at|date:"j F Y" }} {{ x.metadata.published_at }}
+    {{ x.published_at|format_date_string|date:"Y" }} {{ x.changed_at|date:"Y" }}{% endwith %}"""
+    assert html(renderer, source) == "1 March 2026 2026-03-01T00:00:00Z 2026 2026"
 
 
 def test_a_message_may_ask_for_so_many_lists(renderer: Renderer) -> None:

@@ -17,15 +17,18 @@ from test_retention import DAY_S, age, kept, swept
 
 from feedd import intake
 from feedd.errors import TooOld, UsageError
-from feedd.model import CatalogItem, Change
+from feedd.model import CatalogItem, Change, ChangeKind
 from feedd.settings import FeedSettings, Settings
-from feedd.shelf import answers, differences, shelves, view
+from feedd.shelf import answers, columns, differences, shelves, view
+from feedd.shelf.conditions import meets
 from feedd.shelf.view import MOST_TOUCHED, Shelf
-from feedd.store.changes import read_changes
+from feedd.store.at import ItemThen
+from feedd.store.changes import Touch, read_changes
 from feedd.store.database import Database
 from feedd.store.feeds import read_stream
 from feedd.store.forget import forget_feed
 from feedd.store.history import Absence, read_versions
+from feedd.store.item_rows import ItemRow
 from feedd.store.read import read_items
 from feedd.templates.queries import ChangesQuery, ItemsQuery, written
 from feedd.templates.wire import AskChanges, AskHistory, AskItem, AskItems
@@ -211,6 +214,7 @@ def test_items_at_a_position_are_those_of_the_catalog_then(
             fields = {row[0]: row[2] for row in rows}
             for each in found:
                 assert each["fields"] == fields[each["id"]]
+                assert list(each["fields"]) == sorted(each["fields"])  # as loops show them
                 one = asked(shelf, AskItem(each["id"], "$default"), seq)
                 assert one == each
                 assert not one["removed"]
@@ -518,3 +522,92 @@ def test_texts_that_nothing_has_any_more_are_forgotten(
             assert items(shelf, brand=f"brand {n - 1}") == []
             assert items(shelf, brand="other") == ["b"]
         assert len(shelf.shelves._words.all) < 15
+
+
+LONG = "A title that goes on and on, and then differs: "
+
+
+@pytest.mark.parametrize(
+    ("query", "expected_ids"),
+    [
+        ({"order": "title"}, "b a c d"),
+        ({"order": "-title"}, "d c a b"),
+        ({"order": "changed_at"}, "c d a b"),
+        ({"order": "-changed_at"}, "b a c d"),
+        ({"order": "-created_at"}, "a b c d"),
+        ({"order": "price"}, "b a c d"),
+        ({"ids": ("d", "c", "b", "a"), "order": "price"}, "b a c d"),
+        ({"ids": ("d", "c", "b", "a"), "order": "-title"}, "d c a b"),
+        ({"ids": ("d", "c", "b", "a"), "order": "-changed_at"}, "b a c d"),
+        ({"ids": ("d", "c", "b", "a"), "order": "published_at"}, "c a b d"),
+        ({"order": "published_at", "limit": 1}, "c"),
+    ],
+)
+def test_lists_have_an_order_at_an_earlier_position(
+    folder: Path,  # noqa: F811
+    query: dict[str, Any],
+    expected_ids: str,
+) -> None:
+    first = [
+        item("a", LONG + "2", price=2),
+        item("b", LONG + "1", price=1),
+        item("c", LONG + "3", published_at="2026-01-01"),
+        item("d", "Z"),
+    ]
+    with closing(fresh(folder)) as catalog:
+        shelf = shelf_of(catalog)
+        take_in(catalog, folder, first)
+        take_in(catalog, folder, [{**first[0], "brand": "x"}, *first[1:]])
+        take_in(
+            catalog, folder, [{**first[0], "brand": "x"}, {**first[1], "brand": "x"}, *first[2:]]
+        )
+        now = items(shelf, **query)
+        later = [item(each["id"], "Other", price=9 - n) for n, each in enumerate(first)]
+        take_in(catalog, folder, later[::-1])
+        assert now == items(shelf, at=6, **query) == expected_ids.split()
+
+
+def test_values_that_only_a_schema_of_ones_own_lets_through_do_no_harm() -> None:
+    """The columns and the conditions agree on them."""
+    odd = [
+        {
+            "price": "5",
+            "sale_price": True,
+            "published_at": "soon",
+            "brand": 5,
+            "categories": "Shoes",
+        },
+        {"price": 10**400, "inventory_quantity": "many", "categories": [1, "Shoes"], "title": 7},
+        {"price": -1, "published_at": 5, "availability": ["in_stock"], "categories": [{"a": 1}]},
+        {"published_at": "0001-01-01T00:00:00+14:00", "brand": None, "categories": {}},
+    ]
+    made = columns.Columns(columns.Words(), len(odd) + 1)
+    made.fill(
+        [
+            ItemRow(n, json.dumps({"id": str(n)} | fields), True, 0.0, 0.0)
+            for n, fields in enumerate(odd, 1)
+        ]
+    )
+    for wanted in (
+        {}, {"category": "shoes"}, {"brand": "5"}, {"brand": ""}, {"min_price": 0}, {"max_price": 5}, {"in_stock": True},
+        {"in_stock": False}, {"on_sale": True}, {"on_sale": False},
+    ):  # fmt: skip
+        query = ItemsQuery(**wanted)  # type: ignore[arg-type]
+        assert made.chosen(query).tolist() == [
+            n for n, fields in enumerate(odd, 1) if meets(fields, query)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference", "percent"),
+    [
+        (10, 8, -2, -20.0), (9.99, 7.99, -2.0, -20.02), (0, 5, 5, None), (-4, -2, 2, 50.0), (3, 10, 7, 233.33),
+        (5, 10**400, 10**400 - 5, None), (-1e308, 1e308, None, None), ("5", 6, None, None), (True, 6, None, None),
+    ],
+)  # fmt: skip
+def test_a_difference_is_one_of_numbers(old: Any, new: Any, difference: Any, percent: Any) -> None:
+    now = datetime.now(UTC)
+    each = ItemThen(1, 1, "a", b"{}", True, None, now, None)
+    last = Touch(1, 1, ChangeKind.UPDATED, "{}", now)
+    found = differences.ItemDifference(each, ChangeKind.UPDATED, "x", old, new, {}, last, "")
+    assert (found.difference, found.percent) == (difference, percent)

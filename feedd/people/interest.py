@@ -27,7 +27,7 @@ _OWN_PATH: Path = ("CatalogItemID",)  # in the events that feedd writes
 _PRICE = frozenset(PRICE_FIELDS)
 _STOCK = frozenset({"availability", "inventory_quantity"})
 _LARGEST = 10**100
-_TO_ORDER = frozenset({"preorder", "backorder"})
+_TO_ORDER = ("preorder", "backorder")  # a schema of one's own may let through what has no hash
 _decode = msgspec.json.Decoder().decode
 
 Tree = dict[str, "Branch"]

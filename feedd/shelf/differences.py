@@ -43,13 +43,15 @@ class ItemDifference(NamedTuple):
     def difference(self) -> float | None:
         """How much the value went up; negative where it went down. Of numbers only."""
         old, new = number(self.old), number(self.new)
-        return None if old is None or new is None else round(new - old, 10)
+        return None if old is None or new is None else _rounded(lambda: new - old, 10)
 
     @property
     def percent(self) -> float | None:
         """The same in hundredths of the old value, with two decimal places."""
         old, difference = number(self.old), self.difference
-        return None if not old or difference is None else round(difference / abs(old) * 100, 2)
+        if not old or difference is None:
+            return None
+        return _rounded(lambda: difference / abs(old) * 100, 2)
 
 
 _ORDERS: dict[str, Callable[[ItemDifference], Any]] = {
@@ -198,6 +200,15 @@ def _kind(first: ChangeKind, is_live: bool) -> ChangeKind | None:
 
 def _value(fields: dict[str, Any], field: str) -> Any:
     return effective_price(fields) if field == PRICE else fields.get(field)
+
+
+def _rounded(value: Callable[[], float], places: int) -> float | None:
+    """A number; None where it is larger than any is."""
+    try:
+        found = round(value(), places)
+    except OverflowError:
+        return None
+    return found if abs(found) < float("inf") else None
 
 
 def _goes(direction: str | None, old: Any, new: Any) -> bool:

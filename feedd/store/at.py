@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, select, text
 
-from feedd.diff import undo
+from feedd.diff import canonical, undo
 from feedd.model import ChangeKind, StreamState
 from feedd.store.database import among, among_value
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, SYNCS
@@ -175,7 +175,7 @@ def _then(row: Any, later: Sequence[ItemChange], last: Any) -> ItemThen | None:
             decoded = undo(decoded, change.fields)
         if "id" not in decoded:
             return None
-        fields = msgspec.json.encode(decoded)
+        fields = canonical(decoded)
     elif fields == b"{}":
         return None
     version = None
