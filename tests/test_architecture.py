@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 OWNERS = {
     "httpx": {"fetch"},
     "httpcore": {"fetch"},
-    "lxml": {"formats", "coerce"},
+    "lxml": {"formats", "coerce", "templates"},
     "sqlalchemy": {"store"},
     "sqlmodel": set(),  # slow to import; tables are SQLAlchemy Core
     "alembic": {"store"},

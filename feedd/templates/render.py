@@ -14,6 +14,10 @@ from feedd.templates.engine import OurTemplate, compiled
 from feedd.templates.failures import LookupFailed, TooMuch
 from feedd.templates.feeds import Feeds
 from feedd.templates.message import Answer, Message, Rendering, too_large
+from feedd.templates.outputs.links import absolute
+from feedd.templates.outputs.plain_text import plain_text
+from feedd.templates.outputs.styles import inline
+from feedd.templates.outputs.subject import subject_line
 from feedd.templates.wire import Account, Done, Failed, Limits, Load, Position, Work
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -71,7 +75,8 @@ class Renderer:
                         done[part] = self._part(template.part(part), values, message, part)
                     if part == "preview_text":
                         message.preview_text = done.get(part, "")
-            return self._finished(done, message)
+            part = "html"
+            return self._finished(done, message, work)
         except TemplateSyntaxError as error:
             return refused(error, part, template.parts[part])
         except LookupFailed as error:
@@ -92,16 +97,27 @@ class Renderer:
             raise too_large(self._limits)
         return text
 
-    def _finished(self, done: dict[str, str], message: Message) -> Done:
-        html = done["html"]
-        text = done.get("text")
+    def _finished(self, done: dict[str, str], message: Message, work: Work) -> Done:
+        """What is sent: styles in their elements where that is wanted, links that work, a text, a subject in one line."""
+        html, text, subject = done["html"], done.get("text"), done.get("subject")
+        if work.inlines:
+            html = inline(html)
         encoded = html.encode("utf-8", "replace")
+        if b"\0" in encoded:
+            html = html.replace(
+                "\0", "\ufffd"
+            )  # as parsers of HTML do; some leave it out, also of the name of a scheme
+        mended = absolute(html, self._account.website)
+        if mended is not html:
+            html, encoded = mended, mended.encode("utf-8", "replace")
         if len(encoded) > self._limits.output_bytes:
             raise too_large(self._limits)
+        if text is None and work.wants_text:
+            text = plain_text(html)
         return Done(
             html=encoded,
             text=text,
-            subject=done.get("subject"),
+            subject=None if subject is None else subject_line(subject),
             preview_text=done.get("preview_text"),
             items=tuple(message.items),
             feeds=tuple(message.feeds),

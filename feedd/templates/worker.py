@@ -17,6 +17,8 @@ from feedd.templates.check import problems
 from feedd.templates.confine import confine, granted
 from feedd.templates.failures import TooSlow
 from feedd.templates.items import currency_symbol
+from feedd.templates.outputs.plain_text import plain_text
+from feedd.templates.outputs.styles import inline
 from feedd.templates.render import Renderer, Template, cleaned
 from feedd.templates.wire import (
     Ask,
@@ -44,6 +46,8 @@ WARM = """{{ a|date }}{% now 'r F l P e' %}{% currency_format 1.5 %}{{ 1.5|float
 {{ 'a@example.com www.example.com <b>&amp;</b>'|striptags|urlize }}{{ 'ä b'|slugify }}{{ '<b>a b</b>'|truncatewords_html:1 }}
 {{ 'a'|md5_hash }}{{ 'a'|sha_1 }}{{ 'a'|sha_256 }}{{ 'YQ=='|base64_decode }}{{ '%61'|urldecode }}{{ 'a b'|resplit:'\\s' }}
 {% barcode 'a' mode=html %}{% barcode 'a' %}{{ 1200000|intword }}{{ 5|apnumber }}{{ 3|ordinal }}{{ 5|json_script:'a' }}"""
+
+PAGE = "<style>p { margin: 0 }</style><p>a <a href='https://shop.example/'>b</a></p><ul><li>&eacute;</li></ul>"
 
 MOST_KEPT_BYTES = 16 * 1024**2  # of answers, as JSON
 _decode_json = msgspec.json.decode
@@ -112,6 +116,7 @@ class Worker:
         self._renderer.render(
             Template(load), Work(name="", values=b"{}", now=0.0, wants_text=True), Position()
         )
+        plain_text(inline(PAGE))
         currency_symbol(self._account.currency, self._account.locale)
 
     def serve(self) -> None:
