@@ -83,6 +83,21 @@ MENDED = [
     ("{% for i in (1..3) %}{{ i }}{% endfor %}", "(1..3)", '{% for i in "123"|make_list %}'),
     ("{% assign b = a | upper %}", "{% assign b = a | upper %}", "{% with b=a|upper %}…{% endwith %}"),
     ("{% # note %}", "{% # note %}", "{# note #}"),
+    ("{{ event|lookup:'A b'.0 }}", ".0", "{{ event|lookup:'A b'|lookup:'0' }}"),
+    ("{{ 'Hello ' + first_name }}", "+", "{{ 'Hello '|append:first_name }}"),
+    ("{{ event.Items.first().Name }}", "event.Items.first()", "{{ event.Items.0.Name }}"),
+    ("{{ event. Items }}", ". ", "{{ event.Items }}"),
+    ("{{ first_name, last_name }}", ",", "{{ first_name }} {{ last_name }}"),
+    ("{{ first_name|default:'O'Brien' }}", "'", "stands between \" and \""),
+    ("{% with a = event.b %}{{ a }}{% endwith %}", " = ", "{% with a=event.b %}"),
+    ("{% for x event.Items %}{{ x }}{% endfor %}", " ", "{% for x in event.Items %}"),
+    ("{% for x in event.Items | limit: 3 %}{{ x }}{% endfor %}", "limit: 3", '{% for x in event.Items|slice:":3" %}'),
+    ("{% if (a or b) and c %}d{% endif %}", "(", "and binds closer than or"),
+    ("{% if a eq 'b' %}c{% endif %}", "eq", "{% if a == 'b' %}"),
+    ("{% if a then %}c{% endif %}", " then ", "{% if a %}"),
+    ("{% unless a or b %}c{% endunless %}", "{% unless a or b %}", "{% if not a and not b %}…{% endif %}"),
+    ("{% for x in event.Items if x.a %}{{ x }}{% endfor %}", "if x.a", "write {% if x.a %}…{% endif %} within the loop"),
+    ("{% foreach event.Items as x %}{{ x }}{% endfor %}", "{% foreach event.Items as x %}", "{% for x in event.Items %}"),
 ]  # fmt: skip
 
 

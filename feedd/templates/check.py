@@ -93,7 +93,8 @@ def _names(found: list[Piece], feeds: Collection[str] | None) -> Iterator[Findin
             return
         draft = Draft(piece.text, piece.start) if piece.sound and not piece.loose else piece.draft
         if draft is not None:
-            yield from names.findings(draft, in_catalog=piece.in_catalog)
+            doubtful = names.findings(draft, in_catalog=piece.in_catalog)
+            yield from (each for each in doubtful if each.length)  # none where a tag is rewritten
         if piece.sound and not piece.loose:
             meant = in_wrong_braces(piece)
             if meant:

@@ -31,6 +31,20 @@ USAGE = {
     "with": "{% with total=event.total %}…{% endwith %}",
 }
 """How tags are written: what is told where no rule knows better."""
+PLAINER = {
+    "'for' statements should": "a loop names the value and the list",
+    "'for' tag received an invalid argument": "the names of a loop are joined by commas: {% for key, value in person.items %}",
+    "'with' expected": "a name and its value are missing",
+    "'with' received": "a name and its value belong together: name=value",
+    "'cycle' tag requires": "what it alternates between is missing",
+    "'firstof' statement requires": "what it chooses from is missing",
+    "'now' statement takes": "it takes one format in quotes",
+    "'autoescape' ": "it is either on or off",
+    "'regroup' tag": "it names the list, what it is grouped by, and the name for the groups",
+    "'ifchanged'": "the condition is not understood",
+    "Malformed template tag": "nothing may follow the name of this tag",
+}
+"""What Django says of its tags, for those who do not know Python."""
 _REMAINDER = re.compile(r"Could not parse the remainder: '(.*)' from '(.*)'$", re.DOTALL)
 _CHARACTERS = re.compile(r"Could not parse some characters: (.*)$", re.DOTALL)
 _ARGUMENTS = re.compile(r"(\w+) requires (\d+) arguments, (\d+) provided")
@@ -51,6 +65,9 @@ def explained(error: Exception, text: str, start: int) -> Finding:
         if found is not None:
             at, length, message, default = found
             return Finding(start + at, max(1, length), message, hint or default or usage(text))
+    plainer = next((words for begin, words in PLAINER.items() if said.startswith(begin)), None)
+    if plainer:
+        return Finding(start, len(text), plainer, hint or usage(text))
     at, length = _named(said, text)
     return Finding(start + at, length, _plain(said), hint or usage(text))
 

@@ -31,6 +31,8 @@ def rules(known_tags: Collection[str], known_filters: Collection[str]) -> tuple[
         *tags.RULES,
         *loops.RULES,
         *conditions.RULES,
+        filters.doubled(known_filters),
+        expressions.conditions_within,
         *filters.RULES,
         *expressions.RULES,
         expressions.unclosed_quote,

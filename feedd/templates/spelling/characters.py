@@ -25,6 +25,9 @@ def outer_braces(draft: Draft) -> None:
         draft.rewrite(f"{{% {inner} %}}", "one brace too many: tags are written {% … %}")
     elif text.startswith("{{{"):
         inner = text.strip("{}").strip()
+        if text.startswith("{{{{"):
+            draft.rewrite(f"{{{{ {inner} }}}}", "two braces are enough")
+            return
         draft.rewrite(
             f"{{{{ {inner}|safe }}}}",
             "three braces are Handlebars; here a value that is HTML already is marked by a filter",

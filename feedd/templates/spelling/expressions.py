@@ -6,6 +6,7 @@ from feedd.templates.spelling.draft import STRING, VALUE, Draft
 
 METHODS = {
     "capitalize": "capfirst", "capitalise": "capfirst", "lower": "lower", "strip": "strip", "title": "title",
+    "count": "length", "last": "last", "length": "length", "reverse": "reverse", "size": "length",
     "toLocaleUpperCase": "upper", "toLowerCase": "lower", "toUpperCase": "upper", "trim": "strip", "upper": "upper",
 }  # fmt: skip
 WITH_ARGUMENT = {
@@ -20,13 +21,15 @@ _PATH = r"[A-Za-z_][\w]*(?:\.[\w]+)*"
 _METHOD = re.compile(rf"({_PATH})\.(\w+)\(([^()]*)\)")
 _FUNCTION = re.compile(r"(?<![\w.|])(\w+)\(([^()]*)\)")
 _BRACKET = re.compile(rf"([\w.]+|\])\s*\[\s*({STRING}|-?\d*\s*:\s*-?\d*|-?\d+|[\w.]+)\s*\]")
+_AFTER_LOOKUP = re.compile(rf"\|\s*lookup:{STRING}(\.(\w+))")
+_COMMA = re.compile(rf"\{{\{{\s*({_PATH}(?:\s*,\s*{_PATH})+)\s*\}}\}}$")
 _DOLLAR = re.compile(r"(?<![\w.$\"'])([A-Za-z]\w*(?:\.\w+)*)\.(\$\w[\w.]*)")
 _OPTIONAL = re.compile(r"\?\.|->|::")
 _TERNARY = re.compile(r"\{\{\s*(.+?)\s*\?(?!\?)\s*(.+?)\s*:\s*(.+?)\s*\}\}$")
 _INLINE_IF = re.compile(r"\{\{\s*(.+?)\s+if\s+(.+?)(?:\s+else\s+(.+?))?\s*\}\}$")
 _OR = re.compile(rf"\{{\{{\s*(.+?)\s*(\bor\b|\|\||\?\?|\?:)\s*({VALUE})\s*\}}\}}$")
 _ARITHMETIC = re.compile(
-    rf"(?<![\w|:.\x1a\"'])({_PATH}(?:\|\w+(?::{VALUE})?)*|\d[\d.]*)\s*([*/+%]|\s-\s?|-(?=\d))\s*({STRING}|{_PATH}|\d[\d.]*)(?![\w(])"
+    rf"(?<![\w|:.\x1a\"'])({STRING}|{_PATH}(?:\|\w+(?::{VALUE})?)*|\d[\d.]*)\s*([*/+%]|\s-\s?|-(?=\d))\s*({STRING}|{_PATH}|\d[\d.]*)(?![\w(])"
 )
 _COMPARED = re.compile(r"\{\{\s*(.+?\s*(?:==|!=|<=|>=|<|>|\band\b|\bin\b).+?)\s*\}\}$")
 _WORDS = re.compile(
@@ -48,6 +51,8 @@ def _called(value: str, name: str, argument: str) -> str:
     first, _, second = (part.strip() for part in argument.partition(","))
     if name == "get" and first:
         return f"{value}|lookup:{first}" + (f"|default:{second}" if second else "")
+    if name == "first":
+        return f"{value}.0"
     if name in METHODS:
         return f"{value}|{METHODS[name]}"
     if name in WITH_ARGUMENT and first:
@@ -89,10 +94,9 @@ def brackets(draft: Draft) -> None:
     """`items[0]`, `event["Items"]`, `x[:3]`."""
     while found := _BRACKET.search(draft.masked):
         key = draft.text[slice(*found.span(2))]
-        draft.mend(
-            found.end(1), found.end(), _step(draft.text[: found.end(1)], key),
-            f"square brackets are not known: [{key}]",
-        )  # fmt: skip
+        before = draft.text[: found.end(1)].removesuffix(".")
+        draft.tell(found.end(1), found.end(), f"square brackets are not known: [{key}]")
+        draft.swap(len(before), found.end(), _step(before, key))
 
 
 def _step(before: str, key: str) -> str:
@@ -108,6 +112,32 @@ def _step(before: str, key: str) -> str:
         return f".{bare}"
     quote = '"' if "'" in bare else "'"
     return f"|lookup:{quote}{bare}{quote}"
+
+
+def after_lookups(draft: Draft) -> None:
+    """`event|lookup:'Items'.0`: after one lookup every step is one."""
+    while found := _AFTER_LOOKUP.search(draft.masked):
+        draft.mend(
+            *found.span(1),
+            f"|lookup:'{found[2]}'",
+            "after a lookup every step is a lookup, not a dot",
+        )
+
+
+def loose_dots(draft: Draft) -> None:
+    """`{{ event. Items }}`."""
+    while found := re.search(r"(?<=\w)(?:\.\s+|\s+\.)(?=[A-Za-z_])", draft.masked):
+        draft.mend(*found.span(), ".", "no space may stand beside a dot")
+
+
+def lists(draft: Draft) -> None:
+    """`{{ a, b }}`."""
+    found = None if draft.is_block else _COMMA.match(draft.masked)
+    if found:
+        at = draft.masked.index(",")
+        names = (name.strip() for name in found[1].split(","))
+        draft.tell(at, at + 1, "one value stands in {{ }}")
+        draft.swap(0, len(draft.text), " ".join(f"{{{{ {name} }}}}" for name in names))
 
 
 def dollars(draft: Draft) -> None:
@@ -225,6 +255,13 @@ def unclosed_quote(draft: Draft) -> None:
     if found is None:
         return
     quote, end = found[0], len(draft.text.rstrip("}% "))
+    if masked.count(quote) > 2:
+        other = "'" if quote == '"' else '"'
+        draft.tell(
+            *found.span(), f"a {quote} too many: the text ends at the one before",
+            f"a text that has {quote} in it stands between {other} and {other}",
+        )  # fmt: skip
+        return
     end = max(end, found.end())
     if draft.text[end - 1] != quote or end == found.end():
         draft.tell(*found.span(), f"the text that begins with {quote} does not end")
@@ -237,9 +274,11 @@ RULES = (
     methods,
     functions,
     brackets,
+    after_lookups,
+    loose_dots,
+    lists,
     dollars,
     spaced_names_in_tags,
-    conditions_within,
     comparisons,
     spaced_names,
     arithmetic,

@@ -139,12 +139,17 @@ def empty(draft: Draft) -> None:
             draft.mend(*found.span(), "", "a filter's name is missing after |")
 
 
-def doubled(draft: Draft) -> None:
-    """`{{ x||upper }}`."""
-    while not draft.is_block and (
-        found := re.search(r"\|\s*\|(?=\s*\w+\s*(?::|\||\}\}))", draft.masked)
-    ):
-        draft.mend(*found.span(), "|", "one | too many")
+def doubled(known: _Known) -> Callable[[Draft], None]:
+    """A rule for `{{ x||upper }}`."""
+
+    def rule(draft: Draft) -> None:
+        if draft.is_block:
+            return
+        for found in reversed(list(re.finditer(r"\|\s*\|(?=\s*(\w+))", draft.masked))):
+            if found[1] in known:
+                draft.mend(*found.span(), "|", "one | too many")
+
+    return rule
 
 
 def tight_pipes(draft: Draft) -> None:
@@ -198,4 +203,4 @@ def _renamed(draft: Draft, found: re.Match[str], known: _Known) -> None:
     )  # fmt: skip
 
 
-RULES = (calls, doubled, named_arguments, missing_colons, spaced_colons, more_arguments, dates, empty, tight_pipes)  # fmt: skip
+RULES = (calls, named_arguments, missing_colons, spaced_colons, more_arguments, dates, empty, tight_pipes)  # fmt: skip

@@ -4,7 +4,7 @@ import re
 
 from feedd.templates.spelling.draft import STRING, Draft
 
-_LIMIT = re.compile(r"\s*,?\s*\b(limit|offset|cols)\s*[:=]\s*([\w.]+)")
+_LIMIT = re.compile(r"\s*[,|]?\s*\b(limit|offset|cols)\s*[:=]\s*([\w.]+)")
 _RANGE = re.compile(r"\(\s*([\w.]+?)\s*\.\.\s*([\w.|]+?)\s*\)|range\s*\(([^()]*)\)")
 _EACH = re.compile(r"\{%\s*(foreach|each)\s+(\S+)\s+as\s+\$?(\w+)\s*%\}$")
 _REVERSE = re.compile(r"\breverse\s*(?=%\}$)")
@@ -18,6 +18,13 @@ def each(draft: Draft) -> None:
     """`{% foreach xs as x %}`."""
     if found := _EACH.match(draft.text):
         draft.rewrite(f"{{% for {found[3]} in {found[2]} %}}", f"{found[1]} is not known")
+
+
+def missing_in(draft: Draft) -> None:
+    """`{% for item event.Items %}`."""
+    found = re.match(r"\{%\s*for\s+([A-Za-z_]\w*)(\s+)(?!in\b)[A-Za-z_][\w.]*\s*%\}$", draft.masked)
+    if found and found[1] != "in":
+        draft.mend(*found.span(2), " in ", "the word in is missing")
 
 
 def limits(draft: Draft) -> None:
@@ -84,4 +91,4 @@ def words(draft: Draft) -> None:
         draft.swap(found.start(), found.end(2), "")
 
 
-RULES = (each, words, ranges, limits)
+RULES = (each, missing_in, words, ranges, limits)

@@ -68,6 +68,7 @@ class Names:
         """What is doubtful in a tag."""
         yield from _dates(draft)
         yield from self._arguments(draft)
+        yield from _dots(draft)
         masked = draft.masked
         start = 2
         if draft.is_block:
@@ -95,7 +96,7 @@ class Names:
                 message, hint, step = told
                 start_, end_ = _step(found, step)
                 at, end = draft.places[start_], draft.places[end_]
-                yield Finding(at, max(1, end - at), message, hint, "warning")
+                yield Finding(at, end - at, message, hint, "warning")
 
     def _name(self, root: str, rest: list[str], in_catalog: bool) -> _Told | None:
         if root in self.given:
@@ -195,6 +196,22 @@ def _word(root: str) -> _Told | None:
             0,
         )
     return None
+
+
+def _dots(draft: Draft) -> Iterator[Finding]:
+    for found in re.finditer(r"(?<=\w)(?:\.\.+(?=\w)|\.+(?=\s*[|}%]))", draft.masked):
+        if (
+            not draft.masked[found.start() - 1].isdigit()
+            or draft.masked[found.start() - 2].isalpha()
+        ):
+            at = draft.places[found.start()]
+            yield Finding(
+                at,
+                len(found[0]),
+                "a dot too many: nothing is called so",
+                "write event.Items.0.Name",
+                "warning",
+            )
 
 
 def _dates(draft: Draft) -> Iterator[Finding]:

@@ -234,6 +234,14 @@ def names(known: _Known) -> Callable[[Draft], None]:
     return rule
 
 
+def spaced_equals(draft: Draft) -> None:
+    """`{% with a = b %}`."""
+    while draft.command in ("with", "catalog") and (
+        found := re.search(r"\s+=\s*|=\s+", draft.masked)
+    ):
+        draft.mend(*found.span(), "=", "no space may stand beside the = of a name")
+
+
 def quoted_names(draft: Draft) -> None:
     """`{% load "x" %}` and `{% render_variable "preview_text" %}`."""
     if draft.command == "render_variable" and (found := re.search(STRING, draft.masked)):
@@ -241,4 +249,4 @@ def quoted_names(draft: Draft) -> None:
         draft.mend(*found.span(), bare, "the name stands without quotes")
 
 
-RULES = (assignments, renamed, missing, quoted_names)
+RULES = (assignments, renamed, missing, spaced_equals, quoted_names)
