@@ -1,19 +1,21 @@
 """A line of a file, and a mark below the characters that are meant."""
 
+import shutil
 import unicodedata
 
 from feedd.cli.show import plain
 
-MOST_SHOWN = 120  # characters of the line
-_BEFORE = 50  # of those, before the mark, in a line that is longer
+_WIDE = 130  # columns, where no terminal says how many
+_MARGIN = 10  # columns beside the line
 
 
 def pointed(line: str, column: int, length: int = 1) -> tuple[str, str]:
     """The line, as far as it is shown, and the marks below it. `column` is from 1; both are safe to print."""
     line = line.expandtabs(1).rstrip("\r\n")
     at = min(column - 1, len(line))
-    start = 0 if len(line) <= MOST_SHOWN else max(0, at - _BEFORE)
-    end = min(len(line), start + MOST_SHOWN)
+    most = max(40, shutil.get_terminal_size((_WIDE, 0)).columns - _MARGIN)
+    start = 0 if len(line) <= most else max(0, at - most // 2)
+    end = min(len(line), start + most)
     before, meant, after = line[start:at], line[at : min(at + length, end)], line[at + length : end]
     lead, cut = "…" if start else "", "…" if end < len(line) else ""
     shown = [plain(part) for part in (before, meant, after)]

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from feedd.shelf.view import Shelf
-from feedd.shelf.view import View as ShelfView
-from feedd.store.web_feeds import WebFeedBody
 from feedd.templates.wire import AskFeed, Position, Question
+
+if TYPE_CHECKING:  # who has no catalog need not wait for what reads one
+    from feedd.shelf.view import Shelf
+    from feedd.shelf.view import View as ShelfView
+    from feedd.store.web_feeds import WebFeedBody
 
 Told = dict[str, str]  # the web feeds that a worker has been told of, and in which version
 
@@ -17,7 +19,7 @@ Told = dict[str, str]  # the web feeds that a worker has been told of, and in wh
 class WebFeedBodies(NamedTuple):
     """Where the bodies of web feeds are had, by their names, and what tells (`WebFeedBody.mark`) that one is another now."""
 
-    read: Callable[[str], WebFeedBody | None] = lambda _: None
+    read: "Callable[[str], WebFeedBody | None]" = lambda _: None
     marks: Callable[[], Mapping[str, str]] = dict
 
 
@@ -27,8 +29,8 @@ class View:
     def __init__(
         self,
         bodies: WebFeedBodies,
-        shelf: Shelf | None = None,
-        catalog: ShelfView | None = None,
+        shelf: "Shelf | None" = None,
+        catalog: "ShelfView | None" = None,
     ) -> None:
         self.stream_id = "" if catalog is None else catalog.stream_id
         self.seq = 0 if catalog is None else catalog.seq
@@ -61,7 +63,7 @@ class View:
             return b"null" if body is None else body.answer()
         return b"null" if self._catalog is None else self._catalog.answer(question)
 
-    def _body(self, name: str) -> WebFeedBody | None:
+    def _body(self, name: str) -> "WebFeedBody | None":
         """The body of a web feed, the same one for as long as this view is open."""
         if name not in self._read:
             self._read[name] = self._bodies.read(name)
@@ -73,7 +75,7 @@ class Lookups:
 
     def __init__(
         self,
-        shelf: Shelf | None = None,
+        shelf: "Shelf | None" = None,
         bodies: WebFeedBodies = WebFeedBodies(),  # noqa: B008 it is frozen
     ) -> None:
         self._shelf = shelf

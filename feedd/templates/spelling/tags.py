@@ -236,9 +236,7 @@ def names(known: _Known) -> Callable[[Draft], None]:
 
 def spaced_equals(draft: Draft) -> None:
     """`{% with a = b %}`."""
-    while draft.command in ("with", "catalog") and (
-        found := re.search(r"\s+=\s*|=\s+", draft.masked)
-    ):
+    while draft.command == "with" and (found := re.search(r"\s+=\s*|=\s+", draft.masked)):
         draft.mend(*found.span(), "=", "no space may stand beside the = of a name")
 
 
