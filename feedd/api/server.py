@@ -74,7 +74,7 @@ ROUTES: tuple[tuple[APIRouter, str], ...] = (
     (templates.router, "templates"),
     (templates.rendering, "templates:read"),
     (accounts.router, "accounts"),
-    (previews.router, "templates"),
+    (previews.router, "templates:read"),
 )
 # what pages and apps call with a public key
 CLIENT_ROUTES: tuple[APIRouter, ...] = (events.client, profiles.client)
