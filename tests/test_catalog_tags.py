@@ -374,3 +374,25 @@ def test_what_has_changed_is_seen_at_once(tmp_path: Path) -> None:
     finally:
         found.close()
         catalog.close()
+
+
+def test_all_messages_of_a_batch_are_of_one_position(tmp_path: Path) -> None:
+    catalog = fresh(tmp_path)
+    synced(catalog, tmp_path, timedelta(1), [thing(*MUG, 12)])
+    renderer = Renderer(Account, Lookups(shelf_of(catalog)))
+    shows = Source(html='{% catalog "mug-1" %}{{ catalog_item.price }}{% endcatalog %}')
+    nobody = Recipient(values=b"{}")
+    try:
+        messages = renderer.render_many(shows, [nobody] * 200)
+        first = next(messages)
+        synced(catalog, tmp_path, timedelta(0), [thing(*MUG, 9)])  # nothing holds it up
+        after = renderer.render(shows, nobody)
+        others = list(messages)
+    finally:
+        renderer.close()
+        catalog.close()
+    assert isinstance(first, Rendered)
+    assert {(each.html, each.position, each.now) for each in [first, *others]} == {
+        (b"12", first.position, first.now)
+    }
+    assert after.html == b"9"

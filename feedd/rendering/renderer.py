@@ -154,19 +154,23 @@ class Renderer:
         recipients: Iterable[Recipient],
         wanted: Wanted = Wanted(),  # noqa: B008
     ) -> Iterator[Rendered | Failed]:
-        """A message for each recipient in turn, or why there is none; all of them at one position.
+        """A message for each recipient in turn, or why there is none; all of them at one position and time.
+
+        No snapshot of the database is held while the caller does something with what there is: where the stream has moved
+        meanwhile, it is walked back.
 
         Raises: as `render`, but RenderFailed.
         """
-        with self._lookups.view(wanted.at) as view:
-            position = Position(view.stream_id, view.seq)
-            moment = wanted.now
-            if moment is None:
-                moment = view.committed_at if wanted.at is not None else datetime.now(UTC)
-            job = _Job(source, wanted, position, moment, view)
-            waiting = iter(recipients)
-            while chunk := list(islice(waiting, CHUNK)):
-                yield from self._render_chunk(job, chunk)
+        at, now = wanted.at, wanted.now
+        waiting = iter(recipients)
+        while chunk := list(islice(waiting, CHUNK)):
+            with self._lookups.view(at) as view:
+                if now is None:
+                    now = datetime.now(UTC) if at is None else view.committed_at
+                at = view.seq
+                job = _Job(source, wanted, Position(view.stream_id, at), now, view)
+                outcomes = self._render_chunk(job, chunk)
+            yield from outcomes
 
     def check(self, source: str, *, feeds: tuple[str, ...] | None = None) -> tuple[Problem, ...]:
         """Every problem of a source, in its order. `feeds` are the web feeds that there are.
