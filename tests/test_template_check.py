@@ -172,7 +172,6 @@ DOUBTFUL = [
     ("{first_name}", "{first_name}", "{{ first_name }}"),
     ("{{ first_name }", "{{ first_name }", "{{ first_name }}"),
     ("{{ else }}", "{{ else }}", "{% else %}"),
-    ('<a href="{% unsubscribe %}">', "{% unsubscribe %}", "{% unsubscribe_link %}"),
     ("{# a\nb #}", "{# a\nb #}", "{% comment %}"),
     ("<html></body>", "</body", "{% unsubscribe %}"),
     ("{{ feeds.nwes.0.title }}", "nwes", "feeds.news"),

@@ -1,4 +1,4 @@
-"""What is doubtful in a source besides its tags: notation of other services, links, notes. Pure."""
+"""What is doubtful in a source besides its tags: notation of other services, notes. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -14,9 +14,6 @@ MAILCHIMP = {
 }  # fmt: skip
 _MAILCHIMP = re.compile(r"\*\|([A-Z][A-Z0-9_:]{0,40})[^|*\n]{0,80}\|\*")
 _RUBY = re.compile(r"<%=?\s?([^%\n]{1,80}?)\s?%>")
-_LINK_IN_LINK = re.compile(
-    r"href\s*=\s*[\"']?\s*(\{%\s*(unsubscribe|manage_preferences|web_view)(\s[^%]{0,200})?%\})"
-)
 _NOTE = re.compile(r"\{#(?=[\s-])[^{}\n]{0,500}\n(?:[^#]|#(?!\})){0,2000}#\}")
 _UNSUBSCRIBES = re.compile(r"unsubscribe|\{%\s*manage_preferences", re.IGNORECASE)
 
@@ -33,11 +30,6 @@ def doubts(source: str) -> Iterator[Finding]:
         yield _warning(
             found.start(), found.end(), f"{found[0]} is not read: it is shown as it stands",
             f"write {{{{ {found[1]} }}}}",
-        )  # fmt: skip
-    for found in _LINK_IN_LINK.finditer(source):
-        yield _warning(
-            *found.span(1), f"{{% {found[2]} %}} gives a whole link, which does not belong into href",
-            f"write {{% {found[2]}_link %}}",
         )  # fmt: skip
     for found in _NOTE.finditer(source):
         yield _warning(
