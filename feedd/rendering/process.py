@@ -4,10 +4,13 @@ import contextlib
 import json
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from multiprocessing.connection import Connection
+
+import msgspec
 
 from feedd.errors import Unavailable
 from feedd.templates.wire import (
@@ -53,6 +56,11 @@ class WorkerProcess:
     def __init__(self, account: Account, limits: Limits) -> None:
         ours, theirs = socket.socketpair()
         answers, asking = socket.socketpair()  # apart, so that work can be sent ahead of an answer
+        seconds, rest = divmod(limits.wall_s, 1)
+        patience = struct.pack("@ll", int(seconds), int(rest * 1e6))
+        for end in (ours, answers):  # it may stop in the middle of a frame
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
         with theirs, asking:
             ends = [theirs.fileno(), asking.fileno()]
             self._process = subprocess.Popen(  # noqa: S603 our own program
@@ -70,6 +78,7 @@ class WorkerProcess:
         self.templates: dict[
             str, None
         ] = {}  # those that it has been told, the least recently used first
+        self.messages = 0  # that it has done
         self.position: Position | None = None  # where its answers stand
         self.feeds: dict[str, str] = {}  # web feeds it has been told of, and in which version
         try:
@@ -86,18 +95,21 @@ class WorkerProcess:
             raise Unavailable(f"the process that renders templates does not start: {why}")
 
     def send(self, told: ToWorker) -> int:
-        """Tell it something; how many bytes that took. Raises WorkerDied."""
+        """Tell it something; how many bytes that took. Raises WorkerDied, or WorkerHung: it does not listen."""
         frame = encode(told)
         self._send(self._pipe, frame)
         return len(frame)
 
     def answer(self, json: bytes) -> None:
-        """Answer its question. Raises WorkerDied."""
+        """Answer its question. Raises WorkerDied, or WorkerHung: it does not listen."""
         self._send(self._answers, json)
 
     def _send(self, pipe: Connection, frame: bytes) -> None:
         try:
             pipe.send_bytes(frame)
+        except BlockingIOError as error:
+            self.kill()
+            raise WorkerHung("it did not listen") from error
         except OSError as error:
             raise self._death() from error
 
@@ -113,7 +125,10 @@ class WorkerProcess:
                 self.kill()
                 raise WorkerHung("it did not answer in time")
             said: FromWorker = decode_from_worker(self._pipe.recv_bytes())
-        except (EOFError, OSError) as error:
+        except BlockingIOError as error:
+            self.kill()
+            raise WorkerHung("it stopped in the middle of an answer") from error
+        except (EOFError, OSError, msgspec.DecodeError) as error:  # the last: it was interrupted
             raise self._death() from error
         return said
 

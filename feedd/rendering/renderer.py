@@ -61,8 +61,7 @@ class Source(Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The same for the same template."""
         parts = (self.html, self.text, self.subject, self.preview_text)
-        whole = "\0".join("-" if part is None else f"+{part}" for part in parts)
-        return sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+        return sha256(repr(parts).encode()).hexdigest()  # repr: no two templates look the same
 
 
 class Recipient(Struct, frozen=True, kw_only=True):
@@ -338,6 +337,10 @@ class _Job:
                 unread.append(worker.send(work))
             said = self._follow(worker, limits)
             unread.popleft()
+            if isinstance(said, Failed) and said.code == "too_much_memory" and worker.messages:
+                worker.kill()  # what others left there may be to blame: once more, in a fresh process
+                return
+            worker.messages += 1
             outcomes.append(said if isinstance(said, Failed) else self._rendered(said))
             if said.ends:
                 worker.kill()

@@ -3,10 +3,12 @@
 TemplateSyntaxError (Django's)   the template is wrong: nothing renders until its author mends it
 LookupFailed                     this recipient is skipped: what the message is about is not there
 TooMuch                          a bound was hit
+
+The last two are no `Exception`: conditions and filters of Django's take those for a value that is false or blank, and go on.
 """
 
 
-class LookupFailed(Exception):
+class LookupFailed(BaseException):
     """A recipient is skipped, such as one whose catalog item is gone. `reason` is shown with the recipient."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -15,7 +17,7 @@ class LookupFailed(Exception):
         self.message = message
 
 
-class TooMuch(Exception):
+class TooMuch(BaseException):
     """A render would take more than it may have. `code` is a word of the API, such as `too_large`."""
 
     def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
@@ -27,3 +29,10 @@ class TooMuch(Exception):
 
 class TooSlow(BaseException):
     """The processor time of a message is used up. Raised by a signal, so nothing may catch it as an `Exception`."""
+
+
+class Unanswered(BaseException):
+    """A question was asked and its answer not read, so that the next answer would be another question's. The process must end.
+
+    `__cause__` is what came between.
+    """

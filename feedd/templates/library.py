@@ -12,7 +12,7 @@ from django.template import Library, defaulttags
 
 from feedd.templates import filters, tags
 from feedd.templates.bounded import kept
-from feedd.templates.loops import bounded_for
+from feedd.templates.loops import bounded_for, kept_apart_ifchanged
 
 DJANGO_TAGS = (
     "autoescape", "comment", "cycle", "filter", "firstof", "if", "ifchanged", "now", "regroup", "resetcycle",
@@ -25,6 +25,7 @@ def build() -> Library:
     library = Library()
     library.tags.update({name: defaulttags.register.tags[name] for name in DJANGO_TAGS})
     library.tags["for"] = bounded_for
+    library.tags["ifchanged"] = kept_apart_ifchanged
     for package in (tags, filters):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             register: Library = importlib.import_module(module.name).register

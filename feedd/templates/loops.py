@@ -1,10 +1,20 @@
-"""Django's `{% for %}`, which counts what it writes and how often it turns."""
+"""Django's `{% for %}`, which counts what it writes and how often it turns, and its `{% ifchanged %}`, which changes no value."""
 
 from typing import Any
 
 from django.template.base import NodeList, TemplateSyntaxError
-from django.template.defaulttags import ForNode, do_for
+from django.template.defaulttags import ForNode, IfChangedNode, do_for, ifchanged
 from django.utils.safestring import SafeString
+
+
+class Turns(dict[str, Any]):
+    """`forloop`. What is remembered from one turn to the next is beside it, where no name reaches."""
+
+    __slots__ = ("remembered",)
+
+    def __init__(self, parent: Any) -> None:
+        super().__init__(parentloop=parent)
+        self.remembered: dict[Any, Any] = {}
 
 
 class BoundedForNode(ForNode):
@@ -35,7 +45,7 @@ class BoundedForNode(ForNode):
 
     def _turn(self, context: Any, values: Any, count: int, parent: Any) -> str:
         written: list[str] = []
-        loop = context["forloop"] = {"parentloop": parent}
+        loop = context["forloop"] = Turns(parent)
         message = context.message
         names = self.loopvars
         nodes = [node.render_annotated for node in self.nodelist_loop]
@@ -80,3 +90,17 @@ def bounded_for(parser: Any, token: Any) -> BoundedForNode:
         found.nodelist_loop,
         empty if isinstance(empty, NodeList) else None,
     )
+
+
+class KeptApartIfChangedNode(IfChangedNode):
+    """Remembers beside the loop what was shown last. Django keeps it in `forloop`, and that may be a name for any dict."""
+
+    def _get_context_stack_frame(self, context: Any) -> Any:
+        loop = context.get("forloop")
+        return loop.remembered if type(loop) is Turns else context.render_context
+
+
+def kept_apart_ifchanged(parser: Any, token: Any) -> KeptApartIfChangedNode:
+    """`{% ifchanged x %}…{% else %}…{% endifchanged %}`, as Django has it."""
+    found = ifchanged(parser, token)
+    return KeptApartIfChangedNode(found.nodelist_true, found.nodelist_false, *found._varlist)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from traceback import walk_tb
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from django.template import TemplateSyntaxError
+from django.template import Node, TemplateSyntaxError
 from django.utils import timezone, translation
 
 from feedd.templates.check import first_problem
@@ -35,10 +36,15 @@ class Template:
         self._compiled: dict[str, OurTemplate] = {}
 
     def part(self, name: str) -> OurTemplate:
-        """A part, compiled. Raises TemplateSyntaxError, with the `part`."""
+        """A part, compiled. Raises TemplateSyntaxError, also for what Django's tags fail at while they read their words."""
         found = self._compiled.get(name)
         if found is None:
-            found = self._compiled[name] = compiled(self.parts[name])
+            try:
+                found = self._compiled[name] = compiled(self.parts[name])
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                if isinstance(error.__cause__, RecursionError):
+                    raise error.__cause__ from None
+                raise TemplateSyntaxError(str(error)) from error
         return found
 
 
@@ -65,10 +71,10 @@ class Renderer:
         )
         feeds = Feeds(message)
         known = {"feeds": feeds, "web_feeds": feeds.about}
-        values = known | cleaned(_decode(work.values))
         done: dict[str, str] = {}
         part = "html"
         try:
+            values = known | cleaned(_decode(work.values))
             with timezone.override(self._zone), translation.override(self._language):
                 for part in ("preview_text", "html", "text", "subject"):
                     if part in template.parts and (part != "text" or work.wants_text):
@@ -85,31 +91,32 @@ class Renderer:
             return failed("limit", error.code, error, part, template.parts[part])
         except RecursionError as error:
             return failed("limit", "too_deep", error, part, template.parts[part])
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 whatever a template makes Django do fails this message only
             return failed("error", "template_failed", error, part, template.parts[part])
 
     def _part(
         self, template: OurTemplate, values: dict[str, Any], message: Message, part: str
     ) -> str:
-        context = Rendering(values, message, autoescape=part == "html")
+        # a copy: what one part sets is not there in the others
+        context = Rendering(dict(values), message, autoescape=part == "html")
         text: str = template.render(context) + ""  # a plain string again
-        if len(text) > self._limits.output_bytes:
+        encoded = text.encode("utf-8", "replace")  # half a surrogate pair cannot be sent
+        if len(encoded) > self._limits.output_bytes:
             raise too_large(self._limits)
-        return text
+        return encoded.decode()
 
     def _finished(self, done: dict[str, str], message: Message, work: Work) -> Done:
         """What is sent: styles in their elements where that is wanted, links that work, a text, a subject in one line."""
         html, text, subject = done["html"], done.get("text"), done.get("subject")
         if work.inlines:
             html = inline(html)
+        if "\0" in html:
+            # as parsers of HTML do; some leave it out, also of the name of a scheme
+            html = html.replace("\0", "\ufffd")
+        html = absolute(html, self._account.website)
         encoded = html.encode("utf-8", "replace")
-        if b"\0" in encoded:
-            html = html.replace(
-                "\0", "\ufffd"
-            )  # as parsers of HTML do; some leave it out, also of the name of a scheme
-        mended = absolute(html, self._account.website)
-        if mended is not html:
-            html, encoded = mended, mended.encode("utf-8", "replace")
         if len(encoded) > self._limits.output_bytes:
             raise too_large(self._limits)
         if text is None and work.wants_text:
@@ -153,27 +160,37 @@ def refused(error: TemplateSyntaxError, part: str, source: str) -> Failed:
     )
 
 
-_MESSAGES: Mapping[str, str] = {"too_deep": "what stands in one another is nested too deep"}
+TOO_DEEP = "what stands in one another is nested too deep"
+_MESSAGES: Mapping[str, str] = {"too_deep": TOO_DEEP}
+_LONGEST = 1000  # characters of a message, which may hold a value
 
 
-def failed(kind: str, code: str, error: Exception, part: str, source: str) -> Failed:
+def failed(kind: str, code: str, error: BaseException, part: str, source: str) -> Failed:
     """Why there is no message, with the place in the source where it is known."""
-    token = getattr(error, "token", None)
-    node = getattr(error, "_culprit_node", None)
-    if token is None and node is not None:
-        token = node.token
+    token = getattr(error, "token", None) or _innermost(error)
     line, column = (None, None)
     if token is not None and token.position is not None:
         line, column = place(source, token.position[0])
+    message = _MESSAGES.get(code) or str(error) or type(error).__name__
     return Failed(
         kind=kind,
         code=code,
-        message=_MESSAGES.get(code) or str(error) or type(error).__name__,
+        message=message[:_LONGEST].encode("utf-8", "replace").decode(),
         hint=getattr(error, "hint", None),
         line=line,
         column=column,
         part=part,
     )
+
+
+def _innermost(error: BaseException) -> Any:
+    """The token of the innermost tag that was being rendered; None where none was."""
+    token = None
+    for frame, _ in walk_tb(error.__traceback__):
+        node = frame.f_locals.get("self")
+        if isinstance(node, Node):
+            token = node.token or token
+    return token
 
 
 def place(source: str, start: int) -> tuple[int, int]:

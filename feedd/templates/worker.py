@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from feedd.templates.check import problems
 from feedd.templates.confine import confine, granted
-from feedd.templates.failures import TooSlow
+from feedd.templates.failures import TooSlow, Unanswered
 from feedd.templates.items import currency_symbol
 from feedd.templates.outputs.plain_text import plain_text
 from feedd.templates.outputs.styles import inline
-from feedd.templates.render import Renderer, Template, cleaned
+from feedd.templates.render import TOO_DEEP, Renderer, Template, cleaned
 from feedd.templates.wire import (
     Ask,
     AskFeed,
@@ -64,12 +64,20 @@ class Answers:
         self._size = 0
 
     def __call__(self, question: Question) -> Any:
-        """The answer; None where there is nothing."""
+        """The answer; None where there is nothing.
+
+        Raises:
+            Unanswered: something came between the question and its answer.
+        """
         found = self._kept.get(question, _ABSENT)
         if found is not _ABSENT:
             return found
-        self._pipe.send_bytes(encode(Ask(question)))
-        answer = self._answers.recv_bytes()
+        frame = encode(Ask(question))
+        try:
+            self._pipe.send_bytes(frame)
+            answer = self._answers.recv_bytes()
+        except BaseException as error:
+            raise Unanswered from error
         value = cleaned(_decode_json(answer))
         self._size += len(answer)
         if self._size > MOST_KEPT_BYTES:
@@ -133,10 +141,11 @@ class Worker:
             elif isinstance(told, Work | Check):
                 answer = self._within_bounds(told)
                 try:
-                    self._pipe.send_bytes(encode(answer))
-                except TypeError:
-                    answer = _bug()
-                    self._pipe.send_bytes(encode(answer))
+                    frame = encode(answer)
+                except (TypeError, ValueError) as error:
+                    answer = _bug(error)
+                    frame = encode(answer)
+                self._pipe.send_bytes(frame)
                 if isinstance(answer, Done | Failed) and answer.ends:
                     return
 
@@ -147,21 +156,30 @@ class Worker:
                 answer = self._done(told)
             if isinstance(answer, Done):
                 answer = replace(answer, ends=self._has_grown())
-        except TooSlow:
-            message = f"it takes more than {self._limits.cpu_s:g} s of processor time"
-            return Failed(kind="limit", code="too_slow", message=message, ends=True)
-        except MemoryError:
-            pass
-        except (EOFError, OSError):
-            raise
-        except Exception:  # noqa: BLE001 it is told, and costs this message only
-            return _bug()
+        except Unanswered as error:
+            reason = error.__cause__
+        except (TooSlow, Exception) as error:  # noqa: BLE001 it is told, and costs this message only
+            reason = error
         else:
             return answer
-        gc.collect()
-        size = self._limits.memory_bytes // 1024**2
-        message = f"it takes more than {size:,} MB of memory"
-        return Failed(kind="limit", code="too_large", message=message, ends=True)
+        return self._ended(reason)
+
+    def _ended(self, reason: BaseException | None) -> Failed:
+        """Why a message has left this process in a state not worth keeping."""
+        if isinstance(reason, TooSlow):
+            return _ends(
+                "too_slow", f"it takes more than {self._limits.cpu_s:g} s of processor time"
+            )
+        if isinstance(reason, RecursionError):
+            return _ends("too_deep", TOO_DEEP)
+        if isinstance(reason, MemoryError):
+            reason = None  # and what it holds
+            gc.collect()
+            size = self._limits.memory_bytes // 1024**2
+            return _ends("too_much_memory", f"it takes more than {size:,} MB of memory")
+        if isinstance(reason, EOFError | OSError):  # the pipe
+            raise reason
+        return _bug(reason)
 
     def _has_grown(self) -> bool:
         """Whether a message has taken half of what there is: what it leaves behind may be in the way of the next one."""
@@ -187,8 +205,8 @@ def main(descriptor: int, answers: int) -> None:
         gc.collect()
         gc.freeze()
         pipe.send_bytes(encode(Done(html=b"")))
-    except Exception:  # noqa: BLE001 it goes to the daemon's log, where somebody can read it
-        pipe.send_bytes(encode(_bug()))
+    except Exception as error:  # noqa: BLE001 it goes to the daemon's log, where somebody can read it
+        pipe.send_bytes(encode(_bug(error)))
         return
     try:
         worker.serve()
@@ -196,6 +214,11 @@ def main(descriptor: int, answers: int) -> None:
         sys.exit(0)
 
 
-def _bug() -> Failed:
-    """What is being handled, as a failure that says where it came from."""
-    return Failed(kind="bug", code="bug", message=traceback.format_exc(), ends=True)
+def _ends(code: str, message: str) -> Failed:
+    return Failed(kind="limit", code=code, message=message, ends=True)
+
+
+def _bug(error: BaseException | None) -> Failed:
+    """An error, as a failure that says where it came from."""
+    told = "".join(traceback.format_exception(error)).encode("utf-8", "replace").decode()
+    return Failed(kind="bug", code="bug", message=told, ends=True)
