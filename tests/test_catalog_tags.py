@@ -396,3 +396,8 @@ def test_all_messages_of_a_batch_are_of_one_position(tmp_path: Path) -> None:
         (b"12", first.position, first.now)
     }
     assert after.html == b"9"
+
+
+def test_fields_have_the_names_of_klaviyos_feeds_too(renderer: Renderer) -> None:
+    shown = "{{ catalog_item.metadata|lookup:'$price' }} {{ catalog_item.metadata|lookup:'$none' }}|{{ catalog_item.metadata|lookup:'$' }}"
+    assert html(renderer, f'{{% catalog "mug-1" %}}{shown}{{% endcatalog %}}') == "9 |"

@@ -34,6 +34,17 @@ class Item(dict[str, Any]):
         return found
 
 
+class Metadata(dict[str, Any]):
+    """The fields of an item, also under the names that Klaviyo's feeds give them: `$price` is `price`."""
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> Any:
+        if isinstance(name, str) and name.startswith("$"):
+            return self[name[1:]]
+        raise KeyError(name)
+
+
 def item_of(answer: dict[str, Any], message: Message) -> Item:
     """The item that an answer tells of; the message has used it from now on."""
     known = _built.get(id(answer))
@@ -92,7 +103,7 @@ def _values(answer: dict[str, Any], account: Account) -> dict[str, Any]:
         "currency_symbol": currency_symbol(code, account.locale),
         "featured_image": _image(fields.get("image_link")),
         "images": _images(fields),
-        "metadata": fields,
+        "metadata": Metadata(fields),
         "feed": answer["feed"],
         "catalog": answer["catalog"],
         "version": answer["version"],
