@@ -77,7 +77,7 @@ def test_an_example_follows_the_accounts_settings(row: Row) -> None:
 
 @pytest.mark.parametrize("locale", ["de-DE", "xx-XX"])
 def test_a_worker_that_can_open_no_file_has_all_that_the_examples_need(locale: str) -> None:
-    account = Account(locale=locale)
+    account = Account(locale=locale, timezone="America/St_Johns")
     sources = [row.example for row in EXAMPLES]
     with closing(Renderer(lambda: account, Lookups())) as renderer:
         for source in sources:

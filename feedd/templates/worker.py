@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import msgspec
+from django.utils import timezone
 from msgspec.structs import replace
 
 from feedd.templates.check import problems
@@ -125,6 +126,7 @@ class Worker:
             Template(load), Work(name="", values=b"{}", now=0.0, wants_text=True), Position()
         )
         plain_text(inline(PAGE))
+        timezone.get_default_timezone()  # which times without a zone are taken to be in
         currency_symbol(self._account.currency, self._account.locale)
 
     def serve(self) -> None:
