@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from feedd import ingest, intake
     from feedd.fetch import Fetcher
     from feedd.jobs import Jobs
+    from feedd.links import PersonalLinks
     from feedd.persons import Persons
     from feedd.previews import Previews
     from feedd.recording import Recorder
@@ -163,6 +164,13 @@ class App:
         return StoredTemplates(lambda: self.settings, self.people, self.renderer.check)
 
     @cached_property
+    def links(self) -> "PersonalLinks":
+        """Links to people's own pages are made by."""
+        from feedd.links import PersonalLinks
+
+        return PersonalLinks(lambda: self.settings, self.people)
+
+    @cached_property
     def previews(self) -> "Previews":
         """Single messages are rendered by."""
         from feedd.previews import Previews
@@ -173,6 +181,7 @@ class App:
             self.persons,
             self.renderer,
             templates=lambda: self.templates,
+            links=self.links,
         )
 
     @cached_property

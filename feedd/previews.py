@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from feedd.errors import NotFound, UsageError
+from feedd.links import LinkTo, PersonalLinks
+from feedd.model import Template
 from feedd.people.values import Event, Identifiers, Profile
 from feedd.persons import Persons
 from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source, Wanted
@@ -85,12 +87,14 @@ class Previews:
         persons: Persons,
         renderer: Renderer,
         templates: Callable[[], StoredTemplates],
+        links: PersonalLinks,
     ) -> None:
         self._settings = settings
         self._people = people
         self._persons = persons
         self._renderer = renderer
         self._templates = templates
+        self._links = links
 
     def render(self, preview: Preview) -> Previewed:
         """The message, or why there is none.
@@ -100,7 +104,8 @@ class Previews:
             UsageError: two templates are given, or none; the position is not in the stream any more, or not yet.
             Overloaded: everything that renders is busy.
         """
-        source = self._source(preview)
+        stored = None if preview.template is None else self._templates().named(preview.template)
+        source = _source(preview, stored)
         profile = None if preview.profile is None else self._persons.find(preview.profile)
         event = None if preview.event is None else self._event(preview.event, profile)
         if event is not None and profile is None:
@@ -109,6 +114,13 @@ class Previews:
         recipient = Recipient(
             values=variables(account, profile=profile, event=event, more=preview.context),
             seed="" if profile is None else profile.id,
+            links=lambda position: self._links.all_of(
+                LinkTo(
+                    profile=None if profile is None else profile.id,
+                    template=None if stored is None else stored.id,
+                    seq=position.seq,
+                )
+            ),
         )
         wanted = Wanted(
             text=preview.wants_text,
@@ -120,20 +132,6 @@ class Previews:
             return _previewed(self._renderer.render(source, recipient, wanted))
         except RenderFailed as error:
             return _failed(error.failure)
-
-    def _source(self, preview: Preview) -> Source:
-        if (preview.html is None) == (preview.template is None):
-            raise UsageError("one template is rendered", hint="Give html, or the id of a template.")
-        html, text = preview.html, preview.text
-        if preview.template is not None:
-            stored = self._templates().named(preview.template)
-            html, text = stored.html, text if text is not None else stored.text
-        return Source(
-            html=html or "",
-            text=text,
-            subject=preview.subject,
-            preview_text=preview.preview_text,
-        )
 
     def _event(self, named: str, profile: Profile | None) -> Event:
         found = events.read_event_by_uuid(self._people, named)
@@ -157,6 +155,21 @@ class Previews:
         if not page.events:
             raise NotFound(f"there is no event {metric!r} of theirs", hint="Leave the event out.")
         return page.events[0]
+
+
+def _source(preview: Preview, stored: Template | None) -> Source:
+    """What is rendered. Raises UsageError: that is two templates, or none."""
+    if (preview.html is None) == (stored is None):
+        raise UsageError("one template is rendered", hint="Give html, or the id of a template.")
+    html, text = preview.html, preview.text
+    if stored is not None:
+        html, text = stored.html, text if text is not None else stored.text
+    return Source(
+        html=html or "",
+        text=text,
+        subject=preview.subject,
+        preview_text=preview.preview_text,
+    )
 
 
 def _previewed(done: Rendered) -> Previewed:

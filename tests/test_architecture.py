@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("app", "workers", "checks", "archive", "restore", "probe"),
     ("watching", "dryrun", "databases", "configured", "keyring", "web_feeds"),
     ("previews",),
-    ("webhooks", "persons", "jobs", "rendering", "stored_templates"),
+    ("webhooks", "persons", "jobs", "rendering", "stored_templates", "links"),
     ("recording", "telling", "shelf"),
     ("remembering",),
     ("ingest",),
@@ -67,6 +67,7 @@ OWNERS = {
     "babel": {"templates"},
     "barcode": {"templates"},
     "css_inline": {"templates"},
+    "cryptography": {"links"},
     "inscriptis": {"templates"},
 }
 PURE = (

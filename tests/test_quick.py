@@ -21,6 +21,7 @@ from feedd.cli.commands import COMMANDS, GROUPS
 HEAVY = {
     "alembic",
     "apscheduler",
+    "cryptography",
     "email_validator",
     "fastapi",
     "feedd.api",

@@ -29,6 +29,7 @@ from feedd.api import (
     legacy,
     metrics,
     operating,
+    pages,
     people_metrics,
     persons,
     previews,
@@ -103,6 +104,7 @@ def create_api(
     api.state.tail = tail or Tail(app.stream)
     api.include_router(health.router)
     api.include_router(metrics.router)
+    api.include_router(pages.router)
     for router, resource in ROUTES:
         api.include_router(
             router, prefix="/api", dependencies=[Depends(needs(resource)), Security(KEY_HEADER)]

@@ -30,6 +30,7 @@ from feedd.api.template_bodies import (
 )
 from feedd.app import App
 from feedd.errors import UsageError
+from feedd.links import LinkTo
 from feedd.model import Template
 from feedd.people.documents import Time, iso_time
 from feedd.people.limits import PayloadProblem, check_shape
@@ -249,8 +250,12 @@ def rendered(app: App, template: Template, context: dict[str, Any]) -> Rendered:
     check_shape(context, f"{ATTRIBUTES}/context", len(values), brackets)
     wanted = Wanted(text=True, inlines=app.settings.templates.inline_css)
     source = Source(html=template.html, text=template.text)
+    recipient = Recipient(
+        values=values,
+        links=lambda position: app.links.all_of(LinkTo(template=template.id, seq=position.seq)),
+    )
     try:
-        return app.renderer.render(source, Recipient(values=values), wanted)
+        return app.renderer.render(source, recipient, wanted)
     except RenderFailed as error:
         raise NotRendered(error, source={"pointer": "/data/"}) from error
 

@@ -65,10 +65,10 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Recipient(Struct, frozen=True, kw_only=True):
-    """Who a message is for: their variables as a JSON object, their links, and what chance is seeded with."""
+    """Who a message is for: their variables as a JSON object, their links (at a position), and what chance is seeded with."""
 
     values: bytes
-    links: Links = Links()
+    links: Links | Callable[[Position], Links] = Links()
     seed: str = ""
 
 
@@ -347,12 +347,13 @@ class _Job:
                 return
 
     def _work(self, recipient: Recipient) -> Work:
+        links = recipient.links
         return Work(
             name=self._name,
             values=recipient.values,
             now=self._now.timestamp(),
             seed=f"{self._name}{recipient.seed}",
-            links=recipient.links,
+            links=links if isinstance(links, Links) else links(self._position),
             wants_text=self._wanted.text,
             inlines=self._wanted.inlines,
         )

@@ -93,6 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     state_dir: Path
     socket: Path
     listen: tuple[str, int] | None = ("127.0.0.1", 8030)
+    public_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     file_roots: tuple[Path, ...] = ()
     database: Secret | None = None

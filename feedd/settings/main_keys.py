@@ -26,6 +26,8 @@ from feedd.settings.values import (
 )
 
 _DATABASE_EXAMPLE = 'database = "postgresql://feedd@db.example/feedd"'
+_PUBLIC_EXAMPLE = 'public_url = "https://mail.shop.example"'
+_NOT_IN_ADDRESS = re.compile(r"[^!-~]|[\"'<>\\^`{|}]")
 _DATABASE_HINT = (
     'Write database = { env = "FEEDD_DATABASE" }, and put the whole address there:'
     " postgresql://USER:PASSWORD@HOST/NAME"
@@ -45,6 +47,21 @@ def read_database(node: Node) -> Secret:
     if parts.password or "password" in dict(parse_qsl(parts.query)):
         raise WrongValueError("holds a password in plain text", _DATABASE_HINT)
     return Secret(url, "database")
+
+
+def read_public_url(node: Node) -> str:
+    """The address of a website that leads here, without a slash at its end."""
+    value = str(text(_PUBLIC_EXAMPLE)(node))
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or _NOT_IN_ADDRESS.search(value):
+        raise WrongValueError(f"{value!r} is not an address", f"Write it so: {_PUBLIC_EXAMPLE}")
+    if parts.username is not None or parts.query or parts.fragment or value[-1] in "?#":
+        raise WrongValueError("has more than a site and a path", f"Write it so: {_PUBLIC_EXAMPLE}")
+    return value.rstrip("/")
 
 
 def _check_database(url: str) -> None:
@@ -73,6 +90,8 @@ MAIN_KEYS = (
         "the unix socket that commands talk to the daemon over"),
     Key("listen", "listen", address, "HOST:PORT", '"127.0.0.1:8030"',
         "where the HTTP API listens besides; `\"\"` for nowhere"),
+    Key("public_url", "public_url", read_public_url, "address", "(of `listen`)",
+        "where people reach this feedd: links in messages to their own pages are below it"),
     Key("trusted_proxies", "trusted_proxies", each(network, 'trusted_proxies = ["10.1.0.0/16"]'), "list of networks", "[]",
         "proxies whose `X-Forwarded-For` says where a request comes from; of all others it is ignored"),
     Key("file_roots", "file_roots", each(directory('file_roots = ["/srv/feeds"]'), 'file_roots = ["/srv/feeds"]'),

@@ -265,6 +265,16 @@ API_KEYS = Table(
     Index("ux_api_keys_prefix", "prefix", unique=True),
 )
 
+# a secret of feedd's own; the newest of a purpose has the highest number
+SECRETS = Table(
+    "secrets",
+    people_metadata,
+    Column("purpose", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    required("value", LargeBinary),
+    required("created_at", Utc),
+)
+
 # a webhook: how far it has got in the change stream (`seq`) and among the ended syncs: all up to `sync_through` and
 # those in `syncs_taken` beyond it have become deliveries; null where it wants none. `target` is the digest of its address
 WEBHOOKS = Table(
