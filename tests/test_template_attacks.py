@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
@@ -15,6 +16,8 @@ import pytest
 
 from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source, Wanted
 from feedd.rendering.lookups import Lookups, Told, View, WebFeedBodies
+from feedd.store.web_feeds import WebFeedBody
+from feedd.templates.queries import read_changes_query
 from feedd.templates.wire import Account, AskChanges, AskFeed, AskHistory, AskItem, Limits, Question
 
 LIMITS = Limits(
@@ -22,6 +25,7 @@ LIMITS = Limits(
 )  # fmt: skip
 CANARY = "canary-7c1e"
 AT = "2026-01-01T00:00:00+00:00"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def item(item_id: str) -> dict[str, Any]:
@@ -48,6 +52,8 @@ class CatalogView(View):
     def answer(self, question: Question, told: Told) -> bytes:
         answer: Any = [item("first"), item("second")]
         if isinstance(question, AskChanges):
+            since = read_changes_query(question.query).since_at
+            assert since is None or datetime.fromtimestamp(since, UTC)
             answer = [{"item": each, "kind": "updated", "at": AT, "seq": 1} for each in answer]
         if isinstance(question, AskItem):
             answer = None if question.item.startswith("no") else item(question.item)
@@ -177,6 +183,8 @@ TABLE: list[tuple[str, str, str]] = [
     ("items that are set", "{% items 'shop' as d %}{{ d|length }}", "2"),
     ("an item sorted", "{% catalog 'shared' %}{{ catalog_item.tags|dictsortreversed:0|first }}{% endcatalog %}", "b"),
     ("rows that are extended", "{% changes 'shop' as q %}{{ q|add:xs|length }}{{ q.0.fields }}{{ q.0.seq }}", "1021"),
+    ("the end of time", "{% changes 'shop' since='9999-12-31T23:59:59-12:00' as q %}{{ q|length }}", "2"),
+    ("the beginning of time", "{% changes 'shop' since='0001-01-01T00:00:00+12:00' as q %}{{ q|length }}", "2"),
     ("constants that are set", "{% with True=0 None=1 %}{% if True %}x{% endif %}{{ None }}{% endwith %}", "1"),
     # lookups
     ("many lookups", "{% for x in xs %}{% catalog x %}{% endcatalog %}{% endfor %}", "too_many_lookups"),
@@ -184,8 +192,10 @@ TABLE: list[tuple[str, str, str]] = [
     ("many lists", "{% for x in xs %}{% items 'shop' brand=x as q %}{% endfor %}", "too_many_lookups"),
     ("no item", "{% catalog 'no' %}{% endcatalog %}", SKIPPED),
     ("no item within a condition", "{% if a %}{% catalog 'no' %}x{% endcatalog %}{% endif %}", SKIPPED),
-    ("a long id", "{% catalog big|add:big %}{% endcatalog %}x", "x"),
-    ("a long id of nothing", "{% with q='no'|add:big %}{% catalog q %}{% endcatalog %}{% endwith %}", SKIPPED),
+    ("a long id", "{% catalog big %}{% endcatalog %}", TOO_LARGE),
+    ("long names of feeds", "{% for x in xs %}{% with q=big|append:x %}{{ feeds|lookup:q }}{% endwith %}{% endfor %}", TOO_LARGE),
+    ("a long list of ids", "{% items 'shop' ids=big|make_list as q %}{{ q|length }}", TOO_LARGE),
+    ("a long id of nothing", "{% with q='no'|ljust:9000|add:'x' %}{% catalog q %}{% endcatalog %}{% endwith %}", SKIPPED),
     ("half a character as an id", "{% with q=half|stringformat:'c' %}{% catalog q %}{% endcatalog %}{% endwith %}", "template_failed"),
     ("a large web feed", "{{ feeds.large|length }}", "50001"),
     # characters
@@ -314,6 +324,56 @@ def test_values_that_are_nested_too_deep_fail_their_message(renderer: Renderer) 
     assert html(renderer, "{{ a|length }}", a=json.loads("[" * 400 + "]" * 400)) == "1"
 
 
+def test_a_message_looks_things_up_for_a_while_only(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "{% catalog 'slow' %}{{ catalog_item.id }}{% endcatalog %}"
+    monkeypatch.setattr("feedd.rendering.renderer.ANSWERS_S", 0.0)
+    assert html(renderer, source) == "too_slow"
+    monkeypatch.undo()
+    assert html(renderer, source) == "slow"
+
+
+def test_what_is_not_there_is_not_remembered_and_seen_once_it_is() -> None:
+    bodies: dict[str, WebFeedBody] = {}
+    marks = WebFeedBodies(bodies.get, lambda: {name: each.mark for name, each in bodies.items()})
+    shop = Renderer(Account, Lookups(bodies=marks))
+    source = "{% for x in 'abcdefgh' %}[{{ feeds|lookup:x }}]{% endfor %}"
+    assert html(shop, source) == "[]" * 8
+    (worker,) = shop._idle
+    assert worker.feeds == {}
+    for digest in "de":
+        bodies["b"] = WebFeedBody(
+            name="b", body=b'"%s"' % digest.encode(), digest=digest, fetched_at=NOW, error=None
+        )
+        assert html(shop, source) == f"[][{digest}]" + "[]" * 6
+        assert list(worker.feeds) == ["b"]
+    shop.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("<style>b{color:red}</style>" + "<svg><style>" * 8_000, 123_027),
+        ("<style>b{color:red}</style>" + "<b>" * 20_000, 60_027),
+        ("<style>b{color:red}</style>" + "<svg><title>" + "<g>" * 20_000, 60_039),
+        ("<style>" + "@media all{" * 5_000 + "b{color:red}</style><b>", 55_022),
+        ("<style>" + ":is(" * 5_000 + "b" + ")" * 5_000 + "{color:red}</style><b>", 25_000),
+        ("<link rel=stylesheet href=file:///etc/passwd><style>@import 'file:///etc/passwd';</style><b>", 91),
+        ("<table><tr><td>" * 5_000, 75_000),
+        ("<a href='" * 9_000, 81_000),
+        ("<ul><li>" * 9_000, 72_000),
+        ("url(" * 20_000, 80_000),
+    ],
+)  # fmt: skip
+def test_what_is_finished_stays_small(renderer: Renderer, source: str, expected: int) -> None:
+    found = renderer.render(Source(html=source), of(), Wanted(text=True, inlines=True))
+    assert abs(len(found.html) - expected) < 50_000
+    assert found.text is not None
+    assert len(found.text) <= len(source) + 1
+    assert b"root:" not in found.html
+
+
 # processes that are ended, stopped, starved and left alone
 
 
@@ -357,6 +417,20 @@ def test_a_process_that_is_stopped_costs_its_message_only() -> None:
             assert html(patient, "x") == "x"
     finally:
         patient.close()
+
+
+def test_what_breaks_where_others_were_is_done_again_elsewhere() -> None:
+    """Code that is not Python's aborts where it gets no memory."""
+    renderer = Renderer(Account, Catalog())
+    assert html(renderer, "x") == "x"
+    (worker,) = workers_of(renderer)
+    worker.suspend()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(html, renderer, "y")
+        worker.send_signal(signal.SIGABRT)
+        worker.resume()
+        assert waiting.result() == "y"
+    renderer.close()
 
 
 def workers_of(renderer: Renderer) -> list[psutil.Process]:

@@ -39,7 +39,7 @@ class View:
         self._shelf = shelf
         self._catalog = catalog
         self._bodies = bodies
-        self._read: dict[str, WebFeedBody | None] = {}
+        self._read: dict[str, WebFeedBody] = {}
 
     @cached_property
     def _marks(self) -> Mapping[str, str]:
@@ -59,15 +59,18 @@ class View:
         """The JSON of what is asked for, `null` where there is nothing."""
         if isinstance(question, AskFeed):
             body = self._body(question.name)
-            told[question.name] = "" if body is None else body.mark
-            return b"null" if body is None else body.answer()
+            if body is None:
+                return b"null"
+            told[question.name] = body.mark
+            return body.answer()
         return b"null" if self._catalog is None else self._catalog.answer(question)
 
     def _body(self, name: str) -> "WebFeedBody | None":
         """The body of a web feed, the same one for as long as this view is open."""
-        if name not in self._read:
-            self._read[name] = self._bodies.read(name)
-        return self._read[name]
+        body = self._read.get(name) or self._bodies.read(name)
+        if body is not None:
+            self._read[name] = body
+        return body
 
 
 class Lookups:

@@ -156,3 +156,8 @@ class WorkerProcess:
 def was_out_of_time(signal_number: int | None) -> bool:
     """Whether a process was ended for the processor time that it took."""
     return signal_number == signal.SIGXCPU
+
+
+def was_out_of_memory(error: WorkerDied | WorkerHung) -> bool:
+    """Whether a process may have ended for want of memory: code that is not Python's fails in its own way."""
+    return isinstance(error, WorkerDied) and error.signal_number in (signal.SIGABRT, signal.SIGSEGV)

@@ -18,7 +18,13 @@ from msgspec import Struct
 from feedd import logs
 from feedd.errors import FeeddError, Overloaded
 from feedd.rendering.lookups import Lookups, View
-from feedd.rendering.process import WorkerDied, WorkerHung, WorkerProcess, was_out_of_time
+from feedd.rendering.process import (
+    WorkerDied,
+    WorkerHung,
+    WorkerProcess,
+    was_out_of_memory,
+    was_out_of_time,
+)
 from feedd.templates.wire import (
     Account,
     Ask,
@@ -46,7 +52,7 @@ MOST_AHEAD_BYTES = (
 OUTCOMES = ("rendered", "skipped", "failed")
 WAIT_S = 30.0  # for a process that is free
 MOST_WAITING = 16  # threads that wait for one
-ANSWERS_S = 60.0  # what the questions of one message may take
+ANSWERS_S = 20.0  # what the questions of one message may take
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -219,7 +225,8 @@ class Renderer:
                     job.prepare(worker)
                     job.run(worker, chunk, outcomes, self.limits)
                 except (WorkerDied, WorkerHung) as error:
-                    outcomes.append(_ended(error, self.limits))
+                    if not (worker.messages and was_out_of_memory(error)):
+                        outcomes.append(_ended(error, self.limits))
         with self._lock:
             self.outcomes.update(map(_kind_of, outcomes))
         return [_without_bugs(each) for each in outcomes]
@@ -338,7 +345,8 @@ class _Job:
             said = self._follow(worker, limits)
             unread.popleft()
             if isinstance(said, Failed) and said.code == "too_much_memory" and worker.messages:
-                worker.kill()  # what others left there may be to blame: once more, in a fresh process
+                # what others left there may be to blame: once more, in a fresh process
+                worker.kill()
                 return
             worker.messages += 1
             outcomes.append(said if isinstance(said, Failed) else self._rendered(said))
@@ -359,9 +367,9 @@ class _Job:
         )
 
     def _follow(self, worker: WorkerProcess, limits: Limits) -> Done | Failed:
-        """What becomes of the message that the process is at. The time that its questions take here is not its own, up to a minute."""
+        """What becomes of the message that the process is at. The time that its questions take here is not its own, but has an end."""
         deadline = time.monotonic() + limits.wall_s
-        latest = deadline + ANSWERS_S
+        taken = 0.0
         while True:
             said = worker.receive(deadline)
             if isinstance(said, Done | Failed):
@@ -369,7 +377,10 @@ class _Job:
             if isinstance(said, Ask):
                 asked = time.monotonic()
                 worker.answer(self._view.answer(said.question, worker.feeds))
-                deadline = min(deadline + time.monotonic() - asked, latest)
+                took = time.monotonic() - asked
+                deadline, taken = deadline + took, taken + took
+                if taken > ANSWERS_S:
+                    return _LOOKS_TOO_LONG
 
     def _rendered(self, done: Done) -> Rendered:
         return Rendered(
@@ -382,6 +393,15 @@ class _Job:
             items=done.items,
             feeds=done.feeds,
         )
+
+
+_LOOKS_TOO_LONG = Failed(
+    kind="limit",
+    code="too_slow",
+    message=f"what it looks up takes more than {ANSWERS_S:g} s",
+    hint='Look at fewer changes, such as those since="1d", or use one list more than once.',
+    ends=True,
+)
 
 
 def _kind_of(outcome: Rendered | Failed) -> str:

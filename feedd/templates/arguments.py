@@ -23,6 +23,9 @@ _NAME = re.compile(r"[A-Za-z]\w*")
 _YES, _NO = {"true", "yes", "1", "on"}, {"false", "no", "0", "off"}
 _SPAN = re.compile(r"(\d{1,6})\s*(m|min|h|d|w)")
 _UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# in all time zones moments have a year
+_EARLIEST_S = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+_LATEST_S = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 _POSITION = re.compile(r"\d{1,18}")
 
 
@@ -244,7 +247,7 @@ def since(value: Any, message: Message | None = None) -> Since | None:
             raise NotUnderstood(hint) from None
         if then.tzinfo is None:
             then = then.replace(tzinfo=UTC if message is None else message.now.tzinfo)
-    return Since(at=then.timestamp() // 60 * 60)
+    return Since(at=min(max(then.timestamp() // 60 * 60, _EARLIEST_S), _LATEST_S))
 
 
 def ids(value: Any, _message: Message | None = None) -> tuple[str, ...]:

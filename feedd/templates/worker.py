@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from feedd.templates.check import problems
 from feedd.templates.confine import confine, granted
-from feedd.templates.failures import TooSlow, Unanswered
+from feedd.templates.failures import TooMuch, TooSlow, Unanswered
 from feedd.templates.items import currency_symbol
 from feedd.templates.outputs.plain_text import plain_text
 from feedd.templates.outputs.styles import inline
@@ -50,7 +50,8 @@ WARM = """{{ a|date }}{% now 'r F l P e' %}{% currency_format 1.5 %}{{ 1.5|float
 
 PAGE = "<style>p { margin: 0 }</style><p>a <a href='https://shop.example/'>b</a></p><ul><li>&eacute;</li></ul>"
 
-MOST_KEPT_BYTES = 16 * 1024**2  # of answers, as JSON
+MOST_KEPT_BYTES = 16 * 1024**2  # of questions and answers, as JSON
+MOST_ASKED_BYTES = 64 * 1024  # of a question
 _decode_json = msgspec.json.decode
 _ABSENT: Any = object()
 
@@ -68,22 +69,29 @@ class Answers:
         """The answer; None where there is nothing.
 
         Raises:
+            TooMuch: the question is too long.
             Unanswered: something came between the question and its answer.
         """
         found = self._kept.get(question, _ABSENT)
         if found is not _ABSENT:
             return found
         frame = encode(Ask(question))
+        if len(frame) > MOST_ASKED_BYTES:
+            size = MOST_ASKED_BYTES // 1024
+            raise TooMuch(
+                "too_large", f"what is looked up may have {size} KB in its name or conditions"
+            )
         try:
             self._pipe.send_bytes(frame)
             answer = self._answers.recv_bytes()
         except BaseException as error:
             raise Unanswered from error
         value = cleaned(_decode_json(answer))
-        self._size += len(answer)
+        size = len(frame) + len(answer)
+        self._size += size
         if self._size > MOST_KEPT_BYTES:
             self._kept.clear()
-            self._size = len(answer)
+            self._size = size
         self._kept[question] = value
         return value
 
@@ -95,11 +103,12 @@ class Answers:
             return
         items = {item for _, item in move.forgets}
         feeds = set(move.feeds)
-        for question in list(self._kept):
+        for question, answer in list(self._kept.items()):
             if isinstance(question, AskItem | AskHistory):
                 stale = question.item in items
             elif isinstance(question, AskFeed):
-                stale = question.name in feeds
+                # the daemon keeps in mind who has which web feed, and not what there was not
+                stale = answer is None or question.name in feeds
             else:
                 stale = moved
             if stale:

@@ -35,6 +35,9 @@ _MEDIA = re.compile(
 _SHEET = re.compile(r"<(?<=<)style\b", re.IGNORECASE)
 _NUMBERED = re.compile(r' data-feedd-number="([0-9]{1,7})"')
 
+_FOREIGN = re.compile("<(?:svg|math)", re.IGNORECASE)
+_OPENING = re.compile("<[a-z]", re.IGNORECASE)
+
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
@@ -54,7 +57,7 @@ def inline(html: str) -> str:
     if _SHEET.search(html) is None:
         return html
     tokens = list(_TOKEN.finditer(html))
-    if _is_tangled(tokens):
+    if _is_tangled(tokens) or _hides_many(html, tokens):
         return html
     try:
         told = _INLINER.inline(_numbered(html, tokens))
@@ -95,6 +98,13 @@ def _is_tangled(tokens: list[re.Match[str]]) -> bool:
         if total > _MOST_OPEN or shaping > _MOST_SHAPING:
             return True
     return False
+
+
+def _hides_many(html: str, tokens: list[re.Match[str]]) -> bool:
+    """Whether there are more elements in `<style>` and the like than a mail has: within drawings and formulas they hold some."""
+    if _FOREIGN.search(html) is None:
+        return False
+    return sum(len(_OPENING.findall(token[0])) for token in tokens if token["raw"]) > _MOST_OPEN
 
 
 def _numbered(html: str, tokens: list[re.Match[str]]) -> str:
