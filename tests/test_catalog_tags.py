@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,20 @@ def rendered(renderer: Renderer, source: str, at: int | None = None, **values: A
 def html(renderer: Renderer, source: str, at: int | None = None, **values: Any) -> str:
     """What comes out, with one space wherever there is some."""
     return " ".join(rendered(renderer, source, at, **values).html.decode().split())
+
+
+def test_an_amount_of_an_item_is_in_the_currency_of_the_item(catalog: Database) -> None:
+    dollars = Account(currency="USD", locale="en-US")
+    source = """{% currency_format 5 %} {% currency_format event.price %}
+        {% catalog "mug-1" %}{% currency_format catalog_item.price %} {% currency_format catalog_item|lookup:"price"|plus:1 %}
+        {% currency_format catalog_item.metadata|lookup:"price" as a %}{{ a }} {% currency_format event.price %}{% endcatalog %}
+        {% changes "shop" field="price" direction="down" limit=1 as drops %}{% for drop in drops %}
+        {% currency_format drop.old %} {% currency_format drop.item.current_price %}{% endfor %}
+        {% catalog "7" %}{% currency_format 1 %} {% currency_format catalog_item.title %}{% endcatalog %}"""
+    with closing(Renderer(lambda: dollars, Lookups(shelf_of(catalog)))) as renderer:
+        assert html(renderer, source, event={"price": 2}) == (
+            "$5.00 $2.00 €9.00 €10.00 €9.00 $2.00 €12.00 €9.00 $1.00 Seven"
+        )
 
 
 def failure(renderer: Renderer, source: str, **values: Any) -> Failed:

@@ -60,6 +60,13 @@ def test_what_is_made_up_wins(folder: Path) -> None:
     assert done.stdout == "Hello John of Bergen: Cup !\n"
 
 
+def test_a_made_up_event_is_as_it_is_sent(folder: Path) -> None:
+    (folder / "event.json").write_text('{"$value": 7, "$extra": {"items": [{"name": "Cup"}]}}')
+    mail = "{{ event.extra.items.0.name }} {{ event.value }} {{ event|lookup:'$value' }}"
+    done = run(folder, "render", "-", "--event", "@event.json", given=mail)
+    assert done.stdout == "Cup 7 7\n"
+
+
 def test_a_wrong_template_is_told_with_its_place(folder: Path) -> None:
     (folder / "wrong.html").write_text("fine\n  {{ first_name|nothing_like_it }}\n")
     done = run(folder, "render", "wrong.html")

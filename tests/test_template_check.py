@@ -97,6 +97,19 @@ MENDED = [
     ("{% if a then %}c{% endif %}", " then ", "{% if a %}"),
     ("{% unless a or b %}c{% endunless %}", "{% unless a or b %}", "{% if not a and not b %}…{% endif %}"),
     ("{% for x in event.Items if x.a %}{{ x }}{% endfor %}", "if x.a", "write {% if x.a %}…{% endif %} within the loop"),
+    ("{% assign a = b|substract:2 %}", "{% assign a = b|substract:2 %}", "{% with a=b|floatsub:2 %}…{% endwith %}"),
+    ("{{ a|default:b|currency }}", "currency", "{% currency_format a|default:b %}"),
+    ("{% if a|money > 2 %}b{% endif %}", "money", "{% currency_format a %}"),
+    ('{% currency_format a|floatformat:2 "EUR" %}', ' "EUR"', "{% currency_format a|floatformat:2 %}"),
+    ("{% currency_format a, 2 %}", ", 2", "{% currency_format a %}"),
+    ("{{ a|slice:0:3 }}", "0:3", '{{ a|slice:"0:3" }}'),
+    ("{{ a|add_days:3 }}", "add_days", "{{ a|days_later:3 }}"),
+    ("{{ a|float }}", "float", "leave it out"),
+    ("{{ event.Items|first.Name }}", "|first.Name", "{{ event.Items.0.Name }}"),
+    ("{{ (79 - event.total) }}", "-", "{{ 79|floatsub:event.total }}"),
+    ("{% with a=b, c=d %}{{ a }}{% endwith %}", ", ", "{% with a=b c=d %}"),
+    ("{% catalog-recommendations %}", "{% catalog-recommendations %}", '{% items "shop" limit=4'),
+    ("{% include_block 'a' %}", "include_block", "see the list of tags"),
     ("{% foreach event.Items as x %}{{ x }}{% endfor %}", "{% foreach event.Items as x %}", "{% for x in event.Items %}"),
 ]  # fmt: skip
 
@@ -131,6 +144,7 @@ LEFT_OVER = [
     ("{% if a\n%}b{% endif %}", "{% if a\n%}", "on one line"),
     ("{% if a %}b{{ endif }}", "{{ endif }}", "is a tag"),
     ("{{ a } b {{ c }}", "{{ a }", "the tag is not closed"),
+    ("{{ a|default:'b'}, {{ c }}", "{{ a|default:'b'}", "the tag is not closed"),
     ("{{ }}", "{{ }}", "empty"),
 ]  # fmt: skip
 
@@ -161,6 +175,15 @@ DOUBTFUL = [
     ("{{ organization.full_adress }}", "full_adress", "organization.full_address"),
     ("{{ unsubscribe_link }}", "unsubscribe_link", "{% unsubscribe_link %}"),
     ("{{ organization.unsubscribe_link }}", "unsubscribe_link", "{% unsubscribe_link %}"),
+    ("{{ unsubscribe_url }}", "unsubscribe_url", "{% unsubscribe_link %}"),
+    ("{{ view_in_browser_link }}", "view_in_browser_link", "{% web_view_link %}"),
+    ("{% catalog a %}{{ catalog_item.image_full_url }}{% endcatalog %}", "image_full_url", "featured_image.full.src"),
+    ("{% catalog a %}{{ catalog_item.custom_metadata.a }}{% endcatalog %}", "custom_metadata", "catalog_item.metadata"),
+    ("{{ contact.firstname }}", "contact", "person.first_name"),
+    ("{% if event.Name is 'a' %}b{% endif %}", "is", "=="),
+    ("{{ event.at|date:'F j' }}", "date", "|format_date_string|date:'F j'"),
+    ("{{ person|lookup:'Due Date'|date:'F j' }}", "date", "|format_date_string|date:'F j'"),
+    ("{% today '%Y-%m-%d' as today %}{{ today|date:'F j' }}", "date", "|format_date_string|date:'F j'"),
     ("{{ catalog_item.title }}", "catalog_item", "{% catalog event.ProductID %}"),
     ("{% if person.vip == true %}a{% endif %}", "true", "True"),
     ("{% if event.Items == empty %}a{% endif %}", "empty", "{% if not x %}"),
@@ -194,6 +217,8 @@ SOUND = [
     "{% with a=event.total %}{{ a }}{% endwith %}{% comment %}{{ a | b: c }}{% endcomment %}",
     "{% verbatim %}{{ a | b: c }}{% endverbatim %}{# a note #}",
     "<style>@media screen{.a{color:red}}#b{width:100%}</style>",
+    "{{ event.at|format_date_string|date:'F j' }} {% if a is None %}b{% endif %} {{ customer.points }}",
+    "{% for event in events %}{{ event.at|date:'F j' }}{% endfor %}{% currency_format a|plus:2 as total %}",
     "{{ person.Size }} {{ person.skin_type }} {{ event.value|floatformat:2 }} {{ items.0.title }}",
 ]  # fmt: skip
 

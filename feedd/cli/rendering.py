@@ -88,11 +88,12 @@ def render(
 ) -> None:
     """Render a template for one person, as it would be sent."""
     from feedd.previews import Preview
+    from feedd.rendering.values import made_up
 
     source = _source(template)
     variables = {} if given is None else _object(given)
     if event is not None and event.startswith("@"):
-        variables, event = {"event": _object(Path(event[1:])), **variables}, None
+        variables, event = {"event": made_up(_object(Path(event[1:]))), **variables}, None
     preview = Preview(
         template=template if source is None else None,
         html=source,

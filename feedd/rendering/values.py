@@ -64,9 +64,13 @@ def event_of(event: Event) -> dict[str, Any]:
     }
     if event.value is not None:
         made["value"] = made["$value"] = event.value
-    if "$extra" in properties:
-        made["extra"] = properties["$extra"]
-    return made | properties
+    return made | made_up(properties)
+
+
+def made_up(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """`event` of properties alone: `$extra` and `$value` are there without the `$` too."""
+    made = {name[1:]: properties[name] for name in ("$extra", "$value") if name in properties}
+    return made | dict(properties)
 
 
 def organization_of(account: AccountSettings) -> dict[str, Any]:

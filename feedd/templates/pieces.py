@@ -152,6 +152,8 @@ def _swallowed(text: str) -> int:
     for found in _SWALLOWED.finditer(text, 3):
         before = text[2 : found.start()]
         if text.startswith("{{"):
+            if re.search(r"[^{}\s'\"]['\"]?\s*\}(?!\})", before):  # {{ a }, {{ b }}
+                return found.start()
             if not before.rstrip().endswith(
                 (":", "|", "=", "(", ",", "+", "-", '"', "'")
             ) and before.strip("{ "):
@@ -232,7 +234,8 @@ def _mend(piece: Piece, judge: Judge) -> None:
         piece.mended = re.sub(r"^\{%[-~+]?\s*", "{% ", piece.text)
     piece.findings = draft.findings or [hints.explained(error, piece.text, piece.start)]
     fits = judge.fits(mended)
-    right = _hint(piece, draft) if mended != piece.text and fits else draft.form
+    is_mended = draft.form is not None or (fits and mended != piece.text)
+    right = _hint(piece, draft) if is_mended else None
     piece.draft = draft if fits and draft.form is None else None
     piece.findings = [
         replace(each, hint=(each.hint or "@").replace("@", right or hints.usage(piece.text)))

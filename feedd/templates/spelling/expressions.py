@@ -22,6 +22,7 @@ _METHOD = re.compile(rf"({_PATH})\.(\w+)\(([^()]*)\)")
 _FUNCTION = re.compile(r"(?<![\w.|])(\w+)\(([^()]*)\)")
 _BRACKET = re.compile(rf"([\w.]+|\])\s*\[\s*({STRING}|-?\d*\s*:\s*-?\d*|-?\d+|[\w.]+)\s*\]")
 _AFTER_LOOKUP = re.compile(rf"\|\s*lookup:{STRING}(\.(\w+))")
+_AFTER_FIRST = re.compile(rf"({_PATH})\s*\|\s*first(\.\w+(?:\.\w+)*)")
 _COMMA = re.compile(rf"\{{\{{\s*({_PATH}(?:\s*,\s*{_PATH})+)\s*\}}\}}$")
 _DOLLAR = re.compile(r"(?<![\w.$\"'])([A-Za-z]\w*(?:\.\w+)*)\.(\$\w[\w.]*)")
 _OPTIONAL = re.compile(r"\?\.|->|::")
@@ -31,6 +32,7 @@ _OR = re.compile(rf"\{{\{{\s*(.+?)\s*(\bor\b|\|\||\?\?|\?:)\s*({VALUE})\s*\}}\}}
 _ARITHMETIC = re.compile(
     rf"(?<![\w|:.\x1a\"'])({STRING}|{_PATH}(?:\|\w+(?::{VALUE})?)*|\d[\d.]*)\s*([*/+%]|\s-\s?|-(?=\d))\s*({STRING}|{_PATH}|\d[\d.]*)(?![\w(])"
 )
+_GROUPED = re.compile(rf"\(\s*({_PATH}|\d[\d.]*)\s*([*/+%-])\s*({_PATH}|\d[\d.]*)\s*\)")
 _COMPARED = re.compile(r"\{\{\s*(.+?\s*(?:==|!=|<=|>=|<|>|\band\b|\bin\b).+?)\s*\}\}$")
 _WORDS = re.compile(
     r"\{\{\s*([A-Za-z][\w.]*?)\.?((?:(?<=\.)[^\s|.{}\"'][^|.{}\"']*)?)\s*(?=\||\}\})"
@@ -121,6 +123,14 @@ def after_lookups(draft: Draft) -> None:
             *found.span(1),
             f"|lookup:'{found[2]}'",
             "after a lookup every step is a lookup, not a dot",
+        )
+
+
+def after_first(draft: Draft) -> None:
+    """`{{ event.Items|first.Name }}`."""
+    while found := _AFTER_FIRST.search(draft.masked):
+        draft.mend(
+            found.end(1), found.end(), f".0{found[2]}", "after a filter no dot leads any further"
         )
 
 
@@ -228,7 +238,7 @@ def arithmetic(draft: Draft) -> None:
     """`{{ a * b }}`."""
     if draft.is_block and draft.command not in ("if", "elif", "with", "currency_format", "catalog"):
         return
-    while found := _ARITHMETIC.search(draft.masked, 2):
+    while found := _GROUPED.search(draft.masked, 2) or _ARITHMETIC.search(draft.masked, 2):
         sign = found[2].strip()
         wanted = OPERATORS[sign]
         operands = [draft.text[slice(*found.span(n))] for n in (1, 3)]
@@ -275,6 +285,7 @@ RULES = (
     functions,
     brackets,
     after_lookups,
+    after_first,
     loose_dots,
     lists,
     dollars,

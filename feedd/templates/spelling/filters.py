@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 from feedd.templates.spelling.draft import STRING, VALUE, Draft, nearest
 
 LIQUID = {
-    "abs_url": "", "asset_url": "", "at": "lookup", "base64": "base64_encode", "ceiling": "ceil",
+    "abs_url": "", "add_days": "days_later", "asset_url": "", "at": "lookup", "base64": "base64_encode", "ceiling": "ceil",
     "date_format": "date", "datetime": "date", "divided_by": "divide", "e": "escape", "escape_html": "escape",
-    "fallback": "default", "file_url": "", "format_date": "date", "handle": "slugify", "handleize": "slugify",
-    "html": "safe", "image_url": "", "img_tag": "", "img_url": "", "json": "", "link_to": "", "payment_button": "", "payment_terms": "", "placeholder_svg_tag": "", "script_tag": "", "stylesheet_tag": "", "lowercase": "lower", "md5": "md5_hash",
+    "fallback": "default", "file_url": "", "float": "", "format_date": "date", "handle": "slugify", "handleize": "slugify",
+    "html": "safe", "image_url": "", "img_tag": "", "img_url": "", "int": "", "json": "", "link_to": "", "payment_button": "", "payment_terms": "", "placeholder_svg_tag": "", "script_tag": "", "stylesheet_tag": "", "lowercase": "lower", "md5": "md5_hash",
     "minus": "floatsub", "mod": "modulo", "newline_to_br": "linebreaksbr", "nl2br": "linebreaksbr", "number": "floatformat",
     "number_format": "floatformat", "otherwise": "default", "plus": "floatadd", "product_img_url": "", "raw": "safe",
     "replace": "find_replace", "reversed": "reverse", "sha1": "sha_1", "sha256": "sha_256", "shuffle": "",
@@ -44,6 +44,7 @@ _CALL = re.compile(r"\|\s*(\w+)\s*\(([^()]*)\)")
 _NO_COLON = re.compile(rf"\|\s*(\w+)(\s*=\s*|\s+)({STRING})")
 _MORE = re.compile(rf"{_PIPE}((?:\s*,\s*(?:\w+\s*[:=]\s*)?(?:{STRING}|[-\w.]+))+)")
 _NAMED = re.compile(rf"\|\s*(\w+)\s*:\s*(\w+)\s*[=:]\s*({VALUE})")
+_BARE_SLICE = re.compile(r"\|\s*slice:\s*(-?\d*:-?\d*)(?=[\s|}%])")
 _NAME = re.compile(r"(\s*)\|\s*(\w+)")
 _EMPTY = re.compile(r"\|\s*(?=[|}%])|\|\s*(\w+)\s*:\s*(?=[|}%])")
 _AFTER_PIPE = re.compile(r"\s*\|\s+|\s+\|\s*")
@@ -119,6 +120,12 @@ def django_date(form: str) -> str:
     return STRFTIME.sub(lambda sign: DATES.get(sign[1], sign[1]), form)
 
 
+def bare_slices(draft: Draft) -> None:
+    """`|slice:0:3`."""
+    while found := _BARE_SLICE.search(draft.masked):
+        draft.mend(*found.span(1), f'"{found[1]}"', "a part of a list stands in quotes")
+
+
 def named_arguments(draft: Draft) -> None:
     """`|default: allow_false: true` and `|truncate: length=20`."""
     while found := _NAMED.search(draft.masked):
@@ -162,6 +169,7 @@ def names(known: _Known) -> Callable[[Draft], None]:
     """A rule for filters that there are not."""
 
     def rule(draft: Draft) -> None:
+        amount = False
         for found in reversed(list(_NAME.finditer(draft.masked, 2))):
             name = found[2]
             if name in known or len(name) > 40:
@@ -169,24 +177,28 @@ def names(known: _Known) -> Callable[[Draft], None]:
             if name in MONEY:
                 draft.tell(
                     *found.span(2), f"{name} is no filter: amounts are written by a tag",
-                    f"write {{% currency_format {_value(draft.inner)} %}}",
+                    f"write {{% currency_format {_first(draft.inner)} %}}" if draft.is_block else None,
                 )  # fmt: skip
                 draft.swap(found.start(), found.end(), "")
+                amount = True
                 continue
             _renamed(draft, found, known)
+        if amount and not draft.is_block:
+            draft.swap(0, len(draft.text), f"{{% currency_format {draft.inner} %}}")
 
     return rule
 
 
-def _value(inner: str) -> str:
+def _first(inner: str) -> str:
     """The first value of an expression, as the argument of a tag."""
-    words = inner.split("|")
-    return words[0].split()[-1] if words[0].split() else "event.price"
+    words = inner.partition("|")[0].split()
+    return words[-1] if words else "event.price"
 
 
 def _renamed(draft: Draft, found: re.Match[str], known: _Known) -> None:
     name = found[2]
-    other = LIQUID.get(name, LIQUID.get(name.lower()))
+    alike = None if nearest(name, known, 0.72) else nearest(name, LIQUID, 0.85)
+    other = LIQUID.get(name, LIQUID.get(name.lower(), LIQUID.get(alike or "")))
     if other == "" or (other is not None and other not in known):
         draft.tell(*found.span(2), f"there is no filter {name}", "leave it out")
         argument = re.compile(rf"\s*:\s*{VALUE}").match(draft.masked, found.end())
@@ -203,4 +215,4 @@ def _renamed(draft: Draft, found: re.Match[str], known: _Known) -> None:
     )  # fmt: skip
 
 
-RULES = (calls, named_arguments, missing_colons, spaced_colons, more_arguments, dates, empty, tight_pipes)  # fmt: skip
+RULES = (calls, bare_slices, named_arguments, missing_colons, spaced_colons, more_arguments, dates, empty, tight_pipes)  # fmt: skip

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Collection, Iterator
 
-from feedd.templates.spelling.draft import Draft, Finding, nearest
+from feedd.templates.spelling.draft import STRING, Draft, Finding, nearest
 from feedd.templates.spelling.filters import DATE, STRFTIME, django_date
-from feedd.templates.spelling.tags import LINKS
+from feedd.templates.spelling.tags import LINKS, SAME
 
 ROOTS = (
     "catalog_id", "catalog_item", "email", "event", "feeds", "first_name", "forloop", "full_name", "last_name", "message",
@@ -27,6 +27,19 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "forloop": ("counter", "counter0", "first", "last", "parentloop", "revcounter", "revcounter0"),
 }  # fmt: skip
 """Names that everybody's values have. Those of persons may have any other besides."""
+OTHERWISE = {
+    "catalog_item": {
+        "custom_metadata": "metadata", "image_full_url": "featured_image.full.src", "name": "title",
+        "image_thumbnail_url": "featured_image.thumbnail.src", "image_url": "featured_image.full.src",
+    },
+}  # fmt: skip
+"""What other names of a value's mean here."""
+OF_PEOPLE = {
+    "email": "email", "first_name": "first_name", "firstname": "first_name", "firstName": "first_name",
+    "last_name": "last_name", "lastname": "last_name", "lastName": "last_name", "full_name": "full_name",
+}  # fmt: skip
+PEOPLE = ("contact", "customer", "recipient", "subscriber")
+"""What others call the person that a message is for."""
 CLOSED = ("forloop",)
 """Values that have no other names than those."""
 LOOPS = {
@@ -43,6 +56,10 @@ _NOTHING = ("blank", "empty")
 _OPERATORS = frozenset({"and", "or", "not", "in", "is", "as", "by", "reversed", "True", "False", "None"})  # fmt: skip
 _PATH = re.compile(r"(?<![\w.|:$%@/#'\"\x1a-])([A-Za-z_]\w*)((?:\.\w+)*)(?!\w|\(|=(?!=))")
 _ARGUMENT = re.compile(r"\|\s*(default|append|prepend|default_if_none|date|join|split):([A-Za-z_]\w*)(?![\w.])")  # fmt: skip
+_TEXT_DATE = re.compile(
+    rf"\b(today|event|person)\b(?:\.\w+)*(?:\|lookup:{STRING})*\s*\|\s*(date)\s*:"
+)
+_SAME_OBJECT = re.compile(rf"\s(is(?:\s+not)?)\s+(?={STRING}|\d)|{STRING}\s+(is(?:\s+not)?)\s")
 _NOW = re.compile(r"\{\{\s*(now|'\x1a{3}'|\"\x1a{3}\")\s*\|\s*date:")
 _MANY = re.compile(r"(?:s|list|cart|collection|tags)$", re.IGNORECASE)
 
@@ -66,7 +83,7 @@ class Names:
 
     def findings(self, draft: Draft, *, in_catalog: bool) -> Iterator[Finding]:
         """What is doubtful in a tag."""
-        yield from _dates(draft)
+        yield from _dates(draft, self.given)
         yield from self._arguments(draft)
         yield from _dots(draft)
         masked = draft.masked
@@ -75,6 +92,8 @@ class Names:
             command = re.match(r"\{%\s*\w+", masked)
             start = command.end() if command else 2
         in_condition = draft.command in ("if", "elif")
+        if in_condition:
+            yield from _same_object(draft)
         if draft.command in (
             "comment",
             "load",
@@ -103,6 +122,14 @@ class Names:
             return None
         if root in LINKS and not rest:
             return f"{root} is a tag, and as a name it is blank", f"write {{% {root} %}}", 0
+        if not rest and SAME.get(root) in LINKS:
+            return f"{root} is blank: a tag gives the address", f"write {{% {SAME[root]} %}}", 0
+        if root in PEOPLE and len(rest) == 1 and rest[0] in OF_PEOPLE:
+            return (
+                f"{root} is not known: who it is for is called person",
+                f"write person.{OF_PEOPLE[rest[0]]}",
+                0,
+            )
         if rest and rest[-1] in LINKS:
             return f"{root} has no {rest[-1]}", f"write {{% {rest[-1]} %}}", -1
         if root in _GIVEN:
@@ -159,6 +186,8 @@ def _attribute(root: str, rest: list[str]) -> _Told | None:
         return None
     if root == "forloop" and name in LOOPS:
         return f"forloop has no {name}", f"write forloop.{LOOPS[name]}", 1
+    if other := OTHERWISE.get(root, {}).get(name):
+        return f"{root} has no {name}, as far as is known", f"write {root}.{other}", 1
     near = nearest(name, known, 0.6 if root in CLOSED else 0.86)
     return (
         (f"{root} has no {name}, as far as is known", f"did you mean {root}.{near}?", 1)
@@ -214,21 +243,44 @@ def _dots(draft: Draft) -> Iterator[Finding]:
             )
 
 
-def _dates(draft: Draft) -> Iterator[Finding]:
+def _same_object(draft: Draft) -> Iterator[Finding]:
+    for found in _SAME_OBJECT.finditer(draft.masked):
+        group = 1 if found[1] else 2
+        at = draft.places[found.start(group)]
+        sign = "!=" if found[group].endswith("not") else "=="
+        yield Finding(
+            at, len(found[group]), f"{found[group]} does not compare texts or numbers",
+            f"write {sign}", "warning",
+        )  # fmt: skip
+
+
+def _dates(draft: Draft, given: Collection[str]) -> Iterator[Finding]:
     now = _NOW.match(draft.masked)
-    form = DATE.search(draft.masked)
+    first = DATE.search(draft.masked)
     if now and draft.text[slice(*now.span(1))].strip("\"'") == "now":
-        right = django_date(draft.text[slice(*form.span(2))]) if form else "F j, Y"
+        right = django_date(draft.text[slice(*first.span(2))]) if first else "F j, Y"
         yield Finding(
             draft.places[now.start(1)], len(now[1]), "now is not known as a value: a tag tells the time",
             f'write {{% now "{right}" %}}', "warning",
         )  # fmt: skip
         return
+    of_text = {
+        found.start(2): found[1]
+        for found in _TEXT_DATE.finditer(draft.masked)
+        if found[1] == "today" or found[1] not in given
+    }
     for found in DATE.finditer(draft.masked):
-        given = draft.text[slice(*found.span(2))]
-        if STRFTIME.search(given):
+        form = draft.text[slice(*found.span(2))]
+        name = found.start() + found[0].index("date")
+        read = "|format_date_string" if name in of_text else ""
+        if STRFTIME.search(form):
             at = draft.places[found.start(2)]
             yield Finding(
-                at, len(given), "dates are written with Django's letters, not with %",
-                f'write |date:"{django_date(given)}"', "warning",
+                at, len(form), "dates are written with Django's letters, not with %",
+                f'write {read}|date:"{django_date(form)}"', "warning",
+            )  # fmt: skip
+        elif read:
+            yield Finding(
+                draft.places[name], 4, "a date that stands in a text is blank here until it is read",
+                f"write {read}|date:{draft.text[found.start(1):found.end()]}", "warning",
             )  # fmt: skip

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 
-from feedd.templates.spelling.draft import STRING, Draft, nearest
+from feedd.templates.spelling.draft import STRING, VALUE, Draft, nearest
 
 BLOCKS: dict[str, tuple[str, ...]] = {
     "autoescape": (),
@@ -48,10 +48,12 @@ SAME = {
     "money": "currency_format",
     "preferences_link": "manage_preferences_link",
     "raw": "verbatim",
+    "preferences_url": "manage_preferences_link",
     "unsubscribe_url": "unsubscribe_link",
     "update_preferences": "manage_preferences",
     "view_in_browser": "web_view",
     "view_in_browser_link": "web_view_link",
+    "view_in_browser_url": "web_view_link",
     "web_version": "web_view",
     "web_view_url": "web_view_link",
     "webview": "web_view",
@@ -60,13 +62,17 @@ SAME = {
 """Tags that have another name here, with the same arguments."""
 _NONE = "there are no other templates to take in: put the text itself here"
 _LAYOUT = "a message is one template: leave it out, and put the text itself here"
-_PRODUCTS = 'there is no such tag: write {% items "shop" limit=4 as products %} and {% for item in products %}…{% endfor %}'
+_PRODUCTS = (
+    'write {% items "shop" limit=4 as products %} and {% for item in products %}…{% endfor %}'
+)
 MISSING = {
     "block": _LAYOUT,
     "css": "write <style>…</style>",
     "from": _NONE,
     "js": "mails run no scripts: leave it out",
     "break": 'a loop cannot be left: take fewer values, {% for item in items|slice:":4" %}',
+    "catalog-recommendations": _PRODUCTS,
+    "catalog_recommendations": _PRODUCTS,
     "case": "write {% if x == 'a' %}…{% elif x == 'b' %}…{% else %}…{% endif %}",
     "continue": "write {% if … %}…{% endif %} around what stands in the loop",
     "csrf_token": "a mail has no forms of Django: leave it out",
@@ -87,6 +93,8 @@ MISSING = {
     "paginate": 'take a part of the list: {% for item in items|slice:":4" %}',
     "partial": _NONE,
     "product_feed": _PRODUCTS,
+    "product_recommendations": _PRODUCTS,
+    "recommendations": _PRODUCTS,
     "recommended_products": _PRODUCTS,
     "render": _NONE,
     "schema": "leave it out: it belongs to themes",
@@ -116,6 +124,9 @@ _UNLESS = re.compile(r"\{%\s*unless\s+(.*?)\s*%\}$", re.DOTALL)
 _ELSE_IF = re.compile(r"\{%\s*else\s+if\s+")
 _END = re.compile(r"\{%\s*(?:end\s+|/\s*|end-|end_)(\w+)\s*%\}$")
 _NOTE = re.compile(r"\{%\s*(?:#|//|--)\s*(.*?)\s*%\}$")
+_AMOUNT = re.compile(
+    rf"(\{{%\s*currency_format\s+[\w.]+(?:\s*\|\s*\w+(?::{VALUE})?)*)(\s*,\s*{VALUE}|\s+{STRING}|\s+[\d.]+|\s+\w+=\S+)+(?=\s*%\}})"
+)
 _ENDED = re.compile(r"\{%\s*(end\w+|else|empty)\s*[:;.]?\s*%\}$")
 
 _Known = Collection[str]
@@ -224,10 +235,10 @@ def names(known: _Known) -> Callable[[Draft], None]:
             return
         at = draft.text.index(name, 2)
         for word in words:  # {%if:x %}, {% forx in xs %} and {% endif; %}
-            if re.fullmatch(rf"{word}[^\w\s].*", name):
+            if re.fullmatch(rf"{word}[^\w\s-].*", name):
                 draft.mend(at + len(word), at + len(word), " ", f"a space is missing after {word}")
                 return
-        near = nearest(name, words, 0.7)
+        near = nearest(name, [word for word in words if word not in MISSING], 0.7)
         if near:
             draft.mend(at, at + len(name), near, f"there is no tag {name} - did you mean {near}?")
 
@@ -240,6 +251,21 @@ def spaced_equals(draft: Draft) -> None:
         draft.mend(*found.span(), "=", "no space may stand beside the = of a name")
 
 
+def joined_names(draft: Draft) -> None:
+    """`{% with a=b, c=d %}`."""
+    while draft.command == "with" and (found := re.search(r"\s*,\s*(?=\w+=)", draft.masked)):
+        draft.mend(*found.span(), " ", "no comma stands between names: a space does")
+
+
+def more_than_an_amount(draft: Draft) -> None:
+    """`{% currency_format item.price "EUR" %}`."""
+    found = _AMOUNT.match(draft.masked)
+    if found:
+        draft.mend(
+            *found.span(2), "", "it takes an amount alone: currency and decimals are the account's"
+        )
+
+
 def quoted_names(draft: Draft) -> None:
     """`{% load "x" %}` and `{% render_variable "preview_text" %}`."""
     if draft.command == "render_variable" and (found := re.search(STRING, draft.masked)):
@@ -247,4 +273,12 @@ def quoted_names(draft: Draft) -> None:
         draft.mend(*found.span(), bare, "the name stands without quotes")
 
 
-RULES = (assignments, renamed, missing, spaced_equals, quoted_names)
+RULES = (
+    assignments,
+    renamed,
+    missing,
+    spaced_equals,
+    joined_names,
+    more_than_an_amount,
+    quoted_names,
+)

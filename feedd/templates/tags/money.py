@@ -11,6 +11,8 @@ from django.template import Library, Node, TemplateSyntaxError
 from django.utils.html import conditional_escape
 
 from feedd.templates.bounded import MAX_DIGITS, number_of, text_of
+from feedd.templates.items import Item
+from feedd.templates.variables import Expression
 
 register = Library()
 
@@ -35,9 +37,12 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
 
 
 class CurrencyNode(Node):
-    """An amount of money: a number, or a text that is one, in the account's currency; other texts stay as they are."""
+    """An amount of money: a number, or a text that is one; other texts stay as they are.
 
-    def __init__(self, amount: Any, name: str | None) -> None:
+    What is a catalog item's is in the currency of that item, all else in the account's.
+    """
+
+    def __init__(self, amount: Expression, name: str | None) -> None:
         self.amount = amount
         self.name = name
 
@@ -46,13 +51,19 @@ class CurrencyNode(Node):
         value = self.amount.resolve(context)
         number = None if isinstance(value, bool) else number_of(value)
         account = context.message.account
-        shown = (
-            text_of(value) if number is None else money(number, account.currency, account.locale)
-        )
+        currency = self._currency(context)
+        shown = text_of(value) if number is None else money(number, currency, account.locale)
         if self.name is not None:
             context[self.name] = shown
             return ""
         return str(conditional_escape(shown)) if context.autoescape else shown
+
+    def _currency(self, context: Any) -> str:
+        """That of the item whose the amount is; that of the account for what is no item's."""
+        names = getattr(self.amount.var, "lookups", None) or ("",)
+        owner = context.get(names[0])
+        found = owner["currency_code"] if isinstance(owner, Item) else None
+        return found if isinstance(found, str) else str(context.message.account.currency)
 
 
 @register.tag
