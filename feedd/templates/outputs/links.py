@@ -73,6 +73,7 @@ _SHARE = re.compile(r"\\\\|\\/|/\\")  # a file on another machine, or (in browse
 # How a relative link begins. What begins with a brace or the like is filled in by whoever sends the mail.
 _HEAD = re.compile(r"(?:\.\.?/)+|/|(?![{\[%*$<&\\#\"'>])(?=.)", re.DOTALL)
 _PATH = re.compile(r"[A-Za-z0-9._~-]*+(?:/(?![/\\])|\?)")  # surely no scheme
+_LIKE_ATTRIBUTE = re.compile(rf"[A-Za-z:_-]*+{_S}*+=")  # a slash before it would make it one
 _REFRESH = re.compile(
     rf"{_S}*+[0-9.]++{_S}*+[;,]?+{_S}*+(?:url{_S}*+={_S}*+)?+[\"']?+{_S}*+", re.IGNORECASE
 )
@@ -116,7 +117,9 @@ class _Links:
             yield from self._in_attribute(place)
         for start, at in styles:
             yield from self._denied(at, drawings=True) or (
-                self._relative(at) if self._is_style(start) else ()
+                self._relative(at)
+                if self._is_style(start) and not _LIKE_ATTRIBUTE.match(self._html, at)
+                else ()
             )
 
     def _in_attribute(self, equals: int) -> Iterator[_Edit]:
