@@ -212,6 +212,7 @@ TABLE: list[tuple[str, str, str]] = [
     # odd words
     ("verbatim with a name", "{% verbatim x %}{{ a }}{% endverbatim %}{% endverbatim x %}", "{{ a }}{% endverbatim %}"),
     ("a tag in the output", "{% templatetag openblock %} include a {% templatetag closeblock %}", "{% include a %}"),
+    ("a translation without an end", "{% firstof a _('a')|upper %}", SYNTAX),
     ("a filter that is missing", "{% filter %}x{% endfilter %}", SYNTAX),
     ("a filter that lets through", "{% filter safe %}x{% endfilter %}", SYNTAX),
     ("a format of a time", "{% today '%999999999d %s %n' %}", "%999999999d %s \n"),

@@ -53,6 +53,13 @@ class OurParser(Parser):
         """A value and its filters. Raises TemplateSyntaxError."""
         return Expression(token, self)
 
+    def error(self, token: Any, e: Any) -> Exception:
+        """The error with the token that it is about."""
+        if isinstance(e, StopIteration):  # what Django's reading of `_("` ends with
+            e = "a text that begins with _( must end with ) and nothing behind it"
+        found: Exception = super().error(token, e)
+        return found
+
     def extend_nodelist(self, nodelist: Any, node: Node, token: Any) -> None:
         """Add a node to those before it."""
         if type(node) is VariableNode:
