@@ -270,7 +270,11 @@ def test_everything_is_as_of_one_position(renderer: Renderer) -> None:
             "does not understand '\"b\"' at this place",
             "another one",
         ),
-        ('{% items "shop", limit=2 as xs %}', "has a comma between its words", "no comma"),
+        (
+            '{% items "shop", limit=2 as xs %}',
+            "has a comma between its words",
+            '{% items "shop" limit=2 as xs %}',
+        ),
         (
             '{% catalog "a" unpublished: "cancel" %}{% endcatalog %}',
             "has a ':'",

@@ -63,6 +63,10 @@ def test_a_mail_is_read_as_it_is_seen() -> None:
         ("<p hidden>x</p><p style='opacity: 0.5'>y</p><p style='visibility : hidden'>z</p>", "y\n"),
         ("<style>@import 'x'; .a, p.b{display:none}} .c{display:none}</style><p class='b'>x<p class='a'>y", "x\n"),
         ("👩\u200d👧 \u200c \u200c a\u200cb", "👩\u200d👧 a\u200cb\n"),
+        (
+            '<p>Nov 20<a href="https://a.example/1"><img src="x"></a>Mug<a href="https://a.example/2"><img src="y"></a></p>',
+            "Nov 20 https://a.example/1 Mug https://a.example/2\n",
+        ),
     ],
 )  # fmt: skip
 def test_text_is_what_is_seen(html: str, text: str) -> None:

@@ -122,19 +122,19 @@ def pieces(source: str, judge: Judge) -> Iterator[Piece]:
         yield piece
 
 
-def _raw(source: str, judge: Judge) -> Iterator[Piece]:
+def _raw(source: str, judge: Judge, base: int = 0, swallowed: int = 0) -> Iterator[Piece]:
     for token in DebugLexer(source).tokenize():
         start, end = token.position
         text = source[start:end]
         if token.token_type == TokenType.TEXT:
-            yield from _loose(text, start)
+            yield from _loose(text, base + start)
         elif token.token_type != TokenType.COMMENT:
-            yield from _tag(text, start, judge)
+            yield from _tag(text, base + start, judge, swallowed)
 
 
-def _tag(text: str, start: int, judge: Judge) -> Iterator[Piece]:
+def _tag(text: str, start: int, judge: Judge, swallowed: int) -> Iterator[Piece]:
     """A tag; or, where it has swallowed the next ones, each of those before it, and it."""
-    for _ in range(MOST_SWALLOWED):
+    for number in range(swallowed, MOST_SWALLOWED):
         sound = bool(text[2:-2].strip()) and judge.error(text) is None
         cut = 0 if sound else _swallowed(text)
         if not cut:
@@ -142,6 +142,10 @@ def _tag(text: str, start: int, judge: Judge) -> Iterator[Piece]:
             return
         yield _loose_piece(text[:cut], start, refused=True)
         text, start = text[cut:], start + cut
+        first = DebugLexer(text).tokenize()[0]
+        if first.token_type != TokenType.TEXT and first.position[1] < len(text):
+            yield from _raw(text, judge, start, number + 1)  # whole tags were swallowed
+            return
         if text.endswith("}}") != text.startswith("{{"):
             yield _loose_piece(text, start, refused=True)
             return

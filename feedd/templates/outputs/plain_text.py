@@ -147,7 +147,7 @@ def _show_address(link: HtmlElement) -> None:
         return
     words = "".join(link.itertext()).strip()
     if not words:
-        link.text = address
+        link.text = f" {address} "
     elif words.rstrip("/") not in (address.rstrip("/"), address.partition(":")[2].strip("/")):
         etree.SubElement(link, "span").text = f" ({address})"
 

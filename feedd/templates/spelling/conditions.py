@@ -17,6 +17,7 @@ _CONTAINS = re.compile(
 )
 _DEFINED = re.compile(r"\s+is\s+(not\s+)?(defined|set|present|blank|empty|null|nil|undefined)\b")
 _EXISTS = re.compile(r"\s+(exists|exist)\b")
+_NOT = re.compile(rf"(?<![\w.])(?!(?:if|elif|and|or|not|in|is)\b)[\w.]+\s+(not)\s+(?={STRING})")
 _TRAILING = re.compile(r"(\s*:|\s+then|\s*\{)\s*(?=-?%\})")
 
 
@@ -55,6 +56,12 @@ def words(draft: Draft) -> None:
     for found in reversed(list(re.finditer(r"(?<=\s)\w+(?=\s)", draft.masked))):
         if found[0] in WORDS:
             draft.mend(*found.span(), WORDS[found[0]], f"{found[0]} is written {WORDS[found[0]]}")
+
+
+def negations(draft: Draft) -> None:
+    """`a not "b"`."""
+    while _applies(draft) and (found := _NOT.search(draft.masked)):
+        draft.mend(*found.span(1), "!=", "not stands before a condition: two values differ with !=")
 
 
 def contains(draft: Draft) -> None:
@@ -106,4 +113,4 @@ def parentheses(draft: Draft) -> None:
         draft.swap(*found.span(), " " if found[0] == "(" and before.isalnum() else "")
 
 
-RULES = (trailing, parentheses, operators, words, defined, contains)
+RULES = (trailing, parentheses, operators, words, defined, negations, contains)

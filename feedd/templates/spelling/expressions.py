@@ -74,7 +74,9 @@ def functions(draft: Draft) -> None:
         name = found[1]
         argument = draft.text[slice(*found.span(2))].strip()
         first, _, second = (part.strip() for part in argument.partition(","))
-        if name in ("now", "today") and not first:
+        if draft.is_block and name == draft.command.partition("(")[0] and not first:
+            draft.mend(found.end(1), found.end(), "", f"nothing is called: {name}()")
+        elif name in ("now", "today") and not first:
             draft.rewrite('{% now "F j, Y" %}', f"nothing can be called: {name}()")
         elif name in FUNCTIONS and first:
             wanted = FUNCTIONS[name] + (f":{second}" if second else "")

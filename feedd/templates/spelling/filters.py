@@ -36,6 +36,10 @@ DATES = {
 """Signs of `strftime`, and what Django's dates are written with."""
 
 DATE = re.compile(r"\|\s*date:([\"'])(\x1a*)\1")
+TEXT_DATE = re.compile(
+    rf"\b((today|event|person)\b(?:\.\w+)*(?:\s*\|\s*lookup:{STRING})*)\s*\|\s*(date)\s*:"
+)
+"""A date of what can only be a text."""
 STRFTIME = re.compile(r"%(-?[A-Za-z%])")
 _NOW = re.compile(r"\{\{\s*([\"']?)now\1\s*\|\s*date:[\"']([^\"']*)[\"']\s*\}\}$")
 _PIPE = rf"\|\s*(\w+)\s*:\s*({STRING}|[-\w.]+)"
@@ -44,6 +48,8 @@ _CALL = re.compile(r"\|\s*(\w+)\s*\(([^()]*)\)")
 _NO_COLON = re.compile(rf"\|\s*(\w+)(\s*=\s*|\s+)({STRING})")
 _MORE = re.compile(rf"{_PIPE}((?:\s*,\s*(?:\w+\s*[:=]\s*)?(?:{STRING}|[-\w.]+))+)")
 _NAMED = re.compile(rf"\|\s*(\w+)\s*:\s*(\w+)\s*[=:]\s*({VALUE})")
+_NO_BAR = re.compile(rf"\{{\{{\s*[\w.]+(\s+)(?:default|lookup)\s*[:=]\s*{STRING}")
+_NO_NAME = re.compile(rf"(\|)\s*{STRING}(?=\s*[|}}])")
 _BARE_SLICE = re.compile(r"\|\s*slice:\s*(-?\d*:-?\d*)(?=[\s|}%])")
 _NAME = re.compile(r"(\s*)\|\s*(\w+)")
 _EMPTY = re.compile(r"\|\s*(?=[|}%])|\|\s*(\w+)\s*:\s*(?=[|}%])")
@@ -107,7 +113,9 @@ def _together(name: str, arguments: list[str]) -> str:
 
 
 def dates(draft: Draft) -> None:
-    """`|date:"%Y"`: this alone is no error, but what is mended is mended wholly."""
+    """`|date:"%Y"`, or of a text: this alone is no error, but what is mended is mended wholly."""
+    for found in reversed(list(TEXT_DATE.finditer(draft.masked))):
+        draft.swap(found.end(1), found.end(1), "|format_date_string")
     for found in reversed(list(DATE.finditer(draft.masked))):
         form = draft.text[slice(*found.span(2))]
         draft.swap(*found.span(2), django_date(form))
@@ -118,6 +126,14 @@ def dates(draft: Draft) -> None:
 def django_date(form: str) -> str:
     """A format of `strftime` in Django's letters."""
     return STRFTIME.sub(lambda sign: DATES.get(sign[1], sign[1]), form)
+
+
+def missing_bars(draft: Draft) -> None:
+    """`{{ first_name default:"there" }}` and `{{ first_name|"there" }}`."""
+    if found := _NO_BAR.match(draft.masked):
+        draft.mend(*found.span(1), "|", "a | is missing before the filter")
+    while found := _NO_NAME.search(draft.masked):
+        draft.mend(*found.span(1), "|default:", "a filter's name is missing after |")
 
 
 def bare_slices(draft: Draft) -> None:
@@ -183,6 +199,7 @@ def names(known: _Known) -> Callable[[Draft], None]:
                 amount = True
                 continue
             _renamed(draft, found, known)
+        dates(draft)
         if amount and not draft.is_block:
             draft.swap(0, len(draft.text), f"{{% currency_format {draft.inner} %}}")
 
@@ -215,4 +232,4 @@ def _renamed(draft: Draft, found: re.Match[str], known: _Known) -> None:
     )  # fmt: skip
 
 
-RULES = (calls, bare_slices, named_arguments, missing_colons, spaced_colons, more_arguments, dates, empty, tight_pipes)  # fmt: skip
+RULES = (missing_bars, calls, bare_slices, named_arguments, missing_colons, spaced_colons, more_arguments, dates, empty, tight_pipes)  # fmt: skip

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from feedd.templates.spelling.draft import STRING, Draft, Finding, nearest
-from feedd.templates.spelling.filters import DATE, STRFTIME, django_date
+from feedd.templates.spelling.filters import DATE, STRFTIME, TEXT_DATE, django_date
 from feedd.templates.spelling.tags import LINKS, SAME
 
 ROOTS = (
@@ -32,6 +32,7 @@ OTHERWISE = {
         "custom_metadata": "metadata", "image_full_url": "featured_image.full.src", "name": "title",
         "image_thumbnail_url": "featured_image.thumbnail.src", "image_url": "featured_image.full.src",
     },
+    "organization": {"address": "full_address", "address1": "street_address", "website": "url", "zip": "zip_code"},
 }  # fmt: skip
 """What other names of a value's mean here."""
 OF_PEOPLE = {
@@ -56,9 +57,10 @@ _NOTHING = ("blank", "empty")
 _OPERATORS = frozenset({"and", "or", "not", "in", "is", "as", "by", "reversed", "True", "False", "None"})  # fmt: skip
 _PATH = re.compile(r"(?<![\w.|:$%@/#'\"\x1a-])([A-Za-z_]\w*)((?:\.\w+)*)(?!\w|\(|=(?!=))")
 _ARGUMENT = re.compile(r"\|\s*(default|append|prepend|default_if_none|date|join|split):([A-Za-z_]\w*)(?![\w.])")  # fmt: skip
-_TEXT_DATE = re.compile(
-    rf"\b(today|event|person)\b(?:\.\w+)*(?:\|lookup:{STRING})*\s*\|\s*(date)\s*:"
-)
+_ALWAYS = re.compile(rf"\s(?:==|!=)\s*{STRING}\s+(?:or|and)\s+({STRING})(?=\s+(?:or|and)\s|\s*%)")
+_QUOTED_NUMBER = re.compile(r"\s(?:[<>]=?)\s*([\"']\x1a+[\"'])")
+_BARE_CANCEL = re.compile(r"\b(?:unpublished|out_of_stock)=(cancel)\b")
+_BRACED = re.compile(r"[\"']\s*\{\{\s*([^{}\"']+?)\s*\}\}\s*[\"']")
 _SAME_OBJECT = re.compile(rf"\s(is(?:\s+not)?)\s+(?={STRING}|\d)|{STRING}\s+(is(?:\s+not)?)\s")
 _NOW = re.compile(r"\{\{\s*(now|'\x1a{3}'|\"\x1a{3}\")\s*\|\s*date:")
 _MANY = re.compile(r"(?:s|list|cart|collection|tags)$", re.IGNORECASE)
@@ -94,6 +96,8 @@ class Names:
         in_condition = draft.command in ("if", "elif")
         if in_condition:
             yield from _same_object(draft)
+            yield from _quoted(draft)
+        yield from _block(draft)
         if draft.command in (
             "comment",
             "load",
@@ -254,6 +258,39 @@ def _same_object(draft: Draft) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _quoted(draft: Draft) -> Iterator[Finding]:
+    for found in _ALWAYS.finditer(draft.masked):
+        at = draft.places[found.start(1)]
+        text = draft.text[slice(*found.span(1))]
+        left = re.search(r"(\S+)\s*$", draft.text[: found.start()])
+        yield Finding(
+            at, len(text), "a text alone is always true: each comparison names both of its values",
+            f"write {left[1] if left else 'a'} == {text}", "warning",
+        )  # fmt: skip
+    for found in _QUOTED_NUMBER.finditer(draft.masked):
+        text = draft.text[slice(*found.span(1))]
+        if re.fullmatch(r"-?\d+(\.\d+)?", text[1:-1]):
+            yield Finding(
+                draft.places[found.start(1)], len(text), "in quotes it is a text, which is not compared with numbers",
+                f"write {text[1:-1]}", "warning",
+            )  # fmt: skip
+
+
+def _block(draft: Draft) -> Iterator[Finding]:
+    if draft.is_block and (found := _BRACED.search(draft.text)):
+        at = draft.places[found.start()]
+        yield Finding(
+            at, len(found[0]), "within quotes nothing is put in: a name stands alone in a tag",
+            f"write {found[1]}", "warning",
+        )  # fmt: skip
+    if draft.command == "catalog" and (found := _BARE_CANCEL.search(draft.masked)):
+        at = draft.places[found.start(1)]
+        yield Finding(
+            at, len(found[1]), "without quotes it is taken for a name, and cancels nothing",
+            f'write {found[0][:-6]}"cancel"', "warning",
+        )  # fmt: skip
+
+
 def _dates(draft: Draft, given: Collection[str]) -> Iterator[Finding]:
     now = _NOW.match(draft.masked)
     first = DATE.search(draft.masked)
@@ -265,9 +302,9 @@ def _dates(draft: Draft, given: Collection[str]) -> Iterator[Finding]:
         )  # fmt: skip
         return
     of_text = {
-        found.start(2): found[1]
-        for found in _TEXT_DATE.finditer(draft.masked)
-        if found[1] == "today" or found[1] not in given
+        found.start(3)
+        for found in TEXT_DATE.finditer(draft.masked)
+        if found[2] == "today" or found[2] not in given
     }
     for found in DATE.finditer(draft.masked):
         form = draft.text[slice(*found.span(2))]

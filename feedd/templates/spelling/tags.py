@@ -103,6 +103,7 @@ MISSING = {
     "style": "write <style>…</style>",
     "stylesheet": "write <style>…</style>",
     "tablerow": "write {% for item in items %}<td>…</td>{% endfor %}",
+    "track_opened": "leave it out",
     "trans": "write the text itself",
     "translate": "write the text itself",
     "trending_products": _PRODUCTS,
@@ -251,10 +252,23 @@ def spaced_equals(draft: Draft) -> None:
         draft.mend(*found.span(), "=", "no space may stand beside the = of a name")
 
 
+def named_items(draft: Draft) -> None:
+    """`{% catalog id=event.ProductID %}`."""
+    if found := re.match(
+        r"\{%\s*catalog\s+((?!catalog_)\w*(?:id|item|product|sku)\s*=\s*)", draft.masked
+    ):
+        draft.mend(*found.span(1), "", "the id of the item stands without a name")
+
+
 def joined_names(draft: Draft) -> None:
-    """`{% with a=b, c=d %}`."""
-    while draft.command == "with" and (found := re.search(r"\s*,\s*(?=\w+=)", draft.masked)):
-        draft.mend(*found.span(), " ", "no comma stands between names: a space does")
+    """`{% with a=b, c=d %}` and `{% catalog a, unpublished="cancel" %}`."""
+    commands = ("with", "catalog", "items", "changes")
+    while draft.command in commands and (found := re.search(r"\s*,\s*(?=\w+=)", draft.masked)):
+        draft.mend(
+            *found.span(),
+            " ",
+            f"{draft.command} has a comma between its words where a space belongs",
+        )
 
 
 def more_than_an_amount(draft: Draft) -> None:
@@ -278,6 +292,7 @@ RULES = (
     renamed,
     missing,
     spaced_equals,
+    named_items,
     joined_names,
     more_than_an_amount,
     quoted_names,
