@@ -20,6 +20,8 @@ from feedd.store.database import Database
 from feedd.stored_templates import StoredTemplates
 from feedd.templates.wire import Failed, Position, Used, UsedFeed
 
+_YEARS = range(1900, 9000)  # so that weeks can be counted both ways from a time, in any zone
+
 
 class Preview(Struct, frozen=True, kw_only=True):
     """What to render for whom.
@@ -101,9 +103,13 @@ class Previews:
 
         Raises:
             NotFound: there is no such template, profile or event.
-            UsageError: two templates are given, or none; the position is not in the stream any more, or not yet.
+            UsageError: two templates are given, or none; the position is not in the stream any more, or not yet; no
+                message is sent at that time.
             Overloaded: everything that renders is busy.
         """
+        if preview.now is not None and preview.now.year not in _YEARS:
+            years = f"Name a time from {_YEARS[0]} to {_YEARS[-1]}."
+            raise UsageError(f"no message is sent at {preview.now.isoformat()}", hint=years)
         stored = None if preview.template is None else self._templates().named(preview.template)
         source = _source(preview, stored)
         profile = None if preview.profile is None else self._persons.find(preview.profile)

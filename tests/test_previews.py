@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from feedd.app import build
+from feedd.errors import UsageError
 from feedd.people.values import Identifiers
 from feedd.previews import Preview
 from feedd.rendering import values
@@ -122,6 +125,16 @@ def test_the_names_of_a_person_are_klaviyos(folder: Path) -> None:
     assert person["City"] == person["city"] == person["$city"] == "Oslo"
     assert person["full_name"] == "Jane"
     assert shown.status in ("rendered", "failed")
+
+
+@pytest.mark.parametrize("year", [1, 1899, 9000, 9999])
+def test_there_is_time_before_and_after_a_message(folder: Path, year: int) -> None:
+    from feedd.settings import load
+
+    app = build(load(state_dir=folder / "state", environ={}, cwd=folder))
+    now = datetime(year, 12, 31, 23, tzinfo=UTC)
+    with closing(app), pytest.raises(UsageError, match=r"no message is sent at .* 1900 to 8999"):
+        app.previews.render(Preview(html="{% now 'r' %}", now=now))
 
 
 def test_the_organization_is_the_accounts() -> None:
