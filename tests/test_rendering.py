@@ -125,3 +125,12 @@ def test_outcomes_come_in_the_order_of_the_recipients(renderer: Renderer) -> Non
     assert [each.html for each in outcomes if isinstance(each, Rendered)] == [
         str(n).encode() for n in range(200)
     ]
+
+
+def test_a_preview_text_is_one_line_wherever_it_stands(renderer: Renderer) -> None:
+    source = Source(
+        html="<i>{% render_variable preview_text %}</i>", preview_text="New:\r\n{{ a }}"
+    )
+    found = renderer.render(source, of(a="Mugs &\0 <cups>"))
+    assert found.preview_text == "New: Mugs & <cups>"
+    assert found.html == b"<i>New: Mugs &amp; &lt;cups&gt;</i>"

@@ -79,8 +79,8 @@ class Renderer:
                 for part in ("preview_text", "html", "text", "subject"):
                     if part in template.parts and (part != "text" or work.wants_text):
                         done[part] = self._part(template.part(part), values, message, part)
-                    if part == "preview_text":
-                        message.preview_text = done.get(part, "")
+                    if part == "preview_text" and part in done:
+                        message.preview_text = done[part] = subject_line(done[part])
             part = "html"
             return self._finished(done, message, work)
         except TemplateSyntaxError as error:
