@@ -481,6 +481,26 @@ def test_answers_hang_on_the_order_of_the_configuration(catalog: Database, tmp_p
     assert [each["catalog"] for each in asked(shelf, AskItems("", "{}"))] == ["one"]
 
 
+def test_a_view_answers_by_the_configuration_that_it_was_opened_with(
+    catalog: Database, tmp_path: Path
+) -> None:
+    """One that was opened before a reload keeps nothing for those after it."""
+    one, two = settings_of(FEEDS), settings_of(FEEDS | {"extra": "other"})
+    settings = one
+    shelf = Shelf(catalog, lambda: settings)
+    take_in(catalog, tmp_path, [item("a")])
+    take_in(catalog, tmp_path, [item("b")], feed="extra")
+    question = AskItems("", "{}")
+    with shelf.view() as before:
+        settings = two
+        with shelf.view() as after:
+            assert (before.settings, after.settings) == (one, two)
+            found = [before.answer(question), after.answer(question), before.answer(question)]
+    ids = [[each["id"] for each in json.loads(answer)] for answer in found]
+    assert ids == [["a", "b"], ["a"], ["a", "b"]]
+    assert items(shelf) == ["a"]
+
+
 def test_an_answer_is_not_larger_than_it_may_be(
     catalog: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

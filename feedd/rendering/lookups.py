@@ -34,6 +34,7 @@ class View:
     ) -> None:
         self.stream_id = "" if catalog is None else catalog.stream_id
         self.seq = 0 if catalog is None else catalog.seq
+        self.settings = None if catalog is None else catalog.settings  # by which it answers
         moment = None if catalog is None else catalog.committed_at
         self.committed_at = moment or datetime.now(UTC)
         self._shelf = shelf

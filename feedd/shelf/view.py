@@ -101,7 +101,7 @@ class View:
         self.committed_at = committed_at(moment.connection, moment.seq)
         self._shelf = shelf
         self._moment = moment
-        settings = shelf.settings()
+        self.settings = settings = shelf.settings()  # which a reload replaces by others
         known = feed_ids(moment.connection, list(settings.feeds))
         # in the order of the configuration
         self._all = [
@@ -302,12 +302,11 @@ class Shelf:
         answer: Callable[[AskItems | AskChanges], bytes],
     ) -> bytes:
         """The answer to a question that takes long, which is the same for as long as the position stands."""
-        settings = self.settings()  # by which feeds have their places
         key = (view.stream_id, view.oldest_seq, view.seq, question)
-        found = self._answers.find(settings, key)
+        found = self._answers.find(view.settings, key)
         if found is None:
             found = answer(question)
-            self._answers.keep(settings, key, found)
+            self._answers.keep(view.settings, key, found)
         return found
 
 
