@@ -14,9 +14,8 @@ from sqlalchemy import update
 from test_ingest_laws import fresh
 from test_shelf import shelf_of
 
-from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source
+from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source, Wanted
 from feedd.rendering.lookups import Lookups
-from feedd.rendering.renderer import Wanted
 from feedd.store.database import Database
 from feedd.store.tables import SYNCS
 from feedd.templates.wire import Account, Failed

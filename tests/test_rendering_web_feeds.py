@@ -8,7 +8,7 @@ import pytest
 
 from feedd import intake
 from feedd.model import ErrorInfo
-from feedd.rendering import Recipient, Renderer, Source
+from feedd.rendering import Recipient, Rendered, Renderer, Source
 from feedd.rendering.lookups import Lookups, WebFeedBodies
 from feedd.settings import Settings
 from feedd.shelf.view import Shelf
@@ -68,3 +68,22 @@ def test_what_a_process_was_told_is_forgotten_once_it_is_otherwise(place: intake
     finally:
         renderer.close()
         catalog.close()
+
+
+def test_the_messages_of_a_batch_see_one_body() -> None:
+    bodies = {"blog": body(None, "One")}
+    source = WebFeedBodies(bodies.get, lambda: {name: each.mark for name, each in bodies.items()})
+    renderer = Renderer(Account, Lookups(bodies=source))
+    nobody = Recipient(values=b"{}")
+    try:
+        messages = renderer.render_many(SOURCE, [nobody] * 130)
+        first = next(messages)
+        bodies["blog"] = body(None, "Two")
+        after = renderer.render(SOURCE, nobody)  # the same process is told of it, and is told back
+        others = list(messages)
+    finally:
+        renderer.close()
+    assert isinstance(first, Rendered)
+    assert {each.html for each in (first, *others) if isinstance(each, Rendered)} == {b"One1 ok"}
+    assert len(others) == 129
+    assert after.html == b"Two1 ok"

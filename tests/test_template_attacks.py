@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source, Wanted
-from feedd.rendering.lookups import Lookups, Told, View, WebFeedBodies
+from feedd.rendering.lookups import Bodies, Lookups, Told, View, WebFeedBodies
 from feedd.store.web_feeds import WebFeedBody
 from feedd.templates.queries import read_changes_query
 from feedd.templates.wire import Account, AskChanges, AskFeed, AskHistory, AskItem, Limits, Question
@@ -40,7 +40,7 @@ class Catalog(Lookups):
     """A catalog that has every item whose id does not begin with `no`, and web feeds that are `deep` and `large`."""
 
     @contextmanager
-    def view(self, at: int | None) -> Iterator[View]:
+    def view(self, at: int | None, read: Bodies | None = None) -> Iterator[View]:
         del at
         yield CatalogView(WebFeedBodies())
 
@@ -329,7 +329,7 @@ def test_a_message_looks_things_up_for_a_while_only(
     renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = "{% catalog 'slow' %}{{ catalog_item.id }}{% endcatalog %}"
-    monkeypatch.setattr("feedd.rendering.renderer.ANSWERS_S", 0.0)
+    monkeypatch.setattr("feedd.rendering.job.ANSWERS_S", 0.0)
     assert html(renderer, source) == "too_slow"
     monkeypatch.undo()
     assert html(renderer, source) == "slow"
@@ -392,7 +392,7 @@ def test_what_others_have_left_in_a_process_costs_nobody_their_message() -> None
 
 class Feeds(Lookups):
     @contextmanager
-    def view(self, at: int | None) -> Iterator[View]:
+    def view(self, at: int | None, read: Bodies | None = None) -> Iterator[View]:
         del at
         yield FeedView(WebFeedBodies())
 

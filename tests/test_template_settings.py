@@ -44,7 +44,7 @@ def test_a_documented_default_is_the_default(tmp_path: Path, key: Any) -> None:
         ('templates = "mails"', "templates", "not a table", "[templates]"),
         ("[templates]\ndirectory = 1", "templates.directory", "a number", "directory ="),
         ("[templates]\ninline_css = 1", "templates.inline_css", "a number", "true"),
-        ("[templates]\nprocesses = 0", "templates.processes", "from 1 to 64", "processes ="),
+        ("[templates]\nprocesses = 0", "templates.processes", "from 1 to 16", "processes ="),
         ('[templates]\nprocesses = "2"', "templates.processes", "text", "processes ="),
         ('[templates]\nfolder = "x"', "templates.folder", "no such key", "directory"),
     ],

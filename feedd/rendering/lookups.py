@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # who has no catalog need not wait for what reads one
     from feedd.store.web_feeds import WebFeedBody
 
 Told = dict[str, str]  # the web feeds that a worker has been told of, and in which version
+Bodies = dict[str, "WebFeedBody"]  # those that the messages of a batch see
 
 
 class WebFeedBodies(NamedTuple):
@@ -31,6 +32,7 @@ class View:
         bodies: WebFeedBodies,
         shelf: "Shelf | None" = None,
         catalog: "ShelfView | None" = None,
+        read: Bodies | None = None,
     ) -> None:
         self.stream_id = "" if catalog is None else catalog.stream_id
         self.seq = 0 if catalog is None else catalog.seq
@@ -40,7 +42,7 @@ class View:
         self._shelf = shelf
         self._catalog = catalog
         self._bodies = bodies
-        self._read: dict[str, WebFeedBody] = {}
+        self._read: Bodies = {} if read is None else read
 
     @cached_property
     def _marks(self) -> Mapping[str, str]:
@@ -50,11 +52,16 @@ class View:
         self, position: Position | None, told: Told
     ) -> tuple[tuple[tuple[str, str], ...] | None, tuple[str, ...]]:
         """What a worker that stands at a position has to forget: items (None: everything), and web feeds."""
-        feeds = tuple(name for name, mark in told.items() if mark != self._marks.get(name, ""))
+        feeds = tuple(name for name, mark in told.items() if mark != self._mark(name))
         if self._shelf is None or position is None or position.stream != self.stream_id:
             return None, feeds
         touched = self._shelf.touched(position.seq, self.seq)
         return None if touched is None else tuple(touched), feeds
+
+    def _mark(self, name: str) -> str:
+        """Which body of a web feed this view shows."""
+        body = self._read.get(name)
+        return self._marks.get(name, "") if body is None else body.mark
 
     def answer(self, question: Question, told: Told) -> bytes:
         """The JSON of what is asked for, `null` where there is nothing."""
@@ -86,14 +93,14 @@ class Lookups:
         self._bodies = bodies
 
     @contextmanager
-    def view(self, at: int | None) -> Iterator[View]:
-        """A view of the catalog at a position; None: as it is now.
+    def view(self, at: int | None, read: Bodies | None = None) -> Iterator[View]:
+        """A view of the catalog at a position; None: as it is now. `read` are bodies of web feeds that it shows whatever there is by now.
 
         Raises:
             UsageError: the position is not in the stream any more (TooOld), or not yet.
         """
         if self._shelf is None:
-            yield View(self._bodies)
+            yield View(self._bodies, read=read)
             return
         with self._shelf.view(at) as catalog:
-            yield View(self._bodies, self._shelf, catalog)
+            yield View(self._bodies, self._shelf, catalog, read)

@@ -34,6 +34,22 @@ _BOOT = (
 )
 
 
+_NO_START = "the process that renders templates does not start: {}"
+
+
+def _started(*ends: int) -> subprocess.Popen[bytes]:
+    """The process, with those ends of sockets and nothing else. Raises OSError."""
+    return subprocess.Popen(  # noqa: S603 our own program
+        [sys.executable, "-I", "-c", _BOOT, json.dumps(sys.path), *map(str, ends)],
+        pass_fds=ends,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"LANG": "C.UTF-8"},
+        cwd="/",
+    )
+
+
 class WorkerDied(Exception):
     """The process is gone; `signal_number` is what ended it, where something did."""
 
@@ -54,24 +70,23 @@ class WorkerProcess:
     """
 
     def __init__(self, account: Account, limits: Limits) -> None:
-        ours, theirs = socket.socketpair()
-        answers, asking = socket.socketpair()  # apart, so that work can be sent ahead of an answer
+        try:
+            ours, theirs = socket.socketpair()
+            answers, asking = socket.socketpair()  # apart: work can be sent ahead of an answer
+        except OSError as error:
+            raise Unavailable(_NO_START.format(error)) from error
         seconds, rest = divmod(limits.wall_s, 1)
         patience = struct.pack("@ll", int(seconds), int(rest * 1e6))
         for end in (ours, answers):  # it may stop in the middle of a frame
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
         with theirs, asking:
-            ends = [theirs.fileno(), asking.fileno()]
-            self._process = subprocess.Popen(  # noqa: S603 our own program
-                [sys.executable, "-I", "-c", _BOOT, json.dumps(sys.path), *map(str, ends)],
-                pass_fds=ends,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={"LANG": "C.UTF-8"},
-                cwd="/",
-            )
+            try:
+                self._process = _started(theirs.fileno(), asking.fileno())
+            except OSError as error:
+                ours.close()
+                answers.close()
+                raise Unavailable(_NO_START.format(error)) from error
         self._pipe = Connection(ours.detach())
         self._answers = Connection(answers.detach())
         self.pid = self._process.pid
@@ -86,13 +101,11 @@ class WorkerProcess:
             ready = self.receive(time.monotonic() + START_S)
         except (WorkerDied, WorkerHung) as error:
             self.kill()
-            raise Unavailable(
-                f"the process that renders templates does not start: {error}"
-            ) from error
+            raise Unavailable(_NO_START.format(error)) from error
         if not isinstance(ready, Done):
             self.kill()
             why = ready.message if isinstance(ready, Failed) else "it is another version"
-            raise Unavailable(f"the process that renders templates does not start: {why}")
+            raise Unavailable(_NO_START.format(why))
 
     def send(self, told: ToWorker) -> int:
         """Tell it something; how many bytes that took. Raises WorkerDied, or WorkerHung: it does not listen."""

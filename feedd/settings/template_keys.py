@@ -13,7 +13,7 @@ from msgspec import Struct
 from feedd.settings.file import Node
 from feedd.settings.values import Key, WrongValueError, directory, expect, flag, read_keys
 
-MOST_PROCESSES = 64
+MOST_PROCESSES = 16  # each holds a connection to the database while it renders, and there are few
 
 
 def _processors() -> int:
