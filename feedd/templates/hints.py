@@ -27,6 +27,12 @@ USAGE = {
     "render_variable": "{% render_variable preview_text %}",
     "templatetag": "{% templatetag openblock %}",
     "today": '{% today "%Y-%m-%d" as today %}',
+    "unsubscribe": "{% unsubscribe 'No more mail' %}",
+    "unsubscribe_link": '<a href="{% unsubscribe_link %}">',
+    "manage_preferences": "{% manage_preferences 'Preferences' %}",
+    "manage_preferences_link": '<a href="{% manage_preferences_link %}">',
+    "web_view": "{% web_view 'View in your browser' %}",
+    "web_view_link": '<a href="{% web_view_link %}">',
     "widthratio": "{% widthratio value max_value 100 %}",
     "with": "{% with total=event.total %}…{% endwith %}",
 }
@@ -65,6 +71,8 @@ def explained(error: Exception, text: str, start: int) -> Finding:
         if found is not None:
             at, length, message, default = found
             return Finding(start + at, max(1, length), message, hint or default or usage(text))
+    if "received too many positional arguments" in said:
+        return Finding(start, len(text), "there is more in it than it takes", hint or usage(text))
     plainer = next((words for begin, words in PLAINER.items() if said.startswith(begin)), None)
     if plainer:
         return Finding(start, len(text), plainer, hint or usage(text))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from feedd.templates.spelling.draft import Finding
 
@@ -15,6 +16,17 @@ MAILCHIMP = {
 _MAILCHIMP = re.compile(r"\*\|([A-Z][A-Z0-9_:]{0,40})[^|*\n]{0,80}\|\*")
 _RUBY = re.compile(r"<%=?\s?([^%\n]{1,80}?)\s?%>")
 _NOTE = re.compile(r"\{#(?=[\s-])[^{}\n]{0,500}\n(?:[^#]|#(?!\})){0,2000}#\}")
+_BRACE, _CLOSING = "(?:%7B|&#123;|&lbrace;|&lcub;)", "(?:%7D|&#125;|&rbrace;|&rcub;)"
+_ENCODED = re.compile(
+    rf"{_BRACE}(?:{_BRACE}|(%(?:25)?(?!7)))((?:(?!{_BRACE})[^<>\"'{{}}\n]){{1,200}}?)(?:{_CLOSING}|%25|%(?=%)){_CLOSING}",
+    re.IGNORECASE,
+)
+_TWICE = re.compile(
+    r"(https?://)\{\{\s*(organization\.url|catalog_item\.url|event\.(?:\w+\.)*\w*(?:url|URL|Url|_link))\s*\}\}"
+)
+_LINK_IN_LINK = re.compile(
+    r"<a\s[^<>]{1,500}>(?:[^<{]|<(?!/a|a\s)|\{(?!%)){0,300}?(\{%\s*(unsubscribe|manage_preferences|web_view)\b[^%]{0,100}%\})"
+)
 _UNSUBSCRIBES = re.compile(r"unsubscribe|\{%\s*manage_preferences", re.IGNORECASE)
 
 
@@ -36,7 +48,27 @@ def doubts(source: str) -> Iterator[Finding]:
             *found.span(), "a note {# … #} must stand on one line: over lines it is shown",
             "write {% comment %}…{% endcomment %}",
         )  # fmt: skip
+    yield from _addresses(source)
     yield from _unsubscribing(source)
+
+
+def _addresses(source: str) -> Iterator[Finding]:
+    for found in _ENCODED.finditer(source):
+        name = unquote(found[2]).strip()
+        right = f"{{% {name} %}}" if found[1] else f"{{{{ {name} }}}}"
+        yield _warning(
+            *found.span(), "an editor has encoded the braces: they are no tag, and stand in the mail", f"write {right}"
+        )  # fmt: skip
+    for found in _TWICE.finditer(source):
+        yield _warning(
+            *found.span(1), f"{found[2]} has its own https:// where it is a whole address",
+            f"write {{{{ {found[2]} }}}}",
+        )  # fmt: skip
+    for found in _LINK_IN_LINK.finditer(source):
+        yield _warning(
+            *found.span(1), f"{{% {found[2]} %}} gives a whole link, and stands within one",
+            f'write <a href="{{% {found[2]}_link %}}">…</a>',
+        )  # fmt: skip
 
 
 def _unsubscribing(source: str) -> Iterator[Finding]:

@@ -7,7 +7,10 @@ import unicodedata
 from feedd.templates.spelling.draft import Draft
 
 _DASHES = re.compile(r"^\{[{%]([-~+])|([-~])[%}]\}$")
-_CURLY = re.compile(r"[“”„‟«»]([^“”„‟«»\"]*)[“”«»]|[‘’‚‛`´]([^‘’‚‛`´]*)[‘’`´]")
+_CURLY = re.compile(r"[“”„‟«»″]([^“”„‟«»″\"]*)[“”«»″]|[‘’‚‛`´′]([^‘’‚‛`´′]*)[‘’`´′]")
+_MIXED = re.compile(
+    r"(\")([^\"“”„‟″]*)[“”„‟″]|[“”„‟″]([^\"“”„‟″]*)(\")|(')([^'‘’‛′]*)[‘’‛′]|[‘’‛′]([^'‘’‛′]*)(')"
+)
 _ENTITY = re.compile(r"&(?:#\d{2,5}|#[xX][0-9a-fA-F]{2,4}|[a-zA-Z]{2,6});")
 _MARKUP = re.compile(
     r"</?(?:a|b|big|br|code|div|em|font|h[1-6]|i|li|p|s|small|span|strong|sub|sup|td|th|tr|u|o:p)\b[^<>]{0,300}>",
@@ -99,6 +102,18 @@ def curly_quotes(draft: Draft) -> None:
         )  # fmt: skip
 
 
+def mixed_quotes(draft: Draft) -> None:
+    """`"there”`: one of a word processor, the other straight."""
+    while found := _MIXED.search(draft.masked):
+        group = next(n for n in (2, 3, 6, 7) if found[n] is not None)
+        quote = found[1] or found[4] or found[5] or found[8]
+        text = draft.text[slice(*found.span(group))]
+        draft.mend(
+            *found.span(), f"{quote}{text}{quote}",
+            f"{found[0][0]} {found[0][-1]} are no pair of quotes: tags take straight ones",
+        )  # fmt: skip
+
+
 def inner_braces(draft: Draft) -> None:
     """`{% if {{ x }} %}`: a name needs no braces inside of a tag."""
     while found := _BRACES.search(draft.masked, 2):
@@ -117,6 +132,7 @@ RULES = (
     entities,
     invisible,
     curly_quotes,
+    mixed_quotes,
     escaped_quotes,
     inner_braces,
 )

@@ -10,7 +10,7 @@ METHODS = {
     "toLocaleUpperCase": "upper", "toLowerCase": "lower", "toUpperCase": "upper", "trim": "strip", "upper": "upper",
 }  # fmt: skip
 WITH_ARGUMENT = {
-    "get": "lookup", "join": "join", "split": "split", "strftime": "date", "toFixed": "floatformat", "format": "date",
+    "get": "lookup", "join": "join", "lookup": "lookup", "split": "split", "strftime": "date", "toFixed": "floatformat", "format": "date",
 }  # fmt: skip
 FUNCTIONS = {
     "abs": "abs", "capitalize": "capfirst", "count": "length", "float": "floatformat", "int": 'floatformat:"0"',
@@ -22,6 +22,7 @@ _METHOD = re.compile(rf"({_PATH})\.(\w+)\(([^()]*)\)")
 _FUNCTION = re.compile(r"(?<![\w.|])(\w+)\(([^()]*)\)")
 _BRACKET = re.compile(rf"([\w.]+|\])\s*\[\s*({STRING}|-?\d*\s*:\s*-?\d*|-?\d+|[\w.]+)\s*\]")
 _AFTER_LOOKUP = re.compile(rf"\|\s*lookup:{STRING}(\.(\w+))")
+_BARE_KEY = re.compile(r"\|\s*lookup:(\$\w+)")
 _AFTER_FIRST = re.compile(rf"({_PATH})\s*\|\s*first(\.\w+(?:\.\w+)*)")
 _COMMA = re.compile(rf"\{{\{{\s*({_PATH}(?:\s*,\s*{_PATH})+)\s*\}}\}}$")
 _DOLLAR = re.compile(r"(?<![\w.$\"'])([A-Za-z]\w*(?:\.\w+)*)\.(\$\w[\w.]*)")
@@ -126,6 +127,12 @@ def after_lookups(draft: Draft) -> None:
             f"|lookup:'{found[2]}'",
             "after a lookup every step is a lookup, not a dot",
         )
+
+
+def bare_keys(draft: Draft) -> None:
+    """`person|lookup:$city`."""
+    while found := _BARE_KEY.search(draft.masked):
+        draft.mend(*found.span(1), f"'{found[1]}'", "the name after lookup stands in quotes")
 
 
 def after_first(draft: Draft) -> None:
@@ -281,6 +288,7 @@ def unclosed_quote(draft: Draft) -> None:
 
 
 RULES = (
+    bare_keys,
     arrows,
     trailing_signs,
     methods,

@@ -37,10 +37,13 @@ OTHERWISE = {
 """What other names of a value's mean here."""
 OF_PEOPLE = {
     "email": "email", "first_name": "first_name", "firstname": "first_name", "firstName": "first_name",
-    "last_name": "last_name", "lastname": "last_name", "lastName": "last_name", "full_name": "full_name",
+    "last_name": "last_name", "lastname": "last_name", "lastName": "last_name", "full_name": "full_name", "name": "full_name",
 }  # fmt: skip
 PEOPLE = ("contact", "customer", "recipient", "subscriber")
 """What others call the person that a message is for."""
+OF_SHOPS = {"address": "full_address", "name": "name", "url": "url"}
+SHOPS = ("company", "shop", "store")
+"""What others call whose message it is."""
 CLOSED = ("forloop",)
 """Values that have no other names than those."""
 LOOPS = {
@@ -56,13 +59,14 @@ _GIVEN = {
 _NOTHING = ("blank", "empty")
 _OPERATORS = frozenset({"and", "or", "not", "in", "is", "as", "by", "reversed", "True", "False", "None"})  # fmt: skip
 _PATH = re.compile(r"(?<![\w.|:$%@/#'\"\x1a-])([A-Za-z_]\w*)((?:\.\w+)*)(?!\w|\(|=(?!=))")
-_ARGUMENT = re.compile(r"\|\s*(default|append|prepend|default_if_none|date|join|split):([A-Za-z_]\w*)(?![\w.])")  # fmt: skip
+_ARGUMENT = re.compile(r"\|\s*(default|lookup|append|prepend|default_if_none|date|join|split):([A-Za-z_]\w*)(?![\w.])")  # fmt: skip
 _ALWAYS = re.compile(rf"\s(?:==|!=)\s*{STRING}\s+(?:or|and)\s+({STRING})(?=\s+(?:or|and)\s|\s*%)")
 _QUOTED_NUMBER = re.compile(r"\s(?:[<>]=?)\s*([\"']\x1a+[\"'])")
 _BARE_CANCEL = re.compile(r"\b(?:unpublished|out_of_stock)=(cancel)\b")
 _BRACED = re.compile(r"[\"']\s*\{\{\s*([^{}\"']+?)\s*\}\}\s*[\"']")
 _SAME_OBJECT = re.compile(rf"\s(is(?:\s+not)?)\s+(?={STRING}|\d)|{STRING}\s+(is(?:\s+not)?)\s")
 _NOW = re.compile(r"\{\{\s*(now|'\x1a{3}'|\"\x1a{3}\")\s*\|\s*date:")
+_ITEMS = re.compile(r"(?:^|[._])items$", re.IGNORECASE)
 _MANY = re.compile(r"(?:s|list|cart|collection|tags)$", re.IGNORECASE)
 
 
@@ -132,6 +136,12 @@ class Names:
             return (
                 f"{root} is not known: who it is for is called person",
                 f"write person.{OF_PEOPLE[rest[0]]}",
+                0,
+            )
+        if root in SHOPS and len(rest) == 1 and rest[0] in OF_SHOPS:
+            return (
+                f"{root} is not known: whose mail it is is called organization",
+                f"write organization.{OF_SHOPS[rest[0]]}",
                 0,
             )
         if rest and rest[-1] in LINKS:
@@ -204,7 +214,7 @@ def _size(found: re.Match[str], masked: str, in_condition: bool) -> _Told | None
     path = found[0]
     before, _, last = path.rpartition(".")
     after = masked[found.end() :]
-    if last in ("size", "length"):
+    if last in ("size", "length") or (last == "count" and _ITEMS.search(before)):
         compared = in_condition and re.match(r"\s*(==|!=|<|>)", after)
         if before and (compared or _MANY.search(before)):
             return f".{last} is not known: a filter counts", f"write {before}|length", -1
