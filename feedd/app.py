@@ -161,14 +161,18 @@ class App:
         """The templates of messages that are kept here, and those of the directory."""
         from feedd.stored_templates import StoredTemplates
 
-        return StoredTemplates(lambda: self.settings, self.people, self.renderer.check)
+        return StoredTemplates(
+            lambda: self.settings, self.people, self.renderer.check, daemon=self.holder
+        )
 
     @cached_property
     def links(self) -> "PersonalLinks":
         """Links to people's own pages are made by."""
         from feedd.links import PersonalLinks
 
-        return PersonalLinks(lambda: self.settings, self.people)
+        return PersonalLinks(
+            lambda: self.settings, self.people, lambda: stream_position(self.catalog)[0]
+        )
 
     @cached_property
     def previews(self) -> "Previews":

@@ -9,16 +9,19 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import blake2s
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from msgspec import Struct
 
+from feedd.errors import StoreError
 from feedd.settings import Settings
 from feedd.store.database import Database
-from feedd.store.own_secrets import own_secrets
-from feedd.templates.wire import Links
+from feedd.store.own_secrets import own_secrets, read_secrets
+from feedd.templates.wire import Links, Position
 
 PURPOSE = "links"
 # the kinds of pages, and the word that each has in its address
@@ -28,13 +31,26 @@ _LONGEST = 1_000
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 nothing is bound here
 
 
-class LinkTo(Struct, frozen=True, array_like=True):
-    """What a link is about: a profile's id, a template's and a campaign's, and the place in the change stream."""
+class LinkTo(Struct, frozen=True, kw_only=True):
+    """What a link is about: a profile's id, a template's and a campaign's, and the place in the change stream.
+
+    A link that was made before a restore has no place: the stream is another one since.
+    """
 
     profile: str | None = None
     template: str | None = None
     campaign: str | None = None
-    seq: int | None = None
+    position: Position | None = None
+
+
+class _Sealed(Struct, frozen=True, array_like=True):
+    """What is in a token. The stream is named by a digest, which is shorter."""
+
+    profile: str | None
+    template: str | None
+    campaign: str | None
+    seq: int | None
+    stream: bytes
 
 
 class PersonalLinks:
@@ -44,11 +60,13 @@ class PersonalLinks:
         self,
         settings: Callable[[], Settings],
         people: Database,
+        stream_id: Callable[[], str],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._people = people
+        self._stream_id = stream_id
         self._clock = clock
         self._lock = threading.Lock()
         self._seals: list[AESSIV] = []
@@ -56,7 +74,8 @@ class PersonalLinks:
 
     def make(self, kind: str, about: LinkTo) -> str:
         """The address of a page. Raises StoreError."""
-        sealed = self._known()[0].encrypt(_encode(about), _bound_to(kind))
+        seal = self._known(makes=True)[0]
+        sealed = seal.encrypt(_encode(_closed(about)), _bound_to(kind))
         token = base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
         return f"{public_url(self._settings())}/{PAGES[kind]}/{token}"
 
@@ -76,17 +95,36 @@ class PersonalLinks:
             return None
         for seal in self._known():
             try:
-                return _decode(seal.decrypt(sealed, _bound_to(kind)))
+                return self._opened(_decode(seal.decrypt(sealed, _bound_to(kind))))
             except (InvalidTag, ValueError):
                 continue
         return None
 
-    def _known(self) -> list[AESSIV]:
-        """The newest secret, then the older ones."""
+    def _opened(self, found: _Sealed) -> LinkTo:
+        position = None
+        if found.seq is not None and found.stream == _digest(stream := self._stream_id()):
+            position = Position(stream, found.seq)
+        return LinkTo(
+            profile=found.profile,
+            template=found.template,
+            campaign=found.campaign,
+            position=position,
+        )
+
+    def _known(self, *, makes: bool = False) -> list[AESSIV]:
+        """The newest secret, then the older ones: those that were known before where they cannot be read."""
         with self._lock:
-            if self._clock() - self._read_at > FRESH_S:
-                found = own_secrets(self._people, PURPOSE, datetime.now(UTC))
-                self._seals = [AESSIV(secret) for secret in found]
+            if self._clock() - self._read_at > FRESH_S or (makes and not self._seals):
+                try:
+                    found = (
+                        own_secrets(self._people, PURPOSE, datetime.now(UTC))
+                        if makes
+                        else read_secrets(self._people, PURPOSE)
+                    )
+                    self._seals = [AESSIV(secret) for secret in found]
+                except StoreError:
+                    if not self._seals:
+                        raise
                 self._read_at = self._clock()
             return self._seals
 
@@ -110,5 +148,17 @@ def _bound_to(kind: str) -> list[bytes]:
     return [b"feedd", kind.encode()]
 
 
+def _closed(about: LinkTo) -> _Sealed:
+    seq, stream = None, b""
+    if about.position is not None:
+        seq, stream = about.position.seq, _digest(about.position.stream)
+    return _Sealed(about.profile, about.template, about.campaign, seq, stream)
+
+
+@lru_cache(maxsize=16)
+def _digest(stream: str) -> bytes:
+    return blake2s(stream.encode(), digest_size=8).digest()
+
+
 _encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.Decoder(LinkTo).decode
+_decode = msgspec.msgpack.Decoder(_Sealed).decode

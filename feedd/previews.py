@@ -124,7 +124,7 @@ class Previews:
                 LinkTo(
                     profile=None if profile is None else profile.id,
                     template=None if stored is None else stored.id,
-                    seq=position.seq,
+                    position=position,
                 )
             ),
         )

@@ -1,6 +1,7 @@
 """Templates as feedd has them: what the API makes of them, what is read from their directory, and what is wrong with them."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,16 @@ from feedd.rendering import RenderFailed
 from feedd.settings import Settings
 from feedd.store import templates as store
 from feedd.store.database import Database
+from feedd.store.template_directories import has_files
 from feedd.store.templates import FileSources, NoTemplate, Settled, Sources, sources_of
-from feedd.template_files import NoDirectory, Refused, Scan, Unusable, read_file, scan
+from feedd.template_files import HTML, NoDirectory, Refused, Scan, Unusable, read_file, scan
 from feedd.templates.wire import Problem
 
 BATCH_CHARACTERS = 16 * 1024 * 1024  # that are read from files before they are written
 _MOST_KNOWN = 10_000  # whose problems are remembered
+COMPARED_EVERY_S = 600.0
 PARTS = ("html", "text")
+_EMPTY = "is empty: what was read from it stays. If that is meant to go, put some other file there"
 
 Check = Callable[[str], Sequence[Problem]]
 
@@ -46,14 +50,25 @@ class Refreshed(NamedTuple):
 class StoredTemplates:
     """The templates of a people database, and the directory that some of them come from.
 
-    `check` tells the problems of a source. The directory is read by `refresh`: whoever does so regularly, as the daemon does, sees
+    `check` tells the problems of a source, `daemon` is who has the directory. The directory is read by `refresh`: whoever does so regularly, as the daemon does, sees
     to it that changes are noticed; otherwise it is read once, before anything is told.
     """
 
-    def __init__(self, settings: Callable[[], Settings], people: Database, check: Check) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        people: Database,
+        check: Check,
+        *,
+        daemon: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._people = people
         self._check = check
+        self._daemon = daemon
+        self._clock = clock
+        self._compared_at = float("-inf")  # with what is stored
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._judged_under: Settings | None = None
         self._lock = threading.Lock()
@@ -214,6 +229,8 @@ class StoredTemplates:
             before = self._scan[1] if self._scan and self._scan[0] == directory else None
             try:
                 found = Scan({}, (), ()) if directory is None else scan(directory)
+                if found.is_empty and has_files(self._people, self._daemon):
+                    raise NoDirectory(f"the directory {directory} {_EMPTY}")
             except NoDirectory as error:
                 return self._troubled(directory, str(error))
             told = set(self._unusable.values()) | set(before.refused if before else ())
@@ -225,16 +242,21 @@ class StoredTemplates:
 
     def _troubled(self, directory: object, trouble: str) -> Refreshed:
         is_new, self._trouble = trouble != self._trouble, trouble
+        if self._is_due():
+            self._settle([])  # they are still had
         self._scan = (directory, None)
         return Refreshed(Settled(), trouble=trouble if is_new else None)
 
     def _taken_in(
         self, directory: Path | None, before: Scan | None, found: Scan
     ) -> tuple[Settled, tuple[str, ...]]:
-        if found == before:
+        is_due = self._is_due()
+        if found == before and not is_due:
             return Settled(), ()
         known = before.stamps if before else {}
         changed = [name for name, stamps in found.stamps.items() if known.get(name) != stamps]
+        if is_due and before:
+            changed = sorted({*changed, *self._lost(found)})
         unusable = {name: each for name, each in self._unusable.items() if name not in changed}
         settled, read, batch, size = Settled(), [], list[FileSources](), 0
         for name in changed:
@@ -255,7 +277,21 @@ class StoredTemplates:
 
     def _settle(self, files: Sequence[FileSources], found: Scan | None = None) -> Settled:
         is_there = None if found is None else found.has
-        return store.settle_files(self._people, files, is_there=is_there, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        done = store.settle_files(
+            self._people, files, daemon=self._daemon, is_there=is_there, now=now
+        )
+        self._compared_at = self._clock()
+        return done
+
+    def _is_due(self) -> bool:
+        """Whether it is time to look at what is stored, although nothing may have changed here."""
+        return self._clock() - self._compared_at > COMPARED_EVERY_S
+
+    def _lost(self, found: Scan) -> set[str]:
+        """What of the directory is not stored any more, as after a restore."""
+        stored = {each.file for each in store.read_outlines(self._people)}
+        return {name for name in found.stamps if f"{name}{HTML}" not in stored}
 
     def _be_fresh(self) -> None:
         if self._scan is None:

@@ -39,11 +39,15 @@ class NoDirectory(Exception):
 
 
 class Scan(NamedTuple):
-    """What lies in the directory: templates by name, each with the stamps of its files; what is refused; folders that are closed."""
+    """What lies in the directory: templates by name, each with the stamps of its files; what is refused; folders that are closed.
+
+    `is_empty` where nothing lies there at all, as where a disk is not mounted.
+    """
 
     stamps: dict[str, tuple[Stamp, ...]]
     refused: tuple[Refused, ...]
     closed: tuple[str, ...]
+    is_empty: bool = False
 
     def has(self, file: str) -> bool:
         """Whether a template's file is there, or may be: what cannot be looked at, or used, is not gone."""
@@ -57,7 +61,7 @@ def scan(directory: Path) -> Scan:
     files: dict[str, Stamp] = {}
     refused: list[Refused] = []
     closed: list[str] = []
-    waiting = [""]
+    waiting, is_empty = [""], False
     while waiting:
         folder = waiting.pop()
         try:
@@ -70,6 +74,7 @@ def scan(directory: Path) -> Scan:
             refused.append(Refused(folder, reason))
             closed.append(folder)
             continue
+        is_empty = is_empty or not (folder or found)
         for entry in found:
             path = folder + entry.name
             try:
@@ -90,7 +95,7 @@ def scan(directory: Path) -> Scan:
         name: tuple(files.get(f"{name}{kind}", ()) for kind in (HTML, TEXT))
         for name in names[:MOST_TEMPLATES]
     }
-    return Scan(stamps, tuple(sorted(refused)), tuple(closed))
+    return Scan(stamps, tuple(sorted(refused)), tuple(closed), is_empty)
 
 
 def read_file(directory: Path, name: str) -> FileSources:

@@ -15,17 +15,22 @@ from test_backup import back_up, put_back
 
 from feedd import intake
 from feedd.app import App
+from feedd.errors import StoreError
 from feedd.links import FRESH_S, PAGES, PURPOSE, LinkTo, PersonalLinks, public_url
 from feedd.people.operations import SetProfile
 from feedd.people.values import Action, Identifiers
 from feedd.previews import Preview
 from feedd.settings import Settings
 from feedd.store.database import Database, open_database
-from feedd.store.own_secrets import add_secret, own_secrets
+from feedd.store.own_secrets import add_secret, own_secrets, read_secrets
+from feedd.templates.wire import Position
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WHO = Identifiers(email="jane.doe@example.com")
-ABOUT = LinkTo(profile="01JQZX3M8N4T5V6W7X8Y9ZABCD", template="UqXb3f", seq=7)
+STREAM = "0197a6f2c1d07b3e"
+ABOUT = LinkTo(
+    profile="01JQZX3M8N4T5V6W7X8Y9ZABCD", template="UqXb3f", position=Position(STREAM, 7)
+)
 
 
 @pytest.fixture
@@ -44,21 +49,23 @@ def settings(**more: object) -> Settings:
     return Settings(**(places | more))  # type: ignore[arg-type]
 
 
-def links_of(people: Database, clock: list[float] | None = None) -> PersonalLinks:
+def links_of(
+    people: Database, clock: list[float] | None = None, stream: str = STREAM
+) -> PersonalLinks:
     found = settings(public_url="https://mail.shop.example/feedd")
     clock = clock or [0.0]
-    return PersonalLinks(lambda: found, people, clock=lambda: clock[0])
+    return PersonalLinks(lambda: found, people, lambda: stream, clock=lambda: clock[0])
 
 
 class Kept(PersonalLinks):
     """Links under a secret of one test run."""
 
-    def _known(self) -> list[AESSIV]:
+    def _known(self, *, makes: bool = False) -> list[AESSIV]:
         return [SEAL]
 
 
 SEAL = AESSIV(AESSIV.generate_key(512))
-LINKS = Kept(settings, None)  # type: ignore[arg-type]  # it is not asked
+LINKS = Kept(settings, None, str)  # type: ignore[arg-type]  # it is not asked
 
 
 def token_of(link: str) -> str:
@@ -80,7 +87,9 @@ def test_a_token_opens_one_kind_of_page_and_shows_nothing(people: Database) -> N
     links = links_of(people)
     token = token_of(links.make("web_view", ABOUT))
     assert links.read("unsubscribe", token) is None
-    other = links.make("web_view", LinkTo(profile=ABOUT.profile, template="UqXb3g", seq=7))
+    other = links.make(
+        "web_view", LinkTo(profile=ABOUT.profile, template="UqXb3g", position=ABOUT.position)
+    )
     assert len(token_of(other)) == len(token)
     assert token_of(other)[:20] != token[:20]
     assert ABOUT.profile is not None
@@ -121,6 +130,46 @@ def test_a_new_secret_signs_and_older_ones_still_open(people: Database) -> None:
     for token in (old, new):
         assert links.read("unsubscribe", token) == ABOUT
         assert links_of(people).read("unsubscribe", token) == ABOUT
+
+
+def test_a_link_of_another_stream_has_no_place(people: Database) -> None:
+    token = token_of(links_of(people).make("web_view", ABOUT))
+    found = links_of(people, stream="another").read("web_view", token)
+    assert found == LinkTo(profile=ABOUT.profile, template=ABOUT.template)
+
+
+def test_known_secrets_go_on_where_the_database_fails(
+    people: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    links = links_of(people, clock)
+    token = token_of(links.make("unsubscribe", ABOUT))
+    nowhere = tmp_path / "nowhere"
+    nowhere.mkdir()
+    (nowhere / "people.db").write_text("no database " * 500)
+    broken = open_database("people", state_dir=nowhere, url=None)
+    monkeypatch.setattr(people, "engine", broken.engine)
+    clock[0] += FRESH_S + 1
+    assert token_of(links.make("unsubscribe", ABOUT)) == token
+    assert links.read("unsubscribe", token) == ABOUT
+    with pytest.raises(StoreError):  # there are none to go on with
+        links_of(people).read("unsubscribe", token)
+    broken.close()
+
+
+def test_a_secret_is_written_when_the_first_link_is_made_alone(people: Database) -> None:
+    links = links_of(people)
+    assert links.read("unsubscribe", "A" * 60) is None
+    assert read_secrets(people, PURPOSE) == []
+    token = token_of(links.make("unsubscribe", ABOUT))
+    only = "PRAGMA query_only = " if people.sqlite else "SET default_transaction_read_only = "
+    with people.connect() as connection:  # which is the next one's too
+        connection.exec_driver_sql(f"{only}on")
+    other = links_of(people)
+    assert other.read("unsubscribe", token) == ABOUT
+    assert token_of(other.make("unsubscribe", ABOUT)) == token
+    with pytest.raises(StoreError, match=r"read-?only"):
+        add_secret(people, PURPOSE, NOW)
 
 
 def test_daemons_that_begin_together_have_one_secret(place: intake.Place) -> None:
@@ -194,7 +243,15 @@ def test_a_message_has_the_links_of_whom_it_is_for(tmp_path: Path) -> None:
     assert found.position is not None
     for kind, link in zip(PAGES, found.html.split(), strict=True):
         about = app.links.read(kind, token_of(link))
-        assert about == LinkTo(profile=profile.id, seq=found.position.seq)
+        assert about == LinkTo(profile=profile.id, position=found.position)
+    app.close()
+
+
+@pytest.mark.parametrize("source", ["Hi {{ first_name }}", "{% unsubscribe_link %}"])
+def test_links_are_made_where_a_template_leads_to_one(tmp_path: Path, source: str) -> None:
+    app = App(settings(state_dir=tmp_path, socket=tmp_path / "x.sock"))
+    assert app.previews.render(Preview(html=source)).html is not None
+    assert len(read_secrets(app.people, PURPOSE)) == ("unsubscribe" in source)
     app.close()
 
 
@@ -205,12 +262,11 @@ def test_the_pages_say_the_same_whatever_the_token(tmp_path: Path) -> None:
     told = set()
     for kind, word in PAGES.items():
         for token in (token_of(getattr(links, kind)), "wrong", "A" * 500):
-            for method in ("GET", "POST"):
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"):
                 found = caller(method, f"/{word}/{token}")
                 assert found.headers["cache-control"] == "no-store"
-                told.add((found.status_code, found.text))
-    assert len(told) == 1
-    status, text = told.pop()
-    assert status == 404
+                told.add((found.status_code, found.text if method != "HEAD" else None))
+    (status, text), without = sorted(told, key=lambda each: each[1] is None)
+    assert (status, without) == (404, (404, None))
     assert "campaigns" in text
     app.close()

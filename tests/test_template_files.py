@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from feedd import intake
 from feedd.errors import NotFound, UsageError
@@ -13,7 +15,8 @@ from feedd.settings import Settings
 from feedd.settings.template_keys import TemplateSettings
 from feedd.store import templates
 from feedd.store.database import Database, open_database
-from feedd.stored_templates import BadTemplate, Refreshed, StoredTemplates
+from feedd.store.people_tables import TEMPLATE_DIRECTORIES
+from feedd.stored_templates import COMPARED_EVERY_S, BadTemplate, Refreshed, StoredTemplates
 from feedd.template_files import MOST_BYTES
 from feedd.templates.wire import Failed, Problem
 
@@ -27,6 +30,8 @@ class Shop:
         self.people = people
         self.folder = folder
         self.folder.mkdir()
+        (self.folder / "README.md").touch()
+        self.clock = [0.0]
         self.settings = self.settings_of(folder)
         self.checked: list[str] = []
         self.templates = self.again()
@@ -38,9 +43,16 @@ class Shop:
             templates=TemplateSettings(directory=directory),
         )
 
-    def again(self) -> StoredTemplates:
-        """As another process has them."""
-        return StoredTemplates(lambda: self.settings, self.people, check=self.check)
+    def again(self, daemon: str = "a", folder: Path | None = None) -> StoredTemplates:
+        """As another process has them, of the same daemon or of another one with its own folder."""
+        other = self.settings_of(folder)
+        return StoredTemplates(
+            lambda: other if folder else self.settings,
+            self.people,
+            check=self.check,
+            daemon=daemon,
+            clock=lambda: self.clock[0],
+        )
 
     def check(self, source: str) -> list[Problem]:
         self.checked.append(source)
@@ -195,7 +207,77 @@ def test_what_cannot_be_read_any_more_stays_as_it_was(shop: Shop) -> None:
         assert shop.refresh() == Refreshed(NOTHING, trouble=trouble)
         assert shop.names() == ["a"]
     shop.folder.mkdir()
+    for process in (shop.templates, shop.again()):  # as where a disk is not mounted
+        done = process.refresh()
+        assert done.settled == NOTHING
+        assert done.trouble == (
+            f"the directory {shop.folder} is empty: what was read from it stays. "
+            "If that is meant to go, put some other file there"
+        )
+    assert shop.names() == ["a"]
+    shop.write(".keep")
     assert shop.refresh().settled == templates.Settled(removed=1)
+    (shop.folder / ".keep").unlink()
+    assert shop.refresh() == Refreshed(NOTHING)  # nothing is missed
+
+
+def test_daemons_with_other_directories_leave_each_other_alone(shop: Shop, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shop.write("welcome.html")
+    shop.write("cart.html")
+    (other / "welcome.html").write_text("Hi")
+    (other / "new.html").write_text("Hi")
+    shop.refresh()
+    b = shop.again("b", other)
+    assert b.refresh().settled == templates.Settled(added=1)
+    assert shop.again().refresh().settled == NOTHING  # also when it begins anew
+    assert shop.names() == ["cart", "new", "welcome"]
+    for name in ("welcome.html", "cart.html"):
+        (shop.folder / name).unlink()
+    assert shop.refresh().settled == templates.Settled(removed=1)
+    assert shop.names() == ["new", "welcome"]
+    for name in ("welcome.html", "new.html"):
+        (other / name).unlink()
+    (other / "x").touch()
+    assert shop.again("b", other).refresh().settled == templates.Settled(removed=2)
+
+
+def test_what_a_daemon_has_said_counts_for_a_week(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x").touch()
+    shop.write("a.html")
+    shop.refresh()
+    b = shop.again("b", other)
+    for ago, left in ((timedelta(days=6), ["a"]), (timedelta(days=8), [])):
+        with shop.people.transaction() as connection:
+            connection.execute(update(TEMPLATE_DIRECTORIES).values(seen_at=datetime.now(UTC) - ago))
+        shop.clock[0] += COMPARED_EVERY_S + 1
+        b.refresh()
+        assert shop.names() == left
+    assert shop.refresh().read == ("a.html",)  # it was there after all
+    assert (shop.names(), shop.refresh()) == (["a"], Refreshed(NOTHING))
+    with shop.people.connect() as connection:
+        seen = connection.execute(select(TEMPLATE_DIRECTORIES.c.seen_at)).scalar_one()
+    assert datetime.now(UTC) - seen < timedelta(minutes=1)
+
+
+def test_a_directory_that_is_away_for_long_is_still_had(shop: Shop) -> None:
+    shop.write("a.html")
+    shop.refresh()
+    shop.folder.rename(shop.folder.parent / "elsewhere")
+    table = TEMPLATE_DIRECTORIES
+    with shop.people.transaction() as connection:
+        connection.execute(update(table).values(seen_at=datetime.now(UTC) - timedelta(days=6)))
+    shop.clock[0] += COMPARED_EVERY_S + 1
+    assert shop.refresh().trouble is not None
+    with shop.people.connect() as connection:
+        row = connection.execute(select(table)).one()
+    assert datetime.now(UTC) - row.seen_at < timedelta(minutes=1)
+    assert row.files == '["a.html"]'
 
 
 def test_a_folder_that_is_closed_keeps_its_templates(shop: Shop) -> None:

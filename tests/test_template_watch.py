@@ -38,6 +38,7 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "templates"
         self.folder.mkdir()
+        (self.folder / "README.md").touch()
         settings = Settings(
             state_dir=folder / "state",
             socket=folder / "s",
@@ -46,7 +47,9 @@ class Shop:
         (folder / "state").mkdir()
         self.app = App(settings)
         self.busy = 0
-        self.app.templates = StoredTemplates(lambda: self.app.settings, self.app.people, self.check)
+        self.app.templates = StoredTemplates(
+            lambda: self.app.settings, self.app.people, self.check, daemon="a"
+        )
         self.watch = TemplateWatch(self.app, poll_s=0.01)
 
     def check(self, source: str) -> list[Problem]:
@@ -81,6 +84,7 @@ def test_what_happens_to_files_is_logged(shop: Shop, log: io.StringIO) -> None:
     wait_for(lambda: "template.refused" in log.getvalue())
     (shop.folder / "a.html").unlink()
     wait_for(lambda: len(lines(log)) == 7)
+    (shop.folder / "README.md").unlink()
     shop.folder.rmdir()
     wait_for(lambda: "templates.error" in log.getvalue())
     busy = {

@@ -252,7 +252,7 @@ def rendered(app: App, template: Template, context: dict[str, Any]) -> Rendered:
     source = Source(html=template.html, text=template.text)
     recipient = Recipient(
         values=values,
-        links=lambda position: app.links.all_of(LinkTo(template=template.id, seq=position.seq)),
+        links=lambda position: app.links.all_of(LinkTo(template=template.id, position=position)),
     )
     try:
         return app.renderer.render(source, recipient, wanted)

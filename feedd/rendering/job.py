@@ -28,19 +28,31 @@ class Source(Struct, frozen=True, kw_only=True):
     preview_text: str | None = None
 
     @property
+    def _parts(self) -> tuple[str | None, ...]:
+        return self.html, self.text, self.subject, self.preview_text
+
+    @property
     def name(self) -> str:
         """The same for the same template."""
-        parts = (self.html, self.text, self.subject, self.preview_text)
-        return sha256(repr(parts).encode()).hexdigest()  # repr: no two templates look the same
+        return sha256(
+            repr(self._parts).encode()
+        ).hexdigest()  # repr: no two templates look the same
 
     def is_longer_than(self, characters: int) -> bool:
         """Whether there is more of it, all parts together."""
-        parts = (self.html, self.text, self.subject, self.preview_text)
-        return sum(len(part) for part in parts if part is not None) > characters
+        return sum(len(part) for part in self._parts if part is not None) > characters
+
+    @property
+    def leads(self) -> bool:
+        """Whether it may lead to a recipient's own pages: the tags that do so are called as their links are."""
+        return any(tag in part for part in self._parts if part for tag in Links.__struct_fields__)
 
 
 class Recipient(Struct, frozen=True, kw_only=True):
-    """Who a message is for: their variables as a JSON object, their links (at a position), and what chance is seeded with."""
+    """Who a message is for: their variables as a JSON object, their links, and what chance is seeded with.
+
+    Links that are made at a position are asked for where the template may lead to one of them.
+    """
 
     values: bytes
     links: Links | Callable[[Position], Links] = Links()
@@ -68,6 +80,7 @@ class Job:
         self._position = position
         self._now = now
         self._view = view
+        self._leads = source.leads
 
     def prepare(self, worker: WorkerProcess) -> None:
         """Bring a process to the position, and tell it the template."""
@@ -127,12 +140,14 @@ class Job:
 
     def _work(self, recipient: Recipient) -> Work:
         links = recipient.links
+        if not isinstance(links, Links):
+            links = links(self._position) if self._leads else Links()
         return Work(
             name=self._name,
             values=recipient.values,
             now=self._now.timestamp(),
             seed=f"{self._name}{recipient.seed}",
-            links=links if isinstance(links, Links) else links(self._position),
+            links=links,
             wants_text=self._wanted.text,
             inlines=self._wanted.inlines,
         )

@@ -15,10 +15,10 @@ _MOST_TRIES = 10
 
 def own_secrets(database: Database, purpose: str, now: datetime) -> list[bytes]:
     """The secrets of a purpose, the newest first; the first one is made when there is none."""
-    found = _read(database, purpose)
+    found = read_secrets(database, purpose)
     if not found:
         add_secret(database, purpose, now, after=0)
-        found = _read(database, purpose)
+        found = read_secrets(database, purpose)
     return found
 
 
@@ -51,7 +51,8 @@ def add_secret(
     raise taken
 
 
-def _read(database: Database, purpose: str) -> list[bytes]:
+def read_secrets(database: Database, purpose: str) -> list[bytes]:
+    """The secrets of a purpose that there are, the newest first."""
     with database.connect() as connection:
         query = select(SECRETS.c.value).where(SECRETS.c.purpose == purpose)
         return [

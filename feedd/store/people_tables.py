@@ -230,6 +230,17 @@ TEMPLATES = Table(
     required("updated_at", Utc),
     Column("file", Text),
     required("digest", Text),
+    # what is wrong with it, as a JSON object of `by` (which check has found it) and `problems`; null where nobody has looked
+    Column("verdict", Text),
     Index("ux_templates_uid", "uid", unique=True),
     Index("ux_templates_file", "file", unique=True),
+)
+
+# a daemon's directory of templates: `files` is a JSON list of those that it has
+TEMPLATE_DIRECTORIES = Table(
+    "template_directories",
+    people_metadata,
+    Column("daemon", Text, primary_key=True),
+    required("seen_at", Utc),
+    required("files", Text),
 )

@@ -6,7 +6,7 @@ There are some thousands at most, so a list is ordered by what is told of each, 
 import contextlib
 import secrets
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2s
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from feedd.errors import NotFound, UsageError
 from feedd.model import Template
 from feedd.store.database import Database
 from feedd.store.people_tables import TEMPLATES
+from feedd.store.template_directories import Standing, note, standing
 
 MOST_TEMPLATES = 10_000
 READ_ONLY = "read_only"
@@ -192,16 +193,23 @@ def settle_files(
     database: Database,
     changed: Sequence[FileSources],
     *,
+    daemon: str,
     is_there: Callable[[str], bool] | None,
     now: datetime,
 ) -> Settled:
     """Bring the templates that come from files in step with these. A file that is as it was leaves its template alone.
 
-    `is_there` tells of a file whether there is one: templates of others go. None where that is not known.
+    `is_there` tells of a file whether `daemon` has it: templates that no other daemon has either go. None where that is not known.
     """
+
+    def found(connection: Connection, stored: Collection[str]) -> Standing:
+        new = {each.file for each in changed}
+        return standing(connection, stored, daemon=daemon, new=new, is_there=is_there, now=now)
+
     if not changed:  # nearly always there is nothing to be written
         with database.connect() as connection:
-            if not _gone(_of_files(connection), is_there):
+            known = found(connection, _of_files(connection))
+            if known.is_noted and not known.gone:
                 return Settled()
     added = updated = 0
     with _writing(database) as connection:
@@ -217,21 +225,16 @@ def settle_files(
                     update(TEMPLATES).where(TEMPLATES.c.id == old.number).values(**values)
                 )
                 updated += 1
-        gone = _gone(stored, is_there)
+        held, gone, _ = found(connection, stored)
         if gone:
-            connection.execute(delete(TEMPLATES).where(TEMPLATES.c.id.in_(gone)))
+            connection.execute(delete(TEMPLATES).where(TEMPLATES.c.file.in_(gone)))
+        note(connection, daemon, held, now)
     return Settled(added, updated, len(gone))
 
 
 def _of_files(connection: Connection) -> dict[str, Outline]:
     rows = connection.execute(select(*_OUTLINE).where(TEMPLATES.c.file.is_not(None)))
     return {found.file or "": found for found in (Outline(*row) for row in rows)}
-
-
-def _gone(stored: Mapping[str, Outline], is_there: Callable[[str], bool] | None) -> list[int]:
-    if is_there is None:
-        return []
-    return [each.number for file, each in stored.items() if not is_there(file)]
 
 
 def _insert_file(connection: Connection, found: FileSources, now: datetime) -> None:
