@@ -160,6 +160,9 @@ TITLE = "{{ catalog_item.title }}{% endcatalog %}"
         ('{% catalog "mug-1" integration="api" catalog_id="1060935"%}', "Blue mug"),
         ("{% catalog \"7\" catalog_id=where language='fr' region='CA' %}", "Seven"),
         ('{% catalog "7" catalog_id="blog" %}', "Seven"),
+        ('{% catalog "7" catalog_id=blog %}', "Seven"),
+        ('{% catalog "7" catalog_id=event.catalog %}', "Seven"),
+        ('{% catalog "$custom:::blog:::7" %}', "Seven"),
         ('{% catalog "mug-1" catalog_id="default" %}', "Blue mug"),
         ('{% catalog "tea-1" %}', "Green tea"),
         ('{% catalog "lamp-1" unpublished="cancel" %}', "Lamp"),
@@ -187,7 +190,15 @@ def test_an_item_is_found(renderer: Renderer, source: str, expected: str) -> Non
             '{% catalog "tea-1" unpublished="cancel" %}',
             "Item (tea-1) is not published and unavailable.",
         ),
+        (
+            "{% catalog 'tea-1' unpublished=cancel %}",
+            "Item (tea-1) is not published and unavailable.",
+        ),
         ('{% catalog "lamp-1" out_of_stock="cancel" %}', "Item (lamp-1) is out of stock."),
+        (
+            '{% catalog "$custom:::shpo:::mug-1" %}',
+            "Unable to find item with code: $custom:::shpo:::mug-1. There is no catalog and no feed 'shpo'.",
+        ),
         (
             "{% catalog event.ProductID %}",
             "Unable to find an item: event.ProductID is no item's id.",
@@ -301,7 +312,26 @@ def test_mistakes_are_told_with_what_to_write(
 @pytest.mark.parametrize(
     ("tag", "expected"),
     [
-        ('items "shop" category=missing', "mug-1 bowl-1 lamp-1 vase-1"),
+        # what is blank of a person is no condition, and a name that nothing has is a slip
+        ('items "shop" category=person.favourite', "mug-1 bowl-1 lamp-1 vase-1"),
+        ('items "shop" category=nothing', "mug-1 bowl-1 lamp-1 vase-1"),
+        ('items "shop" category=Kitchen', ""),
+        ('items "shop" category=Kitchen|lower', ""),
+        ('items "shop" category=Kitchen|default:"Living"', "lamp-1 vase-1"),
+        ('items "shop" max_price=twenty', ""),
+        ('items "shop" limit=six', ""),
+        ('items "shop" in_stock=true', "mug-1 bowl-1 vase-1"),
+        ('items "shop" in_stock=FALSE', "lamp-1"),
+        ('items "shop" on_sale=yes', "bowl-1"),
+        ('items "shop" on_sale=no', "mug-1 lamp-1 vase-1"),
+        ('items "shop" on_sale=maybe', ""),
+        ('items "shop" on_sale=off', "bowl-1"),
+        ('items "shop" order=title', "mug-1 bowl-1 lamp-1 vase-1"),
+        ('items "shop" order=titel', ""),
+        ('changes "shop" field=price', ""),
+        ('changes "shop" direction=up', "lamp-1"),
+        ('changes "shop" since=24h kind=updated', "lamp-1 mug-1"),
+        ('changes "shop" kind=gone', ""),
         ("items category=kitchen max_price=amount", "mug-1"),
         ('items "shop" max_price=kitchen', ""),
         ('items "shop" ids=missing', ""),
@@ -315,7 +345,12 @@ def test_mistakes_are_told_with_what_to_write(
         ('changes "shop" field="price" order="-difference"', "lamp-1 mug-1 bowl-1"),
         ('changes "shop" field="price" order="difference" limit=1', "bowl-1"),
         ('changes "shop" since="30m"', ""),
-        ('changes "shop" since="99999w" kind="added"', "vase-1 lamp-1 bowl-1 mug-1"),
+        ('changes "shop" since="99999w" kind="added"', "vase-1"),
+        ('changes "shop" since="2026-01-01" kind="added"', "vase-1"),
+        ('changes "shop" since=0 kind="added"', "vase-1 lamp-1 bowl-1 mug-1"),
+        ('changes "shop" since=0 kind="removed"', "tea-1"),
+        ('changes "shop" since="99999w" kind="removed"', "tea-1"),
+        ('changes "blog"', ""),
         ('changes "shop" category="Living"', "lamp-1 vase-1"),
         ('changes "shop" since=unheard', ""),
     ],
@@ -325,10 +360,32 @@ def test_lists_hang_on_what_is_known_of_the_person(
 ) -> None:
     values = {
         "kitchen": "Kitchen", "amount": "10", "liked": ["vase-1", "mug-1", 5], "day": "2026-01-14T10:00:00+01:00",
-        "unheard": "once upon a time",
+        "unheard": "once upon a time", "nothing": None, "off": True,
     }  # fmt: skip
     source = f"{{% {tag} as xs %}}{{% for x in xs %}}{{{{ x.id }}}} {{% endfor %}}"
     assert html(renderer, source, **values) == expected
+
+
+def test_a_name_of_no_catalog_does_not_choose_among_several(tmp_path: Path) -> None:
+    """An integration's name means any catalog, and so does a misspelled one, which is not to show another's item."""
+    catalog = fresh(tmp_path)
+    found = Renderer(Account, Lookups(shelf_of(catalog)))
+    try:
+        take_in(catalog, tmp_path, [item("a", "Shop's"), item("b")])
+        take_in(catalog, tmp_path, [item("a", "News")], feed="blog")
+        for name in ('integration="shopify"', 'catalog_id="nwes"', "catalog_id=nwes"):
+            told = failure(found, f'{{% catalog "a" {name} %}}{TITLE}')
+            assert (told.kind, told.code) == ("lookup", "catalog_item_unavailable")
+            assert "More than one feed has it (shop, blog)" in told.message
+            assert 'catalog_id="shop"' in (told.hint or "")
+            assert html(found, f'{{% catalog "b" {name} %}}{TITLE}') == "Mug"
+        assert html(found, f'{{% catalog "a" catalog_id=news %}}{TITLE}') == "News"
+        assert html(found, f'{{% catalog "a" %}}{TITLE}') == "Shop&#x27;s"
+        take_in(catalog, tmp_path, [item("b")], accept_removals=True)
+        assert html(found, f'{{% catalog "a" integration="shopify" %}}{TITLE}') == "News"
+    finally:
+        found.close()
+        catalog.close()
 
 
 def test_the_same_position_gives_the_same_bytes(tmp_path: Path) -> None:

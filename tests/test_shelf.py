@@ -231,13 +231,16 @@ CHANGES = st.builds(
 )
 
 
-def differing(catalog: Database, since: int, seq: int, query: ChangesQuery) -> list[Any]:
-    """(id, kind, old, new, number of the newest change) of what differs, the newest first."""
+def differing(
+    catalog: Database, begins: dict[str, int], seq: int, query: ChangesQuery
+) -> list[Any]:
+    """(id, kind, old, new, number of the newest change) of what differs, the newest first; `begins` is by feed."""
     feeds = ["shop", "extra"]
     there = {row[0]: row[1] for row in was(catalog, seq, feeds)}
     found = []
     for each in read_items(catalog, feeds=feeds, removed=None, limit=1000):
         told = read_changes(catalog, items=[each.id], feeds=[each.feed], limit=1000)
+        since = min(begins[each.feed], seq)
         told = [change for change in told if since < (change.seq or 0) <= seq]
         (now,) = read_versions(catalog, each.id, feeds=[each.feed], seq=seq)
         (then,) = read_versions(catalog, each.id, feeds=[each.feed], seq=since)
@@ -246,12 +249,10 @@ def differing(catalog: Database, since: int, seq: int, query: ChangesQuery) -> l
             continue
         if is_live and not was_live:
             kind = str(told[0].kind)
-        elif is_live != was_live:
-            kind = "removed"
         elif is_live:
             kind = "updated"
-        else:
-            continue
+        else:  # also what came and went in between
+            kind = "removed"
         if not told or query.kind not in (None, kind):
             continue
         last = told[-1] if is_live else next(c for c in told[::-1] if c.kind == "removed")
@@ -286,6 +287,12 @@ def differing(catalog: Database, since: int, seq: int, query: ChangesQuery) -> l
     return sorted(found, key=lambda row: -row[4])
 
 
+def end_of(catalog: Database, seq: int) -> float:
+    """When what ends with a change was committed, in seconds since 1970."""
+    told = read_changes(catalog, since=seq - 1, limit=1) if seq else []
+    return told[0].at.timestamp() if told else 0
+
+
 def before_removal(catalog: Database, each: CatalogItem, removal: Change) -> dict[str, Any]:
     (version,) = read_versions(catalog, each.id, feeds=[each.feed], seq=(removal.seq or 0) - 1)
     assert not isinstance(version, Absence)
@@ -308,14 +315,25 @@ def test_changes_are_what_differs_between_two_positions(
 ) -> None:
     with closing(fresh(folder)) as catalog, pytest.MonkeyPatch.context() as patched:
         patched.setattr(differences, "_AT_ONCE", 2)
-        taken_in(catalog, folder, syncs)
-        end = read_stream(catalog).last_seq
-        seq = data.draw(st.integers(0, end))
-        since = data.draw(st.integers(0, seq))
-        asking = msgspec.structs.replace(query, since_seq=since)
+        ends = [0]
+        firsts: dict[str, int] = {}
+        for feed, body in syncs:
+            taken_in(catalog, folder, [(feed, body)])
+            ends.append(read_stream(catalog).last_seq)
+            if body:
+                firsts.setdefault(feed, ends[-1])
+        seq = data.draw(st.integers(0, ends[-1]))
+        if data.draw(st.booleans()):
+            since = data.draw(st.integers(0, seq))
+            asking = msgspec.structs.replace(query, since_seq=since)
+            firsts = {}
+        else:  # of time: what was the first of a feed was there before
+            since = data.draw(st.sampled_from(ends))
+            asking = msgspec.structs.replace(query, since_at=end_of(catalog, since))
+        begins = {feed: max(since, firsts.get(feed, 0)) for feed in ("shop", "extra")}
         told = asked(shelf_of(catalog), AskChanges("$default", written(asking)), seq)
         rows = [(t["item"]["id"], t["kind"], t["old"], t["new"], t["seq"]) for t in told]
-        right = differing(catalog, since, seq, query)
+        right = differing(catalog, begins, seq, query)
         if query.order == "-at":
             assert rows == [row[:5] for row in right[: query.limit]]
             return
@@ -374,7 +392,11 @@ def test_what_a_shelf_answers(catalog: Database, tmp_path: Path) -> None:
     ]
     assert changes(shelf, since_seq=2, at=5, field="price") == [("a", "updated", 5, 4)]
     assert changes(shelf, since_seq=5, kind="restored") == [("b", "restored", None, None)]
-    assert changes(shelf, since_at=began.timestamp() - 60) == changes(shelf)
+    assert changes(shelf, since_seq=0, at=5, kind="removed") == [("b", "removed", None, None)]
+    # what the first sync of a feed brought was there before
+    assert changes(shelf, since_at=began.timestamp() - 60) == [("c", "added", None, None)]
+    assert changes(shelf, since_at=0, at=5) == changes(shelf, since_seq=2, at=5)
+    assert changes(shelf, since_at=0, at=1) == []
     assert changes(shelf, since_at=began.timestamp() + 600) == []
     found = asked(shelf, AskItem("a"))
     assert (found["feed"], found["fields"]["title"], found["version"], found["removed"]) == (
@@ -386,7 +408,18 @@ def test_what_a_shelf_answers(catalog: Database, tmp_path: Path) -> None:
     found = asked(shelf, AskItem("a", "shop"))
     assert (found["fields"]["price"], found["version"], found["removed"]) == (4, 10, True)
     assert asked(shelf, AskItem("a", "news"))["fields"]["title"] == "Post"
-    assert asked(shelf, AskItem("a", "no such thing"))["feed"] == "extra"
+    any_of = asked(shelf, AskItem("a", "no such thing"))
+    assert any_of["problem"] == (
+        "more than one feed has it (extra, blog), and there is no catalog and no feed 'no such thing'"
+    )
+    assert 'catalog_id="extra"' in any_of["hint"]
+    assert asked(shelf, AskItem("b", "no such thing"))["feed"] == "shop"
+    assert asked(shelf, AskItem("no such item", "no such thing")) is None
+    assert "no such thing" in asked(shelf, AskItem("b", "no such thing", only=True))["problem"]
+    assert asked(shelf, AskItem("b", "$default", only=True))["feed"] == "shop"
+    no_default = shelf_of(catalog, {"shop": "one", "extra": "two"})
+    assert asked(no_default, AskItem("d", "$default", only=True))["feed"] == "extra"
+    assert asked(no_default, AskItem("a", "$default"))["feed"] == "extra"  # shop has it no longer
     assert asked(shelf, AskItem("d", "news")) is None
     assert asked(shelf, AskItem("a\0")) is None
     assert "shop" in asked(shelf, AskItems("no such thing", "{}"))["hint"]
@@ -415,10 +448,10 @@ def test_what_is_no_longer_kept_is_not_told(catalog: Database, tmp_path: Path) -
     take_in(catalog, tmp_path, [item("a", price=4), item("b", price=5)])
     age(catalog, 10)
     take_in(catalog, tmp_path, [item("a", price=3), item("b", price=6)])
-    assert changes(shelf, field="price", order="at") == [
-        ("a", "added", 5, 3),
-        ("b", "added", 5, 6),
-    ]
+    added = [("a", "added", 5, 3), ("b", "added", 5, 6)]
+    assert changes(shelf, field="price", order="at") == added
+    since_first = changes(shelf, field="price", order="at", since_at=0)
+    assert since_first == [("a", "updated", 5, 3), ("b", "updated", 5, 6)]
     swept(catalog, kept(changes_s=DAY_S))
     assert read_stream(catalog).oldest_seq == 4
     assert changes(shelf, field="price", order="at") == [

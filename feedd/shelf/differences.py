@@ -2,6 +2,9 @@
 
 The window is looked through from its end, some hundred items at a time, so the newest few are had at once. An order by anything
 else looks at all of them, up to `MOST_ITEMS` that changed last.
+
+A window of time begins, for each feed, no earlier than the end of its first sync: what that one brought is not new, it was there
+before anybody looked. One that is named by a number begins there.
 """
 
 import heapq
@@ -16,8 +19,17 @@ from feedd.diff import same
 from feedd.model import ChangeKind
 from feedd.shelf.conditions import effective_price, meets, number
 from feedd.shelf.feeds import ShelfFeed, hidden
-from feedd.store.at import ItemChange, ItemThen, Moment, changes_of_keys, items_at, position_at
+from feedd.store.at import (
+    ItemChange,
+    ItemThen,
+    Moment,
+    changes_of_keys,
+    first_syncs,
+    items_at,
+    position_at,
+)
 from feedd.store.changes import Touch, scan
+from feedd.store.tables import NUMBER_BITS
 from feedd.templates.queries import PRICE, ChangesQuery
 
 MOST_ITEMS = 100_000  # that are looked at in a window
@@ -93,15 +105,17 @@ def _differing(
     moment: Moment, feeds: Sequence[ShelfFeed], query: ChangesQuery
 ) -> Iterator[ItemDifference]:
     """What differs, the newest change first."""
-    since = _since(moment, query)
-    candidates = _candidates(moment, feeds, query, since)
+    begins = _begins(moment, feeds, query)
+    earliest = min(begins.values(), default=moment.seq)
+    candidates = _candidates(moment, feeds, query, begins)
     while some := list(islice(candidates, _AT_ONCE)):
         keys = [touch.key for touch in some]
         items = items_at(moment, keys, dated=False)
         away = hidden(moment, feeds, list(items.values()))
         within: dict[int, list[ItemChange]] = {}
-        for change in changes_of_keys(moment.connection, keys, after=since, through=moment.seq):
-            within.setdefault(change.key, []).append(change)
+        for change in changes_of_keys(moment.connection, keys, after=earliest, through=moment.seq):
+            if change.seq > begins[change.key >> NUMBER_BITS]:
+                within.setdefault(change.key, []).append(change)
         for touch in some:
             item = items.get(touch.key)
             if item is not None and touch.key not in away:
@@ -110,15 +124,16 @@ def _differing(
                     yield found
 
 
-def _since(moment: Moment, query: ChangesQuery) -> int:
-    """The change after which the window begins; what is no longer kept is not in it."""
-    kept = moment.stream.oldest_seq - 1
-    if query.since_seq is not None:
-        return max(kept, query.since_seq)
-    if query.since_at is not None:
-        then = datetime.fromtimestamp(query.since_at, UTC)
-        return position_at(moment.connection, then, moment.stream)
-    return kept
+def _begins(moment: Moment, feeds: Sequence[ShelfFeed], query: ChangesQuery) -> dict[int, int]:
+    """Feed -> the change after which the window begins for it; what is no longer kept is not in it."""
+    ids = [feed.id for feed in feeds]
+    since = max(moment.stream.oldest_seq - 1, query.since_seq or 0)
+    if query.since_seq is not None or query.since_at is None:
+        return dict.fromkeys(ids, since)
+    then = datetime.fromtimestamp(query.since_at, UTC)
+    since = position_at(moment.connection, then, moment.stream)
+    first = first_syncs(moment.connection, ids, after=since, through=moment.seq)
+    return dict.fromkeys(ids, since) | first
 
 
 def _field(query: ChangesQuery) -> str | None:
@@ -127,7 +142,7 @@ def _field(query: ChangesQuery) -> str | None:
 
 
 def _candidates(
-    moment: Moment, feeds: Sequence[ShelfFeed], query: ChangesQuery, since: int
+    moment: Moment, feeds: Sequence[ShelfFeed], query: ChangesQuery, begins: dict[int, int]
 ) -> Iterator[Touch]:
     """The newest change of each item that may differ, the newest first."""
     field = _field(query)
@@ -135,13 +150,14 @@ def _candidates(
     kinds = [ChangeKind(query.kind)] if query.kind and not field else None
     touches = scan(
         moment.connection,
-        after=since,
+        after=min(begins.values(), default=moment.seq),
         through=moment.seq,
         feeds=[feed.name for feed in feeds],
         kinds=kinds,
         fields=fields,
     )
-    return _first_of_each(islice(touches, MOST_CHANGES))
+    some = islice(touches, MOST_CHANGES)
+    return _first_of_each(each for each in some if each.seq > begins[each.key >> NUMBER_BITS])
 
 
 def _first_of_each(touches: Iterable[Touch]) -> Iterator[Touch]:
@@ -159,7 +175,7 @@ def _difference(
 ) -> ItemDifference | None:
     """How an item differs, if it does and is what is asked for; `changes` are those of the window, the newest first."""
     kind = _kind(changes[-1].kind, item.is_live)
-    if kind is None or (query.kind is not None and kind != query.kind):
+    if query.kind is not None and kind != query.kind:
         return None
     fields = _decode(item.fields)
     if not meets(fields, query):
@@ -190,12 +206,11 @@ def _difference(
     )
 
 
-def _kind(first: ChangeKind, is_live: bool) -> ChangeKind | None:
-    """What happened in all, from the first change of a window to its end; None where nothing did."""
-    was_live = first in (ChangeKind.UPDATED, ChangeKind.REMOVED)
-    if was_live:
-        return ChangeKind.UPDATED if is_live else ChangeKind.REMOVED
-    return first if is_live else None
+def _kind(first: ChangeKind, is_live: bool) -> ChangeKind:
+    """What happened in all, from the first change of a window to its end. What came and went within it is gone."""
+    if not is_live:
+        return ChangeKind.REMOVED
+    return ChangeKind.UPDATED if first is ChangeKind.REMOVED else first
 
 
 def _value(fields: dict[str, Any], field: str) -> Any:

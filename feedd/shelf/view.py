@@ -85,7 +85,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class NoAnswer(Struct, frozen=True):
-    """Why there is no list: nothing has the name of the catalog, or it would be too large."""
+    """Why there is no list or item: nothing has the name of the catalog, it would be too large, or it could be any of several."""
 
     problem: str
     hint: str
@@ -126,12 +126,18 @@ class View:
         return self._shelf.kept(self, question, self._list)
 
     def _item(self, question: AskItem) -> bytes:
-        feeds = self._named(question.catalog) if question.catalog else None
-        if feeds is None:  # such as the name of an integration, which is none of ours
-            feeds = self._default_first()
+        name = question.catalog or ""
+        named = self._named(name) if name else None
+        if name and named is None and question.only and name != DEFAULT_CATALOG:
+            return msgspec.json.encode(self._no_catalog(name))
+        feeds = self._default_first() if named is None else named
         items = self._by_the_id(question.item, feeds)
         if not items:
             return _NOTHING
+        if name and named is None:  # such as that of an integration, or a misspelled one
+            live = [each for each in items if each.is_live] or items
+            if len(live) > 1:
+                return msgspec.json.encode(self._any_of(live, name))
         places = {feed.id: place for place, feed in enumerate(feeds)}
         first = min(items, key=lambda each: (not each.is_live, places[each.feed_id]))
         return msgspec.json.encode(self._found(first))
@@ -211,6 +217,15 @@ class View:
         there = ", ".join(sorted(self._catalogs | self._feeds)) or "none yet"
         return NoAnswer(
             f"there is no catalog and no feed {name!r}", f"Catalogs and feeds: {there}."
+        )
+
+    def _any_of(self, items: Sequence[ItemThen], name: str) -> NoAnswer:
+        have = {each.feed_id for each in items}
+        feeds = [feed.name for feed in self._all if feed.id in have]
+        no_catalog = self._no_catalog(name)
+        return NoAnswer(
+            f"more than one feed has it ({', '.join(feeds)}), and {no_catalog.problem}",
+            f'Name the one that is meant, such as catalog_id="{feeds[0]}". {no_catalog.hint}',
         )
 
     def _found(self, item: ItemThen) -> Found:

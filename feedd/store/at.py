@@ -9,16 +9,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 from feedd.diff import canonical, undo
-from feedd.model import ChangeKind, StreamState
+from feedd.model import ChangeKind, Counts, StreamState
 from feedd.store.database import among, among_value
 from feedd.store.tables import FEEDS, KINDS, NUMBER_BITS, SYNCS
 
 _KIND = {KINDS.index(kind): kind for kind in ChangeKind}
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_changes = msgspec.json.Decoder(dict[str, tuple[Any, Any]]).decode
+_decode_counts = msgspec.json.Decoder(Counts).decode
 
 # in words: a thousand messages ask for some items each, and a statement that is put together takes longer than its answer
 _KEYS = f"""
@@ -158,6 +159,29 @@ def position_at(connection: Connection, moment: datetime, stream: StreamState) -
     )
     found = connection.execute(query).scalar()
     return max(stream.oldest_seq - 1, int(found or 0))
+
+
+def first_syncs(
+    connection: Connection, feeds: Sequence[int], *, after: int, through: int
+) -> dict[int, int]:
+    """Feed -> the last change of the first sync that brought it items, of those whose first sync begins within a window.
+
+    That is one of additions alone, with none of the feed's changes before it.
+    """
+    of_feeds = SYNCS.c.feed_id.in_(feeds)
+    within = SYNCS.c.first_seq > after, SYNCS.c.first_seq <= through
+    first = select(func.min(SYNCS.c.first_seq)).where(of_feeds, *within).group_by(SYNCS.c.feed_id)
+    columns = SYNCS.c.feed_id, SYNCS.c.first_seq, SYNCS.c.change_count, SYNCS.c["counts"]
+    found = {}
+    for feed, first_seq, size, counts in connection.execute(
+        select(*columns).where(SYNCS.c.first_seq.in_(first))
+    ):
+        told = _decode_counts(counts)
+        was_empty = told.added == size and not told.unchanged and not told.held_removals
+        before = select(SYNCS.c.id).where(SYNCS.c.feed_id == feed, SYNCS.c.first_seq <= after)
+        if was_empty and connection.execute(before.limit(1)).scalar() is None:
+            found[feed] = first_seq + size - 1
+    return found
 
 
 def _then(row: Any, later: Sequence[ItemChange], last: Any) -> ItemThen | None:

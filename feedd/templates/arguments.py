@@ -1,7 +1,7 @@
 """The arguments of tags: `name=value` pairs, checked when a template is compiled as far as they are constant.
 
 A value that is not understood is a mistake of the template where it is written there; where it comes from a variable, the
-tag finds nothing.
+tag finds nothing. Nor does it where the variable is one that nothing has set.
 """
 
 import re
@@ -131,6 +131,42 @@ def constant(expression: Expression) -> Any:
     if expression.var.lookups is None:
         return expression.var.literal
     return _WORDS.get(expression.var.var, _ABSENT)
+
+
+def word_or_value(expression: Expression, context: Any) -> Any:
+    """The value; None where it is missing. A name that nothing has in this message is the word itself."""
+    value = expression.resolve(context, ignore_failures=True)
+    if _is_blank(value) and not expression.filters and _is_unknown(expression, context):
+        return expression.var.var
+    return value
+
+
+def given(read: Read, expression: Expression, context: Any) -> Any:
+    """What an argument is given: what its value means.
+
+    A name that nothing has in this message is a word without its quotes, or a slip: where there are but some words it is taken as
+    one of them, elsewhere it means nothing. What is blank of a person is no condition; a slip does not become that.
+
+    Raises:
+        NotUnderstood: the value means nothing there.
+    """
+    value = expression.resolve(context, ignore_failures=True)
+    if _is_blank(value) and _is_unknown(expression, context):
+        if expression.filters or read in (text, ids):
+            raise NotUnderstood("Write a text in quotes.")
+        value = expression.var.var
+    return read(value, context.message)
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value == ""
+
+
+def _is_unknown(expression: Expression, context: Any) -> bool:
+    """Whether a value begins with one name alone, which nothing has."""
+    if not expression.is_var or expression.var.lookups is None:
+        return False
+    return len(expression.var.lookups) == 1 and expression.var.var not in context
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:

@@ -11,10 +11,11 @@ The last two are no `Exception`: conditions and filters of Django's take those f
 class LookupFailed(BaseException):
     """A recipient is skipped, such as one whose catalog item is gone. `reason` is shown with the recipient."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.hint = hint
 
 
 class TooMuch(BaseException):

@@ -98,10 +98,14 @@ class Check(Struct, tag="check", frozen=True):
 
 
 class AskItem(Struct, tag="item", frozen=True):
-    """An item by its id. `catalog` is a catalog's or a feed's name; None: the default one, then all others."""
+    """An item by its id. `catalog` is a catalog's or a feed's name; None: the default one, then all others.
+
+    A name that nothing has means all of them, unless it is `only` there that the item may be.
+    """
 
     item: str
     catalog: str | None = None
+    only: bool = False
 
 
 class AskItems(Struct, tag="items", frozen=True):

@@ -296,7 +296,7 @@ def _block(draft: Draft) -> Iterator[Finding]:
     if draft.command == "catalog" and (found := _BARE_CANCEL.search(draft.masked)):
         at = draft.places[found.start(1)]
         yield Finding(
-            at, len(found[1]), "without quotes it is taken for a name, and cancels nothing",
+            at, len(found[1]), "without quotes it is a name, and the word only where nothing is called so",
             f'write {found[0][:-6]}"cancel"', "warning",
         )  # fmt: skip
 

@@ -118,7 +118,7 @@ class CatalogNode(Node):
             LookupFailed: there is no such item, or it is not to be shown.
         """
         message = context.message
-        named = {name: each.resolve(context) for name, each in self.named.items()}
+        named = {name: reading.word_or_value(each, context) for name, each in self.named.items()}
         name = named.get("catalog_id") or named.get("integration")
         item = find(message, self.item.resolve(context), reading.text(name), self.item)
         if named.get("unpublished") == "cancel" and not item["published"]:
@@ -134,25 +134,31 @@ def find(message: Message, value: Any, name: str | None, written: Expression) ->
     item_id = reading.item_id(value)
     if not item_id:
         raise LookupFailed(SKIPPED, f"Unable to find an item: {written.token} is no item's id.")
-    for where, each in _spellings(item_id, name):
-        answer = message.ask(AskItem(each, where))
-        if answer is not None:
+    why, hint = "It may have been deleted.", None
+    for question in _spellings(item_id, name):
+        answer = message.ask(question)
+        if answer is not None and "problem" not in answer:
             return item_of(answer, message)
-    raise LookupFailed(
-        SKIPPED, f"Unable to find item with code: {item_id}. It may have been deleted."
-    )
+        if answer is not None and hint is None:
+            why, hint = f"{_sentence(answer['problem'])}.", answer["hint"]
+    raise LookupFailed(SKIPPED, f"Unable to find item with code: {item_id}. {why}", hint=hint)
 
 
-def _spellings(item_id: str, name: str | None) -> list[tuple[str | None, str]]:
-    """What an id may mean: catalog and id, the most literal first."""
-    found: list[tuple[str | None, str]] = [(name, item_id)]
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _spellings(item_id: str, name: str | None) -> list[AskItem]:
+    """What an id may mean, the most literal first."""
+    whole = AskItem(item_id, name)
     parts = item_id.split(":::", 2)
     if item_id.startswith("$") and len(parts) == 3:
         # of an integration that is not ours, the catalog is not ours either
-        found.insert(0, (parts[1] if parts[0] == _COMPOSITE else name, parts[2]))
-    elif item_id.startswith(_GLOBAL) and not item_id.endswith("/"):
-        found.append((name, item_id.rpartition("/")[2]))
-    return found
+        is_ours = parts[0] == _COMPOSITE
+        return [AskItem(parts[2], parts[1] if is_ours else name, is_ours), whole]
+    if item_id.startswith(_GLOBAL) and not item_id.endswith("/"):
+        return [whole, AskItem(item_id.rpartition("/")[2], name)]
+    return [whole]
 
 
 def _name(written: Expression, context: Any) -> str:
@@ -182,7 +188,7 @@ class QueryNode(Node):
         name = "" if self.catalog is None else _name(self.catalog, context)
         try:
             given = {
-                key: self.reads[key](each.resolve(context, ignore_failures=True), message)
+                key: reading.given(self.reads[key], each, context)
                 for key, each in self.named.items()
             }
             answer = self.ask(
