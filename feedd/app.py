@@ -162,7 +162,11 @@ class App:
         from feedd.stored_templates import StoredTemplates
 
         return StoredTemplates(
-            lambda: self.settings, self.people, self.renderer.check, daemon=self.holder
+            lambda: self.settings,
+            self.people,
+            self.renderer.check,
+            daemon=self.holder,
+            at_once=lambda: max(1, self.renderer.processes - 1),  # one is left for messages
         )
 
     @cached_property
@@ -204,7 +208,9 @@ class App:
 
     def close(self) -> None:
         """Have recorded what waits to be, and close the databases."""
-        if "renderer" in vars(self):  # it was used
+        if "templates" in vars(self):  # they were used
+            self.templates.close()
+        if "renderer" in vars(self):
             self.renderer.close()
         if "recorder" in vars(self):
             self.recorder.stop()

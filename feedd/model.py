@@ -439,7 +439,7 @@ class Template(Struct, frozen=True, kw_only=True):
     """A template of messages, with its sources; `text` is None where the plain text is derived from the HTML.
 
     `file` is its path below the directory of templates where it comes from there; then it is changed there alone. Times are
-    whole seconds. `digest` is that of the sources.
+    whole seconds. `digest` is that of the sources, `verdict` what was found wrong with them (`feedd.template_checks`).
     """
 
     id: str
@@ -453,6 +453,7 @@ class Template(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     file: str | None = None
     digest: str
+    verdict: str | None = None
 
 
 class TemplateView(Struct, frozen=True, kw_only=True):

@@ -2,31 +2,27 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from feedd.errors import NotFound, UsageError
 from feedd.model import Template, TemplateView
-from feedd.rendering import RenderFailed
 from feedd.settings import Settings
 from feedd.store import templates as store
 from feedd.store.database import Database
 from feedd.store.template_directories import has_files
 from feedd.store.templates import FileSources, NoTemplate, Settled, Sources, sources_of
+from feedd.template_checks import PARTS, Check, Checks
 from feedd.template_files import HTML, NoDirectory, Refused, Scan, Unusable, read_file, scan
 from feedd.templates.wire import Problem
 
 BATCH_CHARACTERS = 16 * 1024 * 1024  # that are read from files before they are written
-_MOST_KNOWN = 10_000  # whose problems are remembered
+LOOK_S = 2.0  # for so long a request may wait until templates have been looked through
+NOT_YET = "not looked at yet"
 COMPARED_EVERY_S = 600.0
-PARTS = ("html", "text")
 _EMPTY = "is empty: what was read from it stays. If that is meant to go, put some other file there"
-
-Check = Callable[[str], Sequence[Problem]]
 
 
 class BadTemplate(UsageError):
@@ -50,7 +46,7 @@ class Refreshed(NamedTuple):
 class StoredTemplates:
     """The templates of a people database, and the directory that some of them come from.
 
-    `check` tells the problems of a source, `daemon` is who has the directory. The directory is read by `refresh`: whoever does so regularly, as the daemon does, sees
+    `check` tells the problems of a source, of `at_once` many at a time; `daemon` is who has the directory. The directory is read by `refresh`: whoever does so regularly, as the daemon does, sees
     to it that changes are noticed; otherwise it is read once, before anything is told.
     """
 
@@ -61,16 +57,15 @@ class StoredTemplates:
         check: Check,
         *,
         daemon: str,
+        at_once: Callable[[], int] = lambda: 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._people = people
-        self._check = check
+        self._checks = Checks(people, check, at_once=at_once, clock=clock)
         self._daemon = daemon
         self._clock = clock
         self._compared_at = float("-inf")  # with what is stored
-        self._problems: dict[str, tuple[Problem, ...]] = {}
-        self._judged_under: Settings | None = None
         self._lock = threading.Lock()
         self._scan: tuple[object, Scan | None] | None = None  # of the directory that was read last
         self._unusable: dict[str, Refused] = {}
@@ -124,63 +119,57 @@ class StoredTemplates:
         known = self._scan[1] if self._scan else None
         return tuple(sorted({*(known.refused if known else ()), *self._unusable.values()}))
 
-    def views(self) -> list[TemplateView]:
-        """What a person is told of every template, by name."""
+    def views(self, within_s: float = LOOK_S) -> list[TemplateView]:
+        """What a person is told of every template, by name; what is wrong as far as it is found within that time."""
         listed = sorted(self.outlines(), key=lambda each: (each.name, each.number))
+        told = self.told(listed, within_s)
         return [
             TemplateView(
                 id=each.id,
                 name=each.name,
                 file=each.file,
                 updated=each.updated_at,
-                problem=self.problem(template),
+                problem=told[each.number],
             )
             for each in listed
-            for template in self.read([each.number])
         ]
 
     # what is wrong
 
-    def problems(self, sources: Sources) -> tuple[Problem, ...]:
-        """What keeps sources from being rendered, with place and hint."""
-        settings, digest = self._settings(), sources.digest
-        if self._judged_under is not settings or len(self._problems) >= _MOST_KNOWN:
-            self._judged_under, self._problems = settings, {}
-        found = self._problems.get(digest)
-        if found is None:
-            try:
-                found = self._problems[digest] = tuple(self._found(sources))
-            except (
-                RenderFailed
-            ) as error:  # it may be read another time, when the machine has less to do
-                found = (Problem(line=1, column=1, message=error.message, hint=error.hint or None),)
-        return found
+    def told(
+        self, templates: Sequence[store.Outline | Template], within_s: float = LOOK_S
+    ) -> dict[int, str | None]:
+        """What is wrong with each, in a sentence, by its number: `NOT_YET` where it takes longer than that to find out."""
+        unknown = {
+            each.digest: each.number for each in templates if self._checks.known(each) is None
+        }
+        if unknown:
+            self._checks.look_through(unknown, within_s)
+        return {each.number: self._said_of(each) for each in templates}
 
-    def problem(self, template: Template) -> str | None:
-        """What is wrong with a template, in a sentence."""
+    def _said_of(self, template: store.Outline | Template) -> str | None:
         refused = self._unusable.get(template.name) if template.file else None
         if refused is not None:
             return f"{refused.file} {refused.reason}; this is what it was before"
-        found = self.problems(sources_of(template))
+        found = self._checks.known(template)
+        if found is None:
+            return NOT_YET
         return said(found[0]) if found else None
 
     def problem_of_file(self, file: str) -> Problem | None:
-        """What is wrong with the template that a file is, if there is one."""
+        """What is wrong with the template that a file is, if there is one. Raises Overloaded."""
         found = store.find_file(self._people, file)
-        problems = () if found is None else self.problems(sources_of(found))
+        problems = () if found is None else self._checks.problems_of(found)
         return problems[0] if problems else None
 
-    def _found(self, sources: Sources) -> Iterator[Problem]:
-        for part in PARTS:
-            source = getattr(sources, part)
-            for problem in self._check(source) if source else ():
-                if problem.severity == "error":
-                    yield replace(problem, part=part)
-
     def _checked(self, sources: Sources) -> Sources:
-        for problem in self.problems(sources):
+        for problem in self._checks.problems(sources):
             raise BadTemplate(problem)
         return sources
+
+    def close(self) -> None:
+        """Look for what is wrong no more."""
+        self._checks.stop()
 
     # what is changed over the API
 

@@ -1,6 +1,7 @@
 """Templates in their directory: what is read of it, what is refused, and what becomes of templates whose files change."""
 
 import os
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,14 @@ from feedd.settings.template_keys import TemplateSettings
 from feedd.store import templates
 from feedd.store.database import Database, open_database
 from feedd.store.people_tables import TEMPLATE_DIRECTORIES
-from feedd.stored_templates import COMPARED_EVERY_S, BadTemplate, Refreshed, StoredTemplates
+from feedd.stored_templates import (
+    COMPARED_EVERY_S,
+    NOT_YET,
+    BadTemplate,
+    Refreshed,
+    StoredTemplates,
+)
+from feedd.template_checks import AGAIN_AFTER_S
 from feedd.template_files import MOST_BYTES
 from feedd.templates.wire import Failed, Problem
 
@@ -32,6 +40,7 @@ class Shop:
         self.folder.mkdir()
         (self.folder / "README.md").touch()
         self.clock = [0.0]
+        self.go_on = threading.Event()
         self.settings = self.settings_of(folder)
         self.checked: list[str] = []
         self.templates = self.again()
@@ -56,6 +65,8 @@ class Shop:
 
     def check(self, source: str) -> list[Problem]:
         self.checked.append(source)
+        if source.startswith("WAIT"):
+            assert self.go_on.wait(20)
         if source == "SLOW":
             raise RenderFailed(Failed(kind="limit", code="too_slow", message="it takes too long"))
         warning = Problem(line=1, column=1, message="looks odd", severity="warning")
@@ -311,26 +322,66 @@ def test_problems_are_told_and_looked_for_once(shop: Shop) -> None:
     shop.write("b.html", "fine")
     shop.write("b.txt", "BROKEN")
     shop.refresh()
-    for _ in range(2):
-        told = {each.name: each.problem for each in shop.templates.views()}
+    shop.settings = shop.settings_of(shop.folder)  # read anew, and the same for templates
+    for process in (shop.templates, shop.templates, shop.again()):
+        told = {each.name: each.problem for each in process.views()}
         assert told == {
             "a": "line 2, column 3: is broken",
             "b": "text, line 2, column 3: is broken",
         }
+        problem = process.problem_of_file("a.html")
+        assert problem is not None
+        assert problem.hint == "Mend it."
+        assert process.problem_of_file("none.html") is None
     assert sorted(shop.checked) == ["BROKEN", "fine", "x\nBROKEN"]
-    problem = shop.templates.problem_of_file("a.html")
-    assert problem is not None
-    assert problem.hint == "Mend it."
-    assert shop.templates.problem_of_file("none.html") is None
-    for tries in (4, 5):  # what may have been for the machine's sake is looked at again
-        slow = shop.templates.problems(templates.Sources(html="SLOW"))
-        assert ([each.message for each in slow], len(shop.checked)) == (
-            ["it takes too long"],
-            tries,
-        )
-    shop.settings = shop.settings_of(shop.folder)  # which may have other feeds
+    shop.write("a.html", "x")  # what was found before is not of this
+    shop.refresh()
+    assert {each.problem for each in shop.again().views()} == {None, told["b"]}
+
+
+def test_another_check_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.write("a.html")
+    shop.refresh()
     shop.templates.views()
-    assert len(shop.checked) == 8
+    monkeypatch.setattr("feedd.template_checks.checker", lambda: "after an upgrade")
+    for _ in range(2):
+        shop.again().views()
+    assert len(shop.checked) == 2
+
+
+def test_nobody_waits_until_all_have_been_looked_through(shop: Shop) -> None:
+    for n in range(4):
+        shop.write(f"{n}.html", f"WAIT {n}")
+    shop.refresh()
+    assert {each.problem for each in shop.templates.views(0.01)} == {NOT_YET}
+    shop.go_on.set()
+    assert {each.problem for each in shop.templates.views()} == {None}
+    assert len(shop.checked) == 4
+    assert [each.problem for each in shop.again().views(0)] == [None] * 4
+
+
+def test_what_could_not_be_looked_through_is_tried_again(shop: Shop) -> None:
+    shop.write("a.html", "SLOW")
+    shop.refresh()
+    for tries in (1, 1, 2):
+        (view,) = shop.templates.views()
+        assert view.problem == "line 1, column 1: it takes too long"
+        assert len(shop.checked) == tries
+        shop.clock[0] += AGAIN_AFTER_S / 2 + 1
+    for tries in (3, 4):
+        with pytest.raises(BadTemplate, match="it takes too long"):
+            shop.templates.create("b", templates.Sources(html="SLOW"))
+        assert len(shop.checked) == tries
+
+
+def test_what_waits_to_be_looked_through_does_not_keep_the_end_waiting(shop: Shop) -> None:
+    for n in range(4):
+        shop.write(f"{n}.html", f"WAIT {n}")
+    shop.refresh()
+    shop.templates.views(0.01)
+    threading.Timer(0.05, shop.go_on.set).start()
+    shop.templates.close()
+    assert len(shop.checked) < 4
 
 
 def test_broken_sources_are_not_taken_over_the_api(shop: Shop) -> None:

@@ -60,7 +60,7 @@ class TemplateAttributes(Struct, frozen=True, kw_only=True):
     """A template. `text` is null where it is derived from the HTML; in the answer of a render both are what came out.
 
     `definition` is null: there are no drag-and-drop templates. `file` is where it comes from, below the directory of templates;
-    `problem` is what keeps it from being rendered.
+    `problem` is what keeps it from being rendered, or says that nobody has looked yet.
     """
 
     name: str
@@ -131,10 +131,11 @@ def list_templates(app: TheApp, asked: Annotated[Asked, Depends(TEMPLATES)]) -> 
         each.number: each for each in app.templates.read([row.number for row in rows[: asked.size]])
     }
     shown = [row for row in rows[: asked.size] if row.number in by_number]
+    told = app.templates.told(shown) if _wants(asked, "problem") else {}
     refused = app.templates.refused()
     return asked.page(
         shown,
-        resource=lambda row: _resource(app, asked, by_number[row.number]),
+        resource=lambda row: _resource(by_number[row.number], told.get(row.number)),
         position=lambda row: [key(row), row.number],
         meta={"refused": [each._asdict() for each in refused]} if refused else None,
         more=len(rows) > asked.size,
@@ -143,7 +144,7 @@ def list_templates(app: TheApp, asked: Annotated[Asked, Depends(TEMPLATES)]) -> 
 
 @router.get("/templates/{template_id}", summary="One template", **ONE_TEMPLATE.route())
 def get_template(app: TheApp, template_id: str, asked: AskedOne) -> Response:
-    return asked.one(_resource(app, asked, app.templates.get(template_id)))
+    return _one(app, asked, app.templates.get(template_id))
 
 
 @router.post(
@@ -161,7 +162,7 @@ def create_template(
     made = app.templates.create(
         _name(given.name), new_sources(given), editor_type=given.editor_type
     )
-    return asked.one(_resource(app, asked, made), status=201)
+    return _one(app, asked, made, status=201)
 
 
 @router.patch(
@@ -181,7 +182,7 @@ def update_template(
     changes = changed_fields(document.data.attributes)
     if "name" in changes:
         _name(changes["name"])
-    return asked.one(_resource(app, asked, app.templates.change(template_id, changes)))
+    return _one(app, asked, app.templates.change(template_id, changes))
 
 
 @router.delete(
@@ -209,7 +210,7 @@ def clone_template(
     id_, pointer = id_of(document.data)
     name = document.data.attributes.name
     made = app.templates.clone(id_, None if name is None else _name(name), pointer)
-    return asked.one(_resource(app, asked, made), status=201)
+    return _one(app, asked, made, status=201)
 
 
 @rendering.post(
@@ -234,7 +235,7 @@ def render_template(
         "items": done.items,
         "web_feeds": done.feeds,
     }
-    return asked.one(_resource(app, asked, found), status=201, meta=made_of)
+    return _one(app, asked, found, status=201, meta=made_of)
 
 
 def rendered(app: App, template: Template, context: dict[str, Any]) -> Rendered:
@@ -267,7 +268,14 @@ def _name(name: str) -> str:
     return name
 
 
-def _resource(app: App, asked: Asked, template: Template) -> Resource:
+def _one(
+    app: App, asked: Asked, template: Template, *, status: int = 200, meta: Any = None
+) -> Response:
+    told = app.templates.told([template]) if _wants(asked, "problem") else {}
+    return asked.one(_resource(template, told.get(template.number)), status=status, meta=meta)
+
+
+def _resource(template: Template, problem: str | None) -> Resource:
     attributes = TemplateAttributes(
         name=template.name,
         editor_type=template.editor_type,
@@ -278,7 +286,7 @@ def _resource(app: App, asked: Asked, template: Template) -> Resource:
         updated=iso_time(template.updated_at),
         definition=None,
         file=template.file,
-        problem=app.templates.problem(template) if _wants(asked, "problem") else None,
+        problem=problem,
     )
     return Resource(TEMPLATE, template.id, attributes)
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 PAGE = 1_000
 FOLLOW_EVERY_S = 0.5
+LOOK_THROUGH_S = 30.0  # what a person may wait until templates have been looked through
 Row = TypeVar("Row")
 
 
@@ -262,7 +263,7 @@ class Local:
         return self._app.revoke_key(prefix)
 
     def templates(self) -> tuple[list[TemplateView], Refused]:
-        found = self._app.templates.views()
+        found = self._app.templates.views(LOOK_THROUGH_S)
         return found, [(each.file, each.reason) for each in self._app.templates.refused()]
 
     def web_feeds(self) -> list[WebFeedView]:

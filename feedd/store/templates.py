@@ -28,7 +28,7 @@ _ID_LENGTH = 6
 _LOCK_NUMBER = 0x746D706C  # "tmpl", for pg_advisory_xact_lock
 _OUTLINE = tuple(
     TEMPLATES.c[name]
-    for name in ("id", "uid", "name", "created_at", "updated_at", "file", "digest")
+    for name in ("id", "uid", "name", "created_at", "updated_at", "file", "digest", "verdict")
 )
 
 
@@ -42,6 +42,7 @@ class Outline(NamedTuple):
     updated_at: datetime
     file: str | None
     digest: str
+    verdict: str | None
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -189,6 +190,13 @@ def delete_template(database: Database, id_: str) -> Template:
         return old
 
 
+def keep_verdict(database: Database, number: int, digest: str, verdict: str) -> None:
+    """Store what was found wrong with a template, unless it has been changed since."""
+    is_it = (TEMPLATES.c.id == number) & (TEMPLATES.c.digest == digest)
+    with _writing(database) as connection:
+        connection.execute(update(TEMPLATES).where(is_it).values(verdict=verdict))
+
+
 def settle_files(
     database: Database,
     changed: Sequence[FileSources],
@@ -247,6 +255,7 @@ def _values(sources: Sources, now: datetime) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(sources),
         "digest": sources.digest,
+        "verdict": None,
         "updated_at": _whole(now),
     }
 
@@ -342,4 +351,5 @@ def _template(row: Any) -> Template:
         updated_at=row.updated_at,
         file=row.file,
         digest=row.digest,
+        verdict=row.verdict,
     )

@@ -1,0 +1,171 @@
+"""What is wrong with the templates that are stored: looked for in threads of its own, and kept beside each template.
+
+A check takes some hundredths of a second, and there may be thousands of templates. So nobody waits for all of them: what has been found
+is stored with what has found it, and whoever asks is told what there is after a moment.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from hashlib import blake2s
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from feedd import templates
+from feedd.errors import StoreError, Unavailable
+from feedd.model import Template
+from feedd.rendering import RenderFailed
+from feedd.store import templates as store
+from feedd.store.database import Database
+from feedd.store.templates import Outline, Sources, sources_of
+from feedd.templates.wire import Problem
+
+Check = Callable[[str], Sequence[Problem]]
+Problems = tuple[Problem, ...]
+PARTS = ("html", "text")
+STOP_WITHIN_S = 6.0  # longer than one check may take
+AGAIN_AFTER_S = 60.0  # what could not be looked through, as where the machine has much to do
+_MOST_KNOWN = 10_000
+
+
+class Verdict(Struct, frozen=True):
+    """What a check has found; another one (`by`) may find something else."""
+
+    by: str
+    problems: Problems = ()
+
+
+class Checks:
+    """Finds what is wrong with sources, and remembers it. `at_once` is how many are looked through at a time. For any thread."""
+
+    def __init__(
+        self,
+        people: Database,
+        check: Check,
+        *,
+        at_once: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._people = people
+        self._check = check
+        self._at_once = at_once
+        self._clock = clock
+        self._found: dict[str, Problems] = {}  # by the digest of the sources, as all of these
+        self._failed: dict[str, tuple[float, Problems]] = {}  # when, and with what
+        self._waiting: dict[str, int] = {}  # numbers of templates, in their order
+        self._unended: set[str] = set()  # those, and the ones that are being looked through
+        self._threads: set[threading.Thread] = set()
+        self._news = threading.Condition()
+
+    def problems(self, sources: Sources) -> Problems:
+        """What keeps sources from being rendered, with place and hint. Raises Overloaded."""
+        digest = sources.digest
+        found = self._found.get(digest)
+        if found is None:
+            try:
+                found = tuple(self._look(sources))
+                self._found[digest] = found
+                self._failed.pop(digest, None)
+            except RenderFailed as error:
+                # it may be read another time, when the machine has less to do
+                found = (Problem(line=1, column=1, message=error.message, hint=error.hint or None),)
+                self._failed[digest] = self._clock(), found
+            for known in (self._found, self._failed):
+                if len(known) > _MOST_KNOWN:
+                    known.clear()
+        return found
+
+    def problems_of(self, template: Template) -> Problems:
+        """What keeps a template from being rendered, which is stored. Raises Overloaded, StoreError."""
+        known = self.known(template)
+        return self._judge(template) if known is None else known
+
+    def known(self, template: Outline | Template) -> Problems | None:
+        """What is wrong with a template; None where nobody has looked yet."""
+        if template.verdict is not None:
+            verdict = _decode(template.verdict)
+            if verdict.by == checker():
+                return verdict.problems
+        found = self._found.get(template.digest)
+        if found is None and template.digest in self._failed:
+            tried_at, failed = self._failed[template.digest]
+            found = failed if self._clock() - tried_at < AGAIN_AFTER_S else None
+        return found
+
+    def look_through(self, numbers: Mapping[str, int], within_s: float) -> None:
+        """Have templates looked through, by digest, and wait for that; after `within_s` it goes on without anybody waiting."""
+        with self._news:
+            self._waiting |= {d: n for d, n in numbers.items() if d not in self._unended}
+            self._unended |= numbers.keys()
+            for _ in range(min(self._at_once(), len(self._waiting)) - len(self._threads)):
+                thread = threading.Thread(target=self._run, name="template-check", daemon=True)
+                self._threads.add(thread)
+                thread.start()
+            self._news.wait_for(lambda: self._unended.isdisjoint(numbers), within_s)
+
+    def stop(self) -> None:
+        """Look through no more."""
+        with self._news:
+            self._unended -= self._waiting.keys()
+            self._waiting.clear()
+            self._news.notify_all()
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(STOP_WITHIN_S)
+
+    def _run(self) -> None:
+        try:
+            while (following := self._next()) is not None:
+                digest, number = following
+                try:
+                    for template in store.read_templates(self._people, [number]):
+                        self._judge(template)
+                except (StoreError, Unavailable):
+                    pass  # it is not looked at yet, and that is told
+                finally:
+                    with self._news:
+                        self._unended.discard(digest)
+                        self._news.notify_all()
+        finally:
+            with self._news:
+                self._threads.discard(threading.current_thread())
+
+    def _next(self) -> tuple[str, int] | None:
+        with self._news:
+            digest = next(iter(self._waiting), None)
+            if digest is None:
+                self._threads.discard(threading.current_thread())
+                return None
+            return digest, self._waiting.pop(digest)
+
+    def _judge(self, template: Template) -> Problems:
+        problems = self.problems(sources_of(template))
+        if template.digest not in self._failed:
+            verdict = _encode(Verdict(checker(), problems)).decode()
+            store.keep_verdict(self._people, template.number, template.digest, verdict)
+        return problems
+
+    def _look(self, sources: Sources) -> Iterator[Problem]:
+        for part in PARTS:
+            source = getattr(sources, part)
+            for problem in self._check(source) if source else ():
+                if problem.severity == "error":
+                    yield replace(problem, part=part)
+
+
+@cache
+def checker() -> str:
+    """What checks here: an upgrade of feedd's or of Django's may make it find something else."""
+    digest = blake2s(metadata.version("django").encode(), digest_size=8)
+    for path in sorted(Path(templates.__file__ or "").parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_decode = msgspec.json.Decoder(Verdict).decode
+_encode = msgspec.json.encode
