@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from feedd.rendering import Renderer
     from feedd.stored_templates import StoredTemplates
     from feedd.telling import Telling
+    from feedd.templates.wire import Problem
     from feedd.watching import Watching
     from feedd.web_feeds import WebFeeds
     from feedd.webhooks import Webhooks
@@ -169,6 +170,12 @@ class App:
             at_once=lambda: max(1, self.renderer.processes - 1),  # one is left for messages
         )
 
+    def check_template(self, source: str) -> "tuple[Problem, ...]":
+        """Every problem of a template's source under this configuration. Raises RenderFailed, Overloaded."""
+        from feedd.rendering.values import known_of
+
+        return self.renderer.check(source, known_of(self.settings))
+
     @cached_property
     def links(self) -> "PersonalLinks":
         """Links to people's own pages are made by."""
@@ -190,6 +197,7 @@ class App:
             self.renderer,
             templates=lambda: self.templates,
             links=self.links,
+            check=self.check_template,
         )
 
     @cached_property

@@ -457,10 +457,14 @@ class Template(Struct, frozen=True, kw_only=True):
 
 
 class TemplateView(Struct, frozen=True, kw_only=True):
-    """What is told of a template without its sources; `problem` is what keeps it from being rendered."""
+    """What is told of a template without its sources.
+
+    `problem` is what keeps it from being rendered, `warning` what renders and cannot be meant.
+    """
 
     id: str
     name: str
     file: str | None
     updated: datetime
     problem: str | None
+    warning: str | None

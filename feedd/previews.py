@@ -1,11 +1,13 @@
 """One message, rendered for one person as it would be sent: what `feedd render` and the API's previews show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from feedd.errors import NotFound, UsageError
 from feedd.links import LinkTo, PersonalLinks
@@ -18,7 +20,7 @@ from feedd.settings import Settings
 from feedd.store import events
 from feedd.store.database import Database
 from feedd.stored_templates import StoredTemplates
-from feedd.templates.wire import Failed, Position, Used, UsedFeed
+from feedd.templates.wire import Failed, Position, Problem, Used, UsedFeed
 
 _YEARS = range(1900, 9000)  # so that weeks can be counted both ways from a time, in any zone
 
@@ -28,7 +30,8 @@ class Preview(Struct, frozen=True, kw_only=True):
 
     The template is `template` (the id or name of a stored one) or `html`, with `text`, `subject` and `preview_text`. `profile` is
     who it is for, `event` the uuid of what they did, or the name of a metric: the newest one of it. `context` are variables that
-    win over those. `at` is a position of the change stream, `now` the time that the template sees.
+    win over those. `at` is a position of the change stream, `now` the time that the template sees. `wants_warnings` asks for what
+    renders and cannot be meant, which takes time.
     """
 
     template: str | None = None
@@ -42,6 +45,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     at: int | None = None
     now: datetime | None = None
     wants_text: bool = True
+    wants_warnings: bool = False
     inline_css: bool = True
 
 
@@ -64,7 +68,8 @@ class Previewed(Struct, frozen=True, kw_only=True):
     """The message, or why there is none: `status` is rendered, skipped or failed.
 
     `position` and `now` name what it was made of: the same again with `at` and `now`. `items` are those that it used, each with the
-    number of its last change at the position; `web_feeds` likewise, by the digests of their bodies.
+    number of its last change at the position; `web_feeds` likewise, by the digests of their bodies. `warnings` are what renders and
+    cannot be meant, where that was asked for.
     """
 
     status: str
@@ -77,6 +82,7 @@ class Previewed(Struct, frozen=True, kw_only=True):
     now: datetime | None = None
     items: tuple[Used, ...] = ()
     web_feeds: tuple[UsedFeed, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 class Previews:
@@ -90,6 +96,7 @@ class Previews:
         renderer: Renderer,
         templates: Callable[[], StoredTemplates],
         links: PersonalLinks,
+        check: Callable[[str], Sequence[Problem]],
     ) -> None:
         self._settings = settings
         self._people = people
@@ -97,6 +104,7 @@ class Previews:
         self._renderer = renderer
         self._templates = templates
         self._links = links
+        self._check = check
 
     def render(self, preview: Preview) -> Previewed:
         """The message, or why there is none.
@@ -135,9 +143,20 @@ class Previews:
             now=preview.now,
         )
         try:
-            return _previewed(self._renderer.render(source, recipient, wanted))
+            found = _previewed(self._renderer.render(source, recipient, wanted))
         except RenderFailed as error:
             return _failed(error.failure)
+        return replace(found, warnings=self._warnings(source)) if preview.wants_warnings else found
+
+    def _warnings(self, source: Source) -> tuple[Problem, ...]:
+        found: list[Problem] = []
+        for part in ("html", "text", "subject", "preview_text"):
+            written = getattr(source, part)
+            with suppress(
+                RenderFailed
+            ):  # the message is there, whatever can be said of its template
+                found += [replace(each, part=part) for each in self._check(written or "")]
+        return tuple(each for each in found if each.severity == "warning")
 
     def _event(self, named: str, profile: Profile | None) -> Event:
         found = events.read_event_by_uuid(self._people, named)

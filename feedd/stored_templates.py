@@ -14,7 +14,7 @@ from feedd.store import templates as store
 from feedd.store.database import Database
 from feedd.store.template_directories import has_files
 from feedd.store.templates import FileSources, NoTemplate, Settled, Sources, sources_of
-from feedd.template_checks import PARTS, Check, Checks
+from feedd.template_checks import MOST_WARNINGS, PARTS, Check, Checks, errors
 from feedd.template_files import HTML, NoDirectory, Refused, Scan, Unusable, read_file, scan
 from feedd.templates.wire import Problem
 
@@ -41,6 +41,13 @@ class Refreshed(NamedTuple):
     read: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     trouble: str | None = None
+
+
+class Told(NamedTuple):
+    """What is told of a template: what keeps it from being rendered (or `NOT_YET`), and what renders and cannot be meant."""
+
+    problem: str | None = None
+    warning: str | None = None
 
 
 class StoredTemplates:
@@ -129,7 +136,8 @@ class StoredTemplates:
                 name=each.name,
                 file=each.file,
                 updated=each.updated_at,
-                problem=told[each.number],
+                problem=told[each.number].problem,
+                warning=told[each.number].warning,
             )
             for each in listed
         ]
@@ -138,7 +146,7 @@ class StoredTemplates:
 
     def told(
         self, templates: Sequence[store.Outline | Template], within_s: float = LOOK_S
-    ) -> dict[int, str | None]:
+    ) -> dict[int, Told]:
         """What is wrong with each, in a sentence, by its number: `NOT_YET` where it takes longer than that to find out."""
         unknown = {
             each.digest: each.number for each in templates if self._checks.known(each) is None
@@ -147,23 +155,29 @@ class StoredTemplates:
             self._checks.look_through(unknown, within_s)
         return {each.number: self._said_of(each) for each in templates}
 
-    def _said_of(self, template: store.Outline | Template) -> str | None:
+    def _said_of(self, template: store.Outline | Template) -> Told:
         refused = self._unusable.get(template.name) if template.file else None
         if refused is not None:
-            return f"{refused.file} {refused.reason}; this is what it was before"
+            return Told(f"{refused.file} {refused.reason}; this is what it was before")
         found = self._checks.known(template)
         if found is None:
-            return NOT_YET
-        return said(found[0]) if found else None
+            return Told(NOT_YET)
+        warnings = [each for each in found if each.severity == "warning"]
+        count = f"{len(warnings)}{' or more' if len(warnings) == MOST_WARNINGS else ''}"
+        more = f" ({count} warnings)" if len(warnings) > 1 else ""
+        return Told(
+            next((said(each) for each in errors(found)), None),
+            f"{said(warnings[0])}{more}" if warnings else None,
+        )
 
     def problem_of_file(self, file: str) -> Problem | None:
         """What is wrong with the template that a file is, if there is one. Raises Overloaded."""
         found = store.find_file(self._people, file)
         problems = () if found is None else self._checks.problems_of(found)
-        return problems[0] if problems else None
+        return next(iter(errors(problems)), None)
 
     def _checked(self, sources: Sources) -> Sources:
-        for problem in self._checks.problems(sources):
+        for problem in errors(self._checks.problems(sources)):
             raise BadTemplate(problem)
         return sources
 

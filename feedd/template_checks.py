@@ -31,6 +31,7 @@ PARTS = ("html", "text")
 STOP_WITHIN_S = 6.0  # longer than one check may take
 AGAIN_AFTER_S = 60.0  # what could not be looked through, as where the machine has much to do
 _MOST_KNOWN = 10_000
+MOST_WARNINGS = 20  # of a template that are kept
 
 
 class Verdict(Struct, frozen=True):
@@ -63,7 +64,7 @@ class Checks:
         self._news = threading.Condition()
 
     def problems(self, sources: Sources) -> Problems:
-        """What keeps sources from being rendered, with place and hint. Raises Overloaded."""
+        """What is wrong with sources, with place and hint. Raises Overloaded."""
         digest = sources.digest
         found = self._found.get(digest)
         if found is None:
@@ -81,7 +82,7 @@ class Checks:
         return found
 
     def problems_of(self, template: Template) -> Problems:
-        """What keeps a template from being rendered, which is stored. Raises Overloaded, StoreError."""
+        """What is wrong with a template, which is stored. Raises Overloaded, StoreError."""
         known = self.known(template)
         return self._judge(template) if known is None else known
 
@@ -151,11 +152,18 @@ class Checks:
         return problems
 
     def _look(self, sources: Sources) -> Iterator[Problem]:
+        warnings = 0
         for part in PARTS:
             source = getattr(sources, part)
             for problem in self._check(source) if source else ():
-                if problem.severity == "error":
+                warnings += problem.severity == "warning"
+                if problem.severity == "error" or warnings <= MOST_WARNINGS:
                     yield replace(problem, part=part)
+
+
+def errors(problems: Problems) -> Iterator[Problem]:
+    """Those that keep a template from being rendered."""
+    return (each for each in problems if each.severity == "error")
 
 
 @cache

@@ -12,9 +12,11 @@ from feedd.cli.pointing import pointed
 FIELDS = ["file", "line", "column", "length", "severity", "message", "hint"]
 
 
-def check(folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def check(
+    folder: Path, *words: str, configured: str = "", **variables: str
+) -> "subprocess.CompletedProcess[str]":
     config = folder / "feedd.toml"
-    config.write_text("")
+    config.write_text(configured)
     env = os.environ | {"NO_COLOR": "1", "PYTHONWARNINGS": "error"} | variables
     return forker().run(["--config", str(config), "template", "check", *words], env)
 
@@ -59,6 +61,36 @@ def test_warnings_alone_are_a_success(tmp_path: Path) -> None:
     done = check(tmp_path, str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "1 template checked: no problems.\n"
+
+
+CONFIGURED = """
+[feeds.shop]
+url = "https://shop.example/shop.json"
+[feeds.outlet]
+url = "https://shop.example/outlet.json"
+catalog = "bargains"
+[web_feeds.news]
+url = "https://news.example/feed.json"
+every = "1h"
+"""
+
+
+def test_names_that_are_not_configured_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '{% items "shop" as a %}{% items "bargains" as b %}{% changes "outlte" as c %}{{ feeds.nwes }}'
+    )
+    done = check(tmp_path, str(tmp_path / "a.html"), "--json", configured=CONFIGURED)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["hint"] for each in told] == [
+        'did you mean outlet? write "outlet"',
+        "did you mean feeds.news?",
+    ]
+
+
+def test_more_problems_than_are_told_are_not_all(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("{{ a b }}" * 300)
+    done = check(tmp_path, str(tmp_path))
+    assert done.stderr.splitlines()[1] == "There are more: of a template, the first 200 are told."
 
 
 def test_what_is_not_there_is_wrong_usage(tmp_path: Path) -> None:

@@ -32,15 +32,19 @@ def test_templates_are_listed_with_what_is_wrong(tmp_path: Path) -> None:
     (mails / "b.html").write_text("Hi {{ first_name }}")
     (mails / "flows" / "a.html").write_text(BROKEN)
     (mails / "latin.html").write_bytes(b"\xff")
+    (mails / "z.html").write_text("{{ a }, {{ b }")
     told = shell("templates")
     assert [line.split()[0] for line in told.splitlines()] == [
         "template",
         "b",
         "flows/a",
+        "z",
         "1",
         "latin.html",
     ]
     assert "line 2, column" in told
+    assert "warning: line 1, column 1: " in told
+    assert "(2 warnings)" in told
     assert "1 file of the directory cannot be used:\n  latin.html is not UTF-8 text" in told
     alone = shell.lines("templates")
     with running(shell.config) as daemon:
@@ -55,9 +59,11 @@ def test_templates_are_listed_with_what_is_wrong(tmp_path: Path) -> None:
 
         wait_for(lambda: html() == "Hello {{ first_name }}")
         listed = {each["name"]: each for each in shell.lines("templates") if "name" in each}
-        assert list(listed) == ["b", "c", "flows/a"]
+        assert list(listed) == ["b", "c", "flows/a", "z"]
         assert (listed["c"]["id"], listed["c"]["file"]) == (made, None)
         assert listed["flows/a"]["problem"].startswith("line 2, column ")
+        assert listed["flows/a"]["warning"] is None
+        assert listed["z"]["warning"].startswith("line 1, column 1: ")
         events = {line["event"]: line for line in daemon.log()}
         assert events["template.broken"]["file"] == "flows/a.html"
         assert events["template.refused"]["reason"].startswith("is not UTF-8")

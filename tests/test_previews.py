@@ -70,6 +70,23 @@ def test_a_made_up_event_is_as_it_is_sent(folder: Path) -> None:
     assert done.stdout == "Cup 7 7\n"
 
 
+def test_what_cannot_be_meant_is_told_beside_the_message(folder: Path) -> None:
+    (folder / "slips.html").write_text(
+        "Hello\n{{ first_name }\n{{ frist_name }}" + "{{ evnet }}" * 5
+    )
+    done = run(folder, "render", "slips.html", "--subject", "{{ frist_name }}")
+    assert (done.returncode, done.stdout) == (0, "Hello\n{{ first_name }\n")
+    _, _, first, hint, second, *_, more = done.stderr.splitlines()
+    assert first.startswith("slips.html:2:1: warning: the tag is not closed")
+    assert hint.strip() == "write {{ first_name }}"
+    assert second.startswith("slips.html:3:4: warning: frist_name is not known")
+    assert more == "… and 3 more warnings: `feedd template check` tells all."
+    told = json.loads(run(folder, "render", "-", "--json", given="{{ frist_name }}").stdout)
+    assert [(each["line"], each["severity"]) for each in told["warnings"]] == [(1, "warning")]
+    fine = run(folder, "render", "-", given="{{ first_name }}")
+    assert "warning" not in fine.stderr
+
+
 def test_a_wrong_template_is_told_with_its_place(folder: Path) -> None:
     (folder / "wrong.html").write_text("fine\n  {{ first_name|nothing_like_it }}\n")
     done = run(folder, "render", "wrong.html")

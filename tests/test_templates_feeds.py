@@ -13,7 +13,7 @@ from feedd.templates.check import problems
 from feedd.templates.engine import compiled
 from feedd.templates.feeds import Feeds
 from feedd.templates.message import Message, Rendering
-from feedd.templates.wire import Account, AskFeed, Limits, Question, UsedFeed
+from feedd.templates.wire import Account, AskFeed, Known, Limits, Question, UsedFeed
 
 RSS = {"rss": {"channel": {"item": [{"title": "One", "media:content": {"@url": "/1.jpg"}}]}}}
 BODY = WebFeedBody(
@@ -92,7 +92,9 @@ def test_one_that_fails_goes_on_with_its_last_body() -> None:
 
 def test_a_name_that_is_not_configured_is_told_by_the_check() -> None:
     source = "{{ web_feeds.blog.status }}{{ feeds.blgo.x }}{{ web_feeds.blgo.status }}"
-    assert [(each.severity, each.hint) for each in problems(source, feeds=["blog"])] == [
+    assert [
+        (each.severity, each.hint) for each in problems(source, Known(web_feeds=("blog",)))
+    ] == [
         ("warning", "did you mean feeds.blog?"),
         ("warning", "did you mean web_feeds.blog?"),
     ]

@@ -1,6 +1,6 @@
 """Templates of messages, listed, made, changed, copied and rendered in the forms of Klaviyo's current API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -37,7 +37,7 @@ from feedd.people.limits import PayloadProblem, check_shape
 from feedd.rendering import Recipient, Rendered, RenderFailed, Source, Wanted
 from feedd.rendering.values import variables
 from feedd.store.templates import Outline
-from feedd.stored_templates import advice
+from feedd.stored_templates import Told, advice
 
 router = APIRouter(tags=["templates"])
 rendering = APIRouter(tags=["templates"])
@@ -60,7 +60,7 @@ class TemplateAttributes(Struct, frozen=True, kw_only=True):
     """A template. `text` is null where it is derived from the HTML; in the answer of a render both are what came out.
 
     `definition` is null: there are no drag-and-drop templates. `file` is where it comes from, below the directory of templates;
-    `problem` is what keeps it from being rendered, or says that nobody has looked yet.
+    `problem` is what keeps it from being rendered, or says that nobody has looked yet; `warning` is what renders and cannot be meant.
     """
 
     name: str
@@ -73,13 +73,14 @@ class TemplateAttributes(Struct, frozen=True, kw_only=True):
     definition: dict[str, Any] | None
     file: str | None
     problem: str | None
+    warning: str | None
 
 
 TEMPLATE = ResourceType(
     name="template",
     attributes=TemplateAttributes,
     scope="templates",
-    additional=("definition", "file", "problem"),
+    additional=("definition", "file", "problem", "warning"),
 )
 TEMPLATES = Asking(
     TEMPLATE,
@@ -131,7 +132,7 @@ def list_templates(app: TheApp, asked: Annotated[Asked, Depends(TEMPLATES)]) -> 
         each.number: each for each in app.templates.read([row.number for row in rows[: asked.size]])
     }
     shown = [row for row in rows[: asked.size] if row.number in by_number]
-    told = app.templates.told(shown) if _wants(asked, "problem") else {}
+    told = _told(app, asked, shown)
     refused = app.templates.refused()
     return asked.page(
         shown,
@@ -271,11 +272,17 @@ def _name(name: str) -> str:
 def _one(
     app: App, asked: Asked, template: Template, *, status: int = 200, meta: Any = None
 ) -> Response:
-    told = app.templates.told([template]) if _wants(asked, "problem") else {}
+    told = _told(app, asked, [template])
     return asked.one(_resource(template, told.get(template.number)), status=status, meta=meta)
 
 
-def _resource(template: Template, problem: str | None) -> Resource:
+def _told(app: App, asked: Asked, templates: Sequence[Outline | Template]) -> dict[int, Told]:
+    """What is wrong with them, by their numbers, where that is asked for."""
+    is_asked = _wants(asked, "problem") or _wants(asked, "warning")
+    return app.templates.told(templates) if is_asked else {}
+
+
+def _resource(template: Template, told: Told | None) -> Resource:
     attributes = TemplateAttributes(
         name=template.name,
         editor_type=template.editor_type,
@@ -286,7 +293,8 @@ def _resource(template: Template, problem: str | None) -> Resource:
         updated=iso_time(template.updated_at),
         definition=None,
         file=template.file,
-        problem=problem,
+        problem=told and told.problem,
+        warning=told and told.warning,
     )
     return Resource(TEMPLATE, template.id, attributes)
 

@@ -51,7 +51,7 @@ TEMPLATES = "/api/templates?" + urlencode(
     {
         "sort": "name",
         "page[size]": SMALL_PAGE,
-        "fields[template]": "name,file,updated,problem",
+        "fields[template]": "name,file,updated,problem,warning",
     }
 )
 Row = TypeVar("Row")

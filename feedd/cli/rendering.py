@@ -18,7 +18,9 @@ from feedd.errors import UsageError
 
 if TYPE_CHECKING:
     from feedd.previews import Failure, Previewed
+    from feedd.templates.wire import Problem
 
+MOST_WARNINGS = 5  # that are told beside a message
 MOST_BYTES = (
     4 * 1024 * 1024
 )  # that are read of a file: the renderer tells that a template is too large
@@ -105,6 +107,7 @@ def render(
         at=at,
         now=None if now is None else moment(now, datetime.now(UTC)),
         inline_css=inline_css,
+        wants_warnings=True,
     )
     with connect(options_of(context), to_record=True) as backend:
         found = backend.preview(preview)
@@ -114,6 +117,7 @@ def render(
         _tell_failure(found.failure, template, source if found.failure.part == "html" else None)
     else:
         _show(found, as_text=as_text, open_=open_)
+        _warn(found.warnings, template)
     if found.failure is not None:
         raise typer.Exit(1)
 
@@ -202,6 +206,21 @@ def _tell_failure(failure: "Failure", named: str, source: str | None) -> None:
         say(text(f"    {marks}", style="red"), stderr=True)
     if failure.hint:
         say(f"    {plain(failure.hint)}", stderr=True)
+
+
+def _warn(warnings: "tuple[Problem, ...]", named: str) -> None:
+    """What was rendered and cannot be meant."""
+    for each in warnings[:MOST_WARNINGS]:
+        part = "" if each.part == "html" else f" ({each.part.replace('_', ' ')})"
+        where = f"{plain(named)}:{each.line}:{each.column}{part}:"
+        say(where, text("warning:", style="yellow"), plain(each.message), stderr=True)
+        if each.hint:
+            say(f"    {plain(each.hint)}", stderr=True)
+    if len(warnings) > MOST_WARNINGS:
+        more = len(warnings) - MOST_WARNINGS
+        say(
+            f"… and {counted(more, 'more warning')}: `feedd template check` tells all.", stderr=True
+        )
 
 
 def _written(html: str) -> Path:

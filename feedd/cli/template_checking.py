@@ -12,10 +12,11 @@ from feedd.cli.options import AsJson, Options, options_of
 from feedd.cli.pointing import pointed
 from feedd.cli.show import counted, emit, plain, say, text
 from feedd.errors import ConfigError, UsageError
+from feedd.templates.wire import MOST_PROBLEMS
 
 if TYPE_CHECKING:
     from feedd.rendering import Renderer
-    from feedd.templates.wire import Problem
+    from feedd.templates.wire import Known, Problem
 
 KINDS = (".html", ".htm", ".txt", ".liquid")
 MOST_BYTES = 4 * 1024 * 1024  # that are read of a file: what is larger is no template
@@ -47,7 +48,8 @@ def check(
         kinds = ", ".join(f"*{kind}" for kind in KINDS)
         raise UsageError("there is no template there", hint=f"Files called {kinds} are looked at.")
     errors = warnings = files = 0
-    for source, problems in _checked(sources, _web_feeds(options_of(context))):
+    are_all = True
+    for source, problems in _checked(sources, _known(options_of(context))):
         lines = source.text.split("\n")
         for problem in problems:
             errors += problem.severity == "error"
@@ -57,8 +59,11 @@ def check(
             else:
                 _tell(source, problem, lines)
         files += bool(problems)
+        are_all = are_all and len(problems) < MOST_PROBLEMS
     if not as_json:
         _sum_up(len(sources), files, errors, warnings)
+        if not are_all:
+            say(f"There are more: of a template, the first {MOST_PROBLEMS} are told.", stderr=True)
     if errors:
         raise typer.Exit(1)
 
@@ -111,18 +116,20 @@ def _read(name: str, content: bytes) -> Source:
         return Source(name, "", f"it is not UTF-8 text: a byte in line {line} is none")
 
 
-def _web_feeds(options: Options) -> tuple[str, ...] | None:
-    """The names of the web feeds that are configured; None where no configuration says."""
+def _known(options: Options) -> "Known":
+    """The names that are configured, as far as a configuration says."""
+    from feedd.rendering.values import known_of
+    from feedd.templates.wire import Known
+
     try:
         settings = options.settings(with_secrets=False)
     except ConfigError:
-        return None
-    feeds = getattr(settings, "web_feeds", None)
-    return None if settings.config_path is None or feeds is None else tuple(feeds)
+        return Known()
+    return Known() if settings.config_path is None else known_of(settings)
 
 
 def _checked(
-    sources: list[Source], feeds: tuple[str, ...] | None
+    sources: list[Source], known: "Known"
 ) -> Iterator[tuple[Source, tuple["Problem", ...]]]:
     """The problems of each, from a process that reads templates and nothing else."""
     from feedd.rendering import Renderer
@@ -132,14 +139,12 @@ def _checked(
     renderer = Renderer(Account, Lookups())
     try:
         for source in sources:
-            yield source, _problems(renderer, source, feeds)
+            yield source, _problems(renderer, source, known)
     finally:
         renderer.close()
 
 
-def _problems(
-    renderer: "Renderer", source: Source, feeds: tuple[str, ...] | None
-) -> tuple["Problem", ...]:
+def _problems(renderer: "Renderer", source: Source, known: "Known") -> tuple["Problem", ...]:
     from feedd.rendering import RenderFailed
     from feedd.templates.wire import Problem
 
@@ -147,7 +152,7 @@ def _problems(
         hint = "Save it as UTF-8." if "UTF-8" in source.unreadable else None
         return (Problem(line=1, column=1, message=source.unreadable, hint=hint),)
     try:
-        return renderer.check(source.text, feeds=feeds)
+        return renderer.check(source.text, known)
     except RenderFailed as error:
         return (Problem(line=1, column=1, message=error.message, hint=error.hint or None),)
 

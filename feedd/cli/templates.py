@@ -1,10 +1,22 @@
 """The command `templates`: which there are, and what is wrong with them."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from feedd.cli.backend import connect
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.show import ago, counted, emit, plain, say, table, text
+from feedd.model import TemplateView
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def _trouble(view: TemplateView) -> "str | Text | None":
+    if view.problem:
+        return text(view.problem, "red")
+    return text(f"warning: {view.warning}", "yellow") if view.warning else None
 
 
 def templates(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -29,7 +41,7 @@ def templates(context: typer.Context, *, as_json: AsJson = False) -> None:
                     view.id,
                     view.file,
                     ago(view.updated),
-                    text(view.problem, "red") if view.problem else None,
+                    _trouble(view),
                 )
                 for view in found
             ],

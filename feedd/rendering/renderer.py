@@ -25,7 +25,7 @@ from feedd.rendering.outcomes import (
     without_bugs,
 )
 from feedd.rendering.process import WorkerDied, WorkerHung, WorkerProcess, was_out_of_memory
-from feedd.templates.wire import Account, Check, Checked, Failed, Limits, Position, Problem
+from feedd.templates.wire import Account, Check, Checked, Failed, Known, Limits, Position, Problem
 
 CHUNK = 64  # messages that a worker does before another thread may have it
 WAIT_S = 30.0  # for a process that is free
@@ -94,8 +94,8 @@ class Renderer:
             if error is not None:
                 raise error
 
-    def check(self, source: str, *, feeds: tuple[str, ...] | None = None) -> tuple[Problem, ...]:
-        """Every problem of a source, in its order. `feeds` are the web feeds that there are.
+    def check(self, source: str, known: Known = Known()) -> tuple[Problem, ...]:  # noqa: B008 it is frozen
+        """Every problem of a source, in its order. `known` are the names that the configuration has.
 
         Raises:
             RenderFailed: it is too large, or takes too long to be read.
@@ -105,7 +105,7 @@ class Renderer:
             raise RenderFailed(too_long(self.limits))
         with self._worker() as worker:
             try:
-                worker.send(Check(sound(source), feeds))
+                worker.send(Check(sound(source), known))
                 said = worker.receive(time.monotonic() + self.limits.wall_s)
             except (WorkerDied, WorkerHung) as error:
                 raise RenderFailed(ended(error, self.limits)) from error

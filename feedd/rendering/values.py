@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from feedd.people.values import Event, Profile
+from feedd.settings import Settings
 from feedd.settings.account_keys import AccountSettings
-from feedd.templates.wire import Account
+from feedd.templates.wire import Account, Known
 
 _encode = msgspec.json.encode
 # of a profile's own properties, the names that `person.` has for them
@@ -114,6 +115,14 @@ def variables(
     if event is not None:
         values["event"] = event_of(event)
     return _encode(values | dict(more or {}))
+
+
+def known_of(settings: Settings) -> Known:
+    """The names of the configuration that templates may have."""
+    catalogs = {feed.catalog for feed in settings.feeds.values()}
+    return Known(
+        web_feeds=tuple(settings.web_feeds), catalogs=tuple(sorted({*catalogs, *settings.feeds}))
+    )
 
 
 def account_of(account: AccountSettings) -> Account:

@@ -5,29 +5,30 @@ Errors are what keeps a template from being rendered; there is one exactly if th
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from feedd.templates.engine import compiled
 from feedd.templates.hints import explained, place
 from feedd.templates.pieces import REFUSALS, Judge, Piece, pieces
 from feedd.templates.spelling import Draft, Finding
+from feedd.templates.spelling.lists import Lists
 from feedd.templates.spelling.names import Names, bound
 from feedd.templates.structure import MOST, Structure, in_wrong_braces
 from feedd.templates.surroundings import doubts
-from feedd.templates.wire import Problem
+from feedd.templates.wire import Known, Problem
 
 LARGEST = 1024**2
 
 
-def problems(source: str, *, feeds: Collection[str] | None = None) -> list[Problem]:
-    """All problems of a source in its order, at most 200. With `feeds`, web feeds of other names are told as well."""
+def problems(source: str, known: Known = Known()) -> list[Problem]:  # noqa: B008 it is frozen
+    """All problems of a source in its order, at most MOST_PROBLEMS. Names of others than the `known` are told as well."""
     if len(source) > LARGEST:
         return [Problem(line=1, column=1, message="the template is larger than 1 MB", hint="a mail of that size is cut off or refused by most mailboxes")]  # fmt: skip
     refused = _refused(source)
     judge = Judge()
     found = _pieces(source, judge)
     findings = _wrong(source, found, refused) if refused is not None else []
-    doubtful = [*_loose(found), *_names(found, feeds), *doubts(source)]
+    doubtful = [*_loose(found), *_names(found, known), *doubts(source)]
     told = [(each.at, each.at + each.length) for each in findings]
     findings += [each for each in doubtful if not any(a <= each.at < b for a, b in told)]
     return _placed(source, findings)
@@ -84,10 +85,10 @@ def _loose(found: list[Piece]) -> Iterator[Finding]:
         yield from (each for each in piece.findings if each.severity == "warning")
 
 
-def _names(found: list[Piece], feeds: Collection[str] | None) -> Iterator[Finding]:
+def _names(found: list[Piece], known: Known) -> Iterator[Finding]:
     Structure(found).walk()  # marks what stands within a catalog block
-    given = {name for piece in found for name in bound(piece.mended)}
-    names = Names(given, feeds)
+    tags = [(piece.mended, bound(piece.mended)) for piece in found]
+    names = Names({name for _, given in tags for name in given}, known, Lists(tags))
     for number, piece in enumerate(found):
         if number > 20_000:
             return

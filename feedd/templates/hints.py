@@ -37,6 +37,20 @@ USAGE = {
     "with": "{% with total=event.total %}…{% endwith %}",
 }
 """How tags are written: what is told where no rule knows better."""
+NUMBERS = frozenset(
+    {
+        "add", "at_least", "at_most", "center", "days_later", "divide", "divisibleby", "floatadd", "floatsub", "get_digit", "gt",
+        "gte", "index", "ljust", "lt", "lte", "minus", "modulo", "multiply", "plus", "remainder", "rjust", "truncatechars",
+        "truncatechars_html", "truncatewords", "truncatewords_html", "urlizetrunc", "wordwrap",
+    }
+)  # fmt: skip
+"""Filters whose argument is a number."""
+ARGUMENTS = {
+    "dictsort": "'Price'", "dictsortreversed": "'Price'", "find_replace": "'old|new'", "list_where": "'Color=red'",
+    "lookup": "'Product Name'", "map": "'Title'", "replace_first": "'old|new'", "replace_last": "'old|new'", "slice": "':3'",
+    "stringformat": "'.2f'",
+}  # fmt: skip
+"""Such as an argument of other filters is."""
 PLAINER = {
     "'for' statements should": "a loop names the value and the list",
     "'for' tag received an invalid argument": "the names of a loop are joined by commas: {% for key, value in person.items %}",
@@ -51,6 +65,10 @@ PLAINER = {
     "Malformed template tag": "nothing may follow the name of this tag",
 }
 """What Django says of its tags, for those who do not know Python."""
+LISTS = "docs/template-reference.md"
+_TOO_MANY = re.compile(r"'(\w+)' received too many positional arguments")
+_TOO_FEW = re.compile(r"'(\w+)' did not receive value\(s\) for the argument\(s\): (.+)")
+_TEXT_OF_LINK = ("manage_preferences", "unsubscribe", "web_view")
 _REMAINDER = re.compile(r"Could not parse the remainder: '(.*)' from '(.*)'$", re.DOTALL)
 _CHARACTERS = re.compile(r"Could not parse some characters: (.*)$", re.DOTALL)
 _ARGUMENTS = re.compile(r"(\w+) requires (\d+) arguments, (\d+) provided")
@@ -66,13 +84,11 @@ def explained(error: Exception, text: str, start: int) -> Finding:
     hint = getattr(error, "hint", None)
     if not text[2:-2].strip():
         return Finding(start, len(text), "the tag is empty", hint or "leave it out")
-    for look in (_unread, _filter_arguments, _condition, _underscores, _unknown):
+    for look in (_unread, _filter_arguments, _tag_arguments, _condition, _underscores, _unknown):
         found = look(said, text)
         if found is not None:
             at, length, message, default = found
             return Finding(start + at, max(1, length), message, hint or default or usage(text))
-    if "received too many positional arguments" in said:
-        return Finding(start, len(text), "there is more in it than it takes", hint or usage(text))
     plainer = next((words for begin, words in PLAINER.items() if said.startswith(begin)), None)
     if plainer:
         return Finding(start, len(text), plainer, hint or usage(text))
@@ -120,8 +136,20 @@ def _filter_arguments(said: str, text: str) -> _Found | None:
     place = re.search(rf"\|\s*({re.escape(name)})\b", text)
     at = place.start(1) if place else 2
     if given < wanted:
-        return at, len(name), f"the filter {name} needs an argument", f"write |{name}:'…'"
+        such = "20" if name in NUMBERS else ARGUMENTS.get(name, "'…'")
+        return at, len(name), f"the filter {name} needs an argument", f"write |{name}:{such}"
     return at, len(name), f"the filter {name} takes no argument", f"write |{name}"
+
+
+def _tag_arguments(said: str, text: str) -> _Found | None:
+    if found := _TOO_MANY.search(said):
+        name = found[1]
+        one = name in _TEXT_OF_LINK
+        message = f"{name} takes one text" if one else f"{name} takes less than is written here"
+        return 0, len(text), message, None if name in USAGE else f"write {{% {name} %}}"
+    if found := _TOO_FEW.search(said):
+        return 0, len(text), f"{found[1]} needs more than is written here: {found[2]}", None
+    return None
 
 
 def _condition(said: str, text: str) -> _Found | None:
@@ -155,7 +183,7 @@ def _unknown(said: str, text: str) -> _Found | None:
         return None
     kind = "filter" if found[1] == "filter" else "tag"
     at = max(text.find(found[2], 2), 2)
-    return at, len(found[2]), f"there is no {kind} {found[2]}", f"see the list of {kind}s"
+    return at, len(found[2]), f"there is no {kind} {found[2]}", f"{kind}s are listed in {LISTS}"
 
 
 def usage(text: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from feedd.templates.pieces import Piece
 from feedd.templates.spelling import Finding
 from feedd.templates.spelling.tags import BLOCKS, FOREIGN
+from feedd.templates.wire import MOST_PROBLEMS
 
-MOST = 200
+MOST = MOST_PROBLEMS
 _AHEAD = 5000
 
 

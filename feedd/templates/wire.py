@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+MOST_PROBLEMS = 200  # that are told of a source
+
 
 class Limits(Struct, frozen=True, kw_only=True):
     """What one message may take."""
@@ -90,11 +92,18 @@ class Work(Struct, tag="work", frozen=True, kw_only=True):
     inlines: bool = False
 
 
+class Known(Struct, frozen=True, kw_only=True):
+    """Names that a configuration has: of web feeds, and of catalogs and their feeds; None where no configuration says."""
+
+    web_feeds: tuple[str, ...] | None = None
+    catalogs: tuple[str, ...] | None = None
+
+
 class Check(Struct, tag="check", frozen=True):
-    """Tell every problem of a source. `feeds` are the web feeds that there are, where they are known."""
+    """Tell every problem of a source, at most MOST_PROBLEMS."""
 
     source: str
-    feeds: tuple[str, ...] | None = None
+    known: Known = Known()
 
 
 class AskItem(Struct, tag="item", frozen=True):

@@ -199,7 +199,7 @@ class Worker:
 
     def _done(self, told: Work | Check) -> FromWorker:
         if isinstance(told, Check):
-            return Checked(tuple(problems(told.source, feeds=told.feeds)))
+            return Checked(tuple(problems(told.source, told.known)))
         return self._renderer.render(self._templates[told.name], told, self._position)
 
 

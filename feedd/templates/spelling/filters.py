@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 
+from feedd.templates.spelling.dates import DATE, TEXT_DATE, django_date
 from feedd.templates.spelling.draft import STRING, VALUE, Draft, nearest
 
 LIQUID = {
@@ -28,19 +29,6 @@ MONEY = frozenset(
     }
 )  # fmt: skip
 """Filters of other languages for what is a tag here."""
-DATES = {
-    "a": "D", "A": "l", "b": "M", "B": "F", "d": "d", "e": "j", "-d": "j", "m": "m", "-m": "n", "y": "y", "Y": "Y",
-    "H": "H", "I": "h", "-I": "g", "l": "g", "M": "i", "S": "s", "p": "A", "P": "a", "Z": "T", "z": "O", "j": "z",
-    "D": "m/d/y", "F": "Y-m-d", "T": "H:i:s", "R": "H:i", "%": "%",
-}  # fmt: skip
-"""Signs of `strftime`, and what Django's dates are written with."""
-
-DATE = re.compile(r"\|\s*date:([\"'])(\x1a*)\1")
-TEXT_DATE = re.compile(
-    rf"\b((today|event|person)\b(?:\.\w+)*(?:\s*\|\s*lookup:{STRING})*)\s*\|\s*(date)\s*:"
-)
-"""A date of what can only be a text."""
-STRFTIME = re.compile(r"%(-?[A-Za-z%])")
 _NOW = re.compile(r"\{\{\s*([\"']?)now\1\s*\|\s*date:[\"']([^\"']*)[\"']\s*\}\}$")
 _PIPE = rf"\|\s*(\w+)\s*:\s*({STRING}|[-\w.]+)"
 _SPACED_COLON = re.compile(rf"\|\s*\w+(\s*:\s+|\s+:\s*)(?={STRING}|[-\w.])")
@@ -123,11 +111,6 @@ def dates(draft: Draft) -> None:
         draft.swap(0, len(draft.text), f'{{% now "{now[2]}" %}}')
 
 
-def django_date(form: str) -> str:
-    """A format of `strftime` in Django's letters."""
-    return STRFTIME.sub(lambda sign: DATES.get(sign[1], sign[1]), form)
-
-
 def missing_bars(draft: Draft) -> None:
     """`{{ first_name default:"there" }}` and `{{ first_name|"there" }}`."""
     if found := _NO_BAR.match(draft.masked):
@@ -159,7 +142,9 @@ def empty(draft: Draft) -> None:
             draft.tell(*found.span(), f"an argument is missing after {found[1]}:")
             draft.swap(found.end(1), found.end(), ':"" ')
         else:
-            draft.mend(*found.span(), "", "a filter's name is missing after |")
+            before = draft.text[found.start() - 1]
+            gap = "" if before.isspace() or draft.text[found.end()] == "|" else " "
+            draft.mend(*found.span(), gap, "a filter's name is missing after |")
 
 
 def doubled(known: _Known) -> Callable[[Draft], None]:
@@ -223,7 +208,11 @@ def _renamed(draft: Draft, found: re.Match[str], known: _Known) -> None:
         return
     near = other or nearest(name, known, 0.72)
     if near is None:
-        draft.tell(*found.span(2), f"there is no filter {name}", "see the list of filters")
+        draft.tell(
+            *found.span(2),
+            f"there is no filter {name}",
+            "filters are listed in docs/template-reference.md",
+        )
         return
     why = "is called" if other else "- did you mean"
     draft.mend(

@@ -7,6 +7,7 @@ from feedd.templates.spelling.draft import STRING, Draft
 _LIMIT = re.compile(r"\s*[,|]?\s*\b(limit|offset|cols)\s*[:=]\s*([\w.]+)")
 _RANGE = re.compile(r"\(\s*([\w.]+?)\s*\.\.\s*([\w.|]+?)\s*\)|range\s*\(([^()]*)\)")
 _EACH = re.compile(r"\{%\s*(foreach|each)\s+(\S+)\s+as\s+\$?(\w+)\s*%\}$")
+_IN = re.compile(r"\{%\s*(foreach|each)\s+\$?(\w+)\s+(?:in|of)\s+(\S+)\s*%\}$")
 _REVERSE = re.compile(r"\breverse\s*(?=%\}$)")
 
 
@@ -15,9 +16,11 @@ def _applies(draft: Draft) -> bool:
 
 
 def each(draft: Draft) -> None:
-    """`{% foreach xs as x %}`."""
+    """`{% foreach xs as x %}`, `{% foreach x in xs %}`."""
     if found := _EACH.match(draft.text):
         draft.rewrite(f"{{% for {found[3]} in {found[2]} %}}", f"{found[1]} is not known")
+    elif found := _IN.match(draft.text):
+        draft.rewrite(f"{{% for {found[2]} in {found[3]} %}}", f"{found[1]} is called for here")
 
 
 def missing_in(draft: Draft) -> None:

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Collection, Iterator
 
+from feedd.templates.spelling import catalogs, dates
 from feedd.templates.spelling.draft import STRING, Draft, Finding, nearest
-from feedd.templates.spelling.filters import DATE, STRFTIME, TEXT_DATE, django_date
+from feedd.templates.spelling.expressions import METHODS
+from feedd.templates.spelling.lists import ITEM, OFTEN, Lists
 from feedd.templates.spelling.tags import LINKS, SAME
+from feedd.templates.wire import Known
 
 ROOTS = (
     "catalog_id", "catalog_item", "email", "event", "feeds", "first_name", "forloop", "full_name", "last_name", "message",
@@ -50,7 +53,15 @@ LOOPS = {
     "index": "counter", "index0": "counter0", "index1": "counter", "length": "counter", "revindex": "revcounter",
     "revindex0": "revcounter0", "rindex": "revcounter", "rindex0": "revcounter0", "count": "counter", "iteration": "counter",
 }  # fmt: skip
-WORDS = {"true": "True", "false": "False", "null": "None", "nil": "None", "none": "None"}
+WORDS = catalogs.TRUTHS
+WEB_FEEDS = ("feed", "web_feed", "webfeed", "webfeeds")
+"""What `feeds` and `web_feeds` are called by mistake."""
+FACTS = ("age_seconds", "error", "fetched_at", "status")
+"""What is known of a web feed."""
+TEXTS = ("email", "first_name", "full_name", "last_name", "phone_number")
+"""Names whose values are texts, of which nothing is reached by a dot."""
+CALLED = {name: METHODS[name] for name in ("capitalize", "lower", "strip", "toLowerCase", "toUpperCase", "trim", "upper")}  # fmt: skip
+"""What is a filter, and never the name of a property."""
 _Told = tuple[str, str, int]
 _GIVEN = {
     "preview_text": "{% render_variable preview_text %}",
@@ -62,10 +73,10 @@ _PATH = re.compile(r"(?<![\w.|:$%@/#'\"\x1a-])([A-Za-z_]\w*)((?:\.\w+)*)(?!\w|\(
 _ARGUMENT = re.compile(r"\|\s*(default|lookup|append|prepend|default_if_none|date|join|split):([A-Za-z_]\w*)(?![\w.])")  # fmt: skip
 _ALWAYS = re.compile(rf"\s(?:==|!=)\s*{STRING}\s+(?:or|and)\s+({STRING})(?=\s+(?:or|and)\s|\s*%)")
 _QUOTED_NUMBER = re.compile(r"\s(?:[<>]=?)\s*([\"']\x1a+[\"'])")
-_BARE_CANCEL = re.compile(r"\b(?:unpublished|out_of_stock)=(cancel)\b")
+_DEFINED = re.compile(r"(?<=\s)([\w.]+)\s+(is\s+(?:not\s+)?(?:defined|undefined|set|present))\b")
+_NO_NAME = re.compile(r"(?<=[\s:|(])(\.)[A-Za-z_][\w.]*")
 _BRACED = re.compile(r"[\"']\s*\{\{\s*([^{}\"']+?)\s*\}\}\s*[\"']")
 _SAME_OBJECT = re.compile(rf"\s(is(?:\s+not)?)\s+(?={STRING}|\d)|{STRING}\s+(is(?:\s+not)?)\s")
-_NOW = re.compile(r"\{\{\s*(now|'\x1a{3}'|\"\x1a{3}\")\s*\|\s*date:")
 _ITEMS = re.compile(r"(?:^|[._])items$", re.IGNORECASE)
 _MANY = re.compile(r"(?:s|list|cart|collection|tags)$", re.IGNORECASE)
 
@@ -80,18 +91,23 @@ def bound(text: str) -> set[str]:
 
 
 class Names:
-    """What is asked of each tag: `given` are the names that the template itself gives, `feeds` the web feeds there are."""
+    """What is asked of each tag: `given` are the names that the template itself gives, `lists` what is known of them."""
 
-    def __init__(self, given: Collection[str], feeds: Collection[str] | None) -> None:
+    def __init__(self, given: Collection[str], known: Known, lists: Lists) -> None:
         self.given = given
-        self.feeds = feeds
+        self.feeds = known.web_feeds
+        self.catalogs = known.catalogs
+        self.lists = lists
         self.roots = sorted({*ROOTS, *given})
 
     def findings(self, draft: Draft, *, in_catalog: bool) -> Iterator[Finding]:
         """What is doubtful in a tag."""
-        yield from _dates(draft, self.given)
+        yield from dates.doubtful(draft, self.given)
         yield from self._arguments(draft)
         yield from _dots(draft)
+        bare = list(catalogs.doubtful(draft, self.roots, self.catalogs))
+        yield from bare
+        told_already = {each.at for each in bare}
         masked = draft.masked
         start = 2
         if draft.is_block:
@@ -101,6 +117,7 @@ class Names:
         if in_condition:
             yield from _same_object(draft)
             yield from _quoted(draft)
+            yield from self._defined(draft)
         yield from _block(draft)
         if draft.command in (
             "comment",
@@ -117,9 +134,10 @@ class Names:
             if root in _OPERATORS:
                 continue
             told = self._name(root, rest, in_catalog) or _size(found, masked, in_condition)
-            if told is None and in_condition and not rest and root not in self.given:
+            has_words = in_condition or draft.command == "with"
+            if told is None and has_words and not rest and root not in self.given:
                 told = _word(root)
-            if told:
+            if told and draft.places[found.start()] not in told_already:
                 message, hint, step = told
                 start_, end_ = _step(found, step)
                 at, end = draft.places[start_], draft.places[end_]
@@ -127,7 +145,7 @@ class Names:
 
     def _name(self, root: str, rest: list[str], in_catalog: bool) -> _Told | None:
         if root in self.given:
-            return None
+            return self.lists.told(root, rest) or _called(root, rest)
         if root in LINKS and not rest:
             return f"{root} is a tag, and as a name it is blank", f"write {{% {root} %}}", 0
         if not rest and SAME.get(root) in LINKS:
@@ -148,6 +166,10 @@ class Names:
             return f"{root} has no {rest[-1]}", f"write {{% {rest[-1]} %}}", -1
         if root in _GIVEN:
             return f"{root} is blank unless a tag gives it", f"write {_GIVEN[root]}", 0
+        if root in WEB_FEEDS and rest:
+            return f"{root} is not known", f"write {_feeds(rest)}", 0
+        if root == "web_feeds" and len(rest) > 1 and rest[1] not in FACTS:
+            return _fact(rest)
         if root == "loop":
             right = LOOPS.get(rest[0], rest[0]) if rest else "counter"
             return "loop is Jinja: here it is forloop", f"write forloop.{right}", 0
@@ -164,7 +186,19 @@ class Names:
             if near is None or near.rstrip("s") == root.rstrip("s"):  # items, and item of a loop
                 return None
             return f"{root} is not known", f"did you mean {near}?", 0
-        return _attribute(root, rest) if rest else None
+        return (_attribute(root, rest) or _called(root, rest)) if rest else None
+
+    def _defined(self, draft: Draft) -> Iterator[Finding]:
+        for found in _DEFINED.finditer(draft.masked):
+            start, end = (draft.places[place] for place in found.span(2))
+            words = found[2].split()
+            if words[-1] not in self.roots:
+                negated = (len(words) > 2) != (words[-1] == "undefined")
+                right = f"{'not ' if negated else ''}{found[1]}"
+                yield Finding(
+                    start, end - start, f"{' '.join(words)} is not known: a name alone asks for a value",
+                    f"write {{% if {right} %}}", "warning",
+                )  # fmt: skip
 
     def _feed(self, root: str, name: str) -> _Told:
         near = nearest(name, self.feeds or (), 0.6)
@@ -196,6 +230,14 @@ def _step(found: re.Match[str], step: int) -> tuple[int, int]:
 def _attribute(root: str, rest: list[str]) -> _Told | None:
     name = rest[0]
     known = KNOWN.get(root)
+    if root == "catalog_item" and name in ITEM:
+        return None
+    if (
+        root == "catalog_item"
+        and name not in OTHERWISE[root]
+        and (right := catalogs.slip(name, OFTEN))
+    ):
+        return f"{root} has no {name}, as far as is known", f"did you mean {root}.{right}?", 1
     if known is None or name in known or name.lower() in known:
         return None
     if root == "forloop" and name in LOOPS:
@@ -241,7 +283,46 @@ def _word(root: str) -> _Told | None:
     return None
 
 
+def _called(root: str, rest: list[str]) -> _Told | None:
+    """What is written as a method, and is a filter."""
+    last = rest[-1] if rest else ""
+    path = ".".join((root, *rest[:-1]))
+    if last in CALLED and path not in ("person", "event"):
+        return f".{last} is not known: it is a filter", f"write {path}|{CALLED[last]}", -1
+    if root in TEXTS and len(rest) == 1:
+        right = METHODS.get(last)
+        return (
+            f"{root} is a text: {last} is blank",
+            f"write {path}|{right}" if right else f"write {path}",
+            1,
+        )
+    return None
+
+
+def _feeds(rest: list[str]) -> str:
+    """The name of a web feed's body, or of what is known of it."""
+    root = "web_feeds" if len(rest) == 2 and rest[1] in FACTS else "feeds"
+    return ".".join((root, *rest))
+
+
+def _fact(rest: list[str]) -> _Told:
+    name, asked = rest[:2]
+    near = next((each for each in FACTS if each.startswith(asked)), None) or nearest(
+        asked, FACTS, 0.6
+    )
+    return (
+        f"nothing called {asked} is known of a web feed",
+        f"did you mean web_feeds.{name}.{near}?" if near else f"the body is feeds.{'.'.join(rest)}", 2,
+    )  # fmt: skip
+
+
 def _dots(draft: Draft) -> Iterator[Finding]:
+    for found in _NO_NAME.finditer(draft.masked):
+        name = found[0][1:]
+        at = draft.places[found.start()]
+        yield Finding(
+            at, len(found[0]), "a name is missing before the dot", f"write {name}, or event.{name}", "warning"
+        )  # fmt: skip
     for found in re.finditer(r"(?<=\w)(?:\.\.+(?=\w)|\.+(?=\s*[|}%]))", draft.masked):
         if (
             not draft.masked[found.start() - 1].isdigit()
@@ -293,41 +374,3 @@ def _block(draft: Draft) -> Iterator[Finding]:
             at, len(found[0]), "within quotes nothing is put in: a name stands alone in a tag",
             f"write {found[1]}", "warning",
         )  # fmt: skip
-    if draft.command == "catalog" and (found := _BARE_CANCEL.search(draft.masked)):
-        at = draft.places[found.start(1)]
-        yield Finding(
-            at, len(found[1]), "without quotes it is a name, and the word only where nothing is called so",
-            f'write {found[0][:-6]}"cancel"', "warning",
-        )  # fmt: skip
-
-
-def _dates(draft: Draft, given: Collection[str]) -> Iterator[Finding]:
-    now = _NOW.match(draft.masked)
-    first = DATE.search(draft.masked)
-    if now and draft.text[slice(*now.span(1))].strip("\"'") == "now":
-        right = django_date(draft.text[slice(*first.span(2))]) if first else "F j, Y"
-        yield Finding(
-            draft.places[now.start(1)], len(now[1]), "now is not known as a value: a tag tells the time",
-            f'write {{% now "{right}" %}}', "warning",
-        )  # fmt: skip
-        return
-    of_text = {
-        found.start(3)
-        for found in TEXT_DATE.finditer(draft.masked)
-        if found[2] == "today" or found[2] not in given
-    }
-    for found in DATE.finditer(draft.masked):
-        form = draft.text[slice(*found.span(2))]
-        name = found.start() + found[0].index("date")
-        read = "|format_date_string" if name in of_text else ""
-        if STRFTIME.search(form):
-            at = draft.places[found.start(2)]
-            yield Finding(
-                at, len(form), "dates are written with Django's letters, not with %",
-                f'write {read}|date:"{django_date(form)}"', "warning",
-            )  # fmt: skip
-        elif read:
-            yield Finding(
-                draft.places[name], 4, "a date that stands in a text is blank here until it is read",
-                f"write {read}|date:{draft.text[found.start(1):found.end()]}", "warning",
-            )  # fmt: skip

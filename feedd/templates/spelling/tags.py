@@ -34,6 +34,8 @@ FOREIGN: dict[str, tuple[str, ...]] = {"case": ("when", "else"), "unless": ("els
 SAME = {
     "catalog_lookup": "catalog",
     "coupon": "coupon_code",
+    "endeach": "endfor",
+    "endforeach": "endfor",
     "currency": "currency_format",
     "currencyformat": "currency_format",
     "elseif": "elif",
@@ -128,6 +130,7 @@ _NOTE = re.compile(r"\{%\s*(?:#|//|--)\s*(.*?)\s*%\}$")
 _AMOUNT = re.compile(
     rf"(\{{%\s*currency_format\s+[\w.]+(?:\s*\|\s*\w+(?::{VALUE})?)*)(\s*,\s*{VALUE}|\s+{STRING}|\s+[\d.]+|\s+\w+=\S+)+(?=\s*%\}})"
 )
+_BARE = re.compile(r"(?<=[\s=])((?:-?[A-Za-z]\w*-|-(?=[A-Za-z])|\d+(?=[A-Za-z-]))[\w:-]*)(?=\s)")
 _ENDED = re.compile(r"\{%\s*(end\w+|else|empty)\s*[:;.]?\s*%\}$")
 
 _Known = Collection[str]
@@ -260,6 +263,14 @@ def named_items(draft: Draft) -> None:
         draft.mend(*found.span(1), "", "the id of the item stands without a name")
 
 
+def bare_texts(draft: Draft) -> None:
+    """`{% catalog mug-1 %}`, `{% items order=-price as xs %}`, `{% changes since=7d as xs %}`."""
+    while draft.command in ("catalog", "items", "changes") and (
+        found := _BARE.search(draft.masked)
+    ):
+        draft.mend(*found.span(1), f'"{found[1]}"', f"{found[1]} is a text: it stands in quotes")
+
+
 def joined_names(draft: Draft) -> None:
     """`{% with a=b, c=d %}` and `{% catalog a, unpublished="cancel" %}`."""
     commands = ("with", "catalog", "items", "changes")
@@ -294,6 +305,7 @@ RULES = (
     spaced_equals,
     named_items,
     joined_names,
+    bare_texts,
     more_than_an_amount,
     quoted_names,
 )
