@@ -267,11 +267,15 @@ class Deleted(Struct, kw_only=True):
 
 
 class StreamState(Struct, frozen=True, kw_only=True):
-    """The change stream: its id, the last number given out, and the first one that is still kept."""
+    """The change stream: its id, the last number given out, and the first one that is still kept.
+
+    `erasures` is how often items were emptied or deleted, which no change tells: what was read before may be gone.
+    """
 
     stream_id: str
     last_seq: int
     oldest_seq: int
+    erasures: int = 0
 
 
 class OpenReject(Struct, frozen=True, kw_only=True):

@@ -350,11 +350,11 @@ class Reconciler:
         """Stage the item as restored, updated, or just refreshed."""
         self._winners[item.id] = item.digest
         self._warnings_delta += item.warning_count - (old.warning_count if old.live else 0)
-        text, changes = None, "{}"
-        if old.digest != item.digest:
-            text = item.text
-            changed = diff.diff(_decode_fields(old.fields), _decode_fields(text))
-            changes = _encode(changed).decode() if changed else changes
+        text, digest, changes = None, old.digest, "{}"
+        if digest != item.digest:
+            changed = diff.diff(_decode_fields(old.fields), _decode_fields(item.text))
+            if changed:  # 5 that is written 5.0 now is left as it is, for nobody is told of it
+                text, digest, changes = item.text, item.digest, _encode(changed).decode()
         kind = ordinal = None
         if not old.live:
             kind = ChangeKind.RESTORED
@@ -368,7 +368,7 @@ class Reconciler:
             ordinal = self._next_ordinal
             self._next_ordinal += 1
         self._item_rows.append(
-            ItemRow(ordinal, old.item, item.id, kind, text, item.digest, item.warnings, item.warning_count, changes)
+            ItemRow(ordinal, old.item, item.id, kind, text, digest, item.warnings, item.warning_count, changes)
         )  # fmt: skip
         self._fresh.add(fingerprint, old.item)
 

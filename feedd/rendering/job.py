@@ -84,8 +84,9 @@ class Job:
 
     def prepare(self, worker: WorkerProcess) -> None:
         """Bring a process to the position, and tell it the template."""
-        worker.send(Move(self._position, *self._view.stale(worker.position, worker.feeds)))
-        worker.position = self._position
+        stale = self._view.stale(worker.position, worker.basis, worker.feeds)
+        worker.send(Move(self._position, *stale))
+        worker.position, worker.basis = self._position, self._view.basis
         if self._name in worker.templates:
             worker.templates[self._name] = worker.templates.pop(self._name)  # used last
             return

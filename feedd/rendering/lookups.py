@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from feedd.templates.wire import AskFeed, Position, Question
 
 if TYPE_CHECKING:  # who has no catalog need not wait for what reads one
-    from feedd.shelf.view import Shelf
+    from feedd.shelf.view import Basis, Shelf
     from feedd.shelf.view import View as ShelfView
     from feedd.store.web_feeds import WebFeedBody
 
@@ -36,6 +36,7 @@ class View:
     ) -> None:
         self.stream_id = "" if catalog is None else catalog.stream_id
         self.seq = 0 if catalog is None else catalog.seq
+        self.basis = None if catalog is None else catalog.basis  # with which answers end
         self.settings = None if catalog is None else catalog.settings  # by which it answers
         moment = None if catalog is None else catalog.committed_at
         self.committed_at = moment or datetime.now(UTC)
@@ -49,11 +50,14 @@ class View:
         return self._bodies.marks()
 
     def stale(
-        self, position: Position | None, told: Told
+        self, position: Position | None, basis: "Basis | None", told: Told
     ) -> tuple[tuple[tuple[str, str], ...] | None, tuple[str, ...]]:
-        """What a worker that stands at a position has to forget: items (None: everything), and web feeds."""
+        """What a worker that stands at a position has to forget: items (None: everything), and web feeds.
+
+        `basis` is what the answers that it has rest on.
+        """
         feeds = tuple(name for name, mark in told.items() if mark != self._mark(name))
-        if self._shelf is None or position is None or position.stream != self.stream_id:
+        if self._shelf is None or position is None or basis != self.basis:
             return None, feeds
         touched = self._shelf.touched(position.seq, self.seq)
         return None if touched is None else tuple(touched), feeds

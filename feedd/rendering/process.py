@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,6 +26,9 @@ from feedd.templates.wire import (
     decode_from_worker,
     encode,
 )
+
+if TYPE_CHECKING:
+    from feedd.shelf.view import Basis
 
 START_S = 60.0  # on a machine that is busy, imports can take a while
 # -I: no environment, no user's packages; where modules are is told instead
@@ -95,6 +99,7 @@ class WorkerProcess:
         ] = {}  # those that it has been told, the least recently used first
         self.messages = 0  # that it has done
         self.position: Position | None = None  # where its answers stand
+        self.basis: Basis | None = None  # and what they rest on
         self.feeds: dict[str, str] = {}  # web feeds it has been told of, and in which version
         try:
             self.send(Begin(account, limits))

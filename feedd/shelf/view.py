@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -91,12 +91,21 @@ class NoAnswer(Struct, frozen=True):
     hint: str
 
 
+class Basis(NamedTuple):
+    """What answers rest on beside their position, with which they hold: what is kept of the stream, and of items."""
+
+    stream_id: str
+    oldest_seq: int
+    erasures: int
+
+
 class View:
     """The catalog at one position: right after the change `seq`, which was committed at `committed_at` (None: there is none)."""
 
     def __init__(self, shelf: "Shelf", moment: Moment) -> None:
-        self.stream_id = moment.stream.stream_id
-        self.oldest_seq = moment.stream.oldest_seq
+        stream = moment.stream
+        self.stream_id = stream.stream_id
+        self.basis = Basis(stream.stream_id, stream.oldest_seq, stream.erasures)
         self.seq = moment.seq
         self.committed_at = committed_at(moment.connection, moment.seq)
         self._shelf = shelf
@@ -316,8 +325,8 @@ class Shelf:
         question: AskItems | AskChanges,
         answer: Callable[[AskItems | AskChanges], bytes],
     ) -> bytes:
-        """The answer to a question that takes long, which is the same for as long as the position stands."""
-        key = (view.stream_id, view.oldest_seq, view.seq, question)
+        """The answer to a question that takes long, which is the same for as long as position, basis and settings stand."""
+        key = (view.basis, view.seq, question)
         found = self._answers.find(view.settings, key)
         if found is None:
             found = answer(question)

@@ -291,9 +291,10 @@ def read_stream(database: Database) -> StreamState:
 
 def stream_of(connection: Connection) -> StreamState:
     """As `read_stream`, as the connection's transaction sees it."""
-    row = connection.execute(
-        select(STREAM.c.stream_id, STREAM.c.last_seq, STREAM.c.oldest_seq)
-    ).one()
-    return StreamState(
-        stream_id=str(row.stream_id), last_seq=int(row.last_seq), oldest_seq=int(row.oldest_seq)
-    )
+    columns = [STREAM.c[name] for name in StreamState.__struct_fields__]
+    return StreamState(**connection.execute(select(*columns)).one()._mapping)
+
+
+def note_erasure(connection: Connection) -> None:
+    """Have readers know that items were emptied or deleted. The last statement of a transaction: it holds up all commits."""
+    connection.execute(update(STREAM).values(erasures=STREAM.c.erasures + 1))

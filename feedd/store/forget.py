@@ -19,7 +19,7 @@ from feedd.errors import SyncStopped
 from feedd.model import Counts, Forgotten, Orphan, SyncStatus
 from feedd.store.ahead import first_free, sweep_some
 from feedd.store.database import Database
-from feedd.store.feeds import LEASE, Lease, begin_sync, close_lease
+from feedd.store.feeds import LEASE, Lease, begin_sync, close_lease, note_erasure
 from feedd.store.item_ids import delete_items
 from feedd.store.tables import CHANGES, FEEDS, ITEMS, KINDS, STREAM, SYNCS, Utc
 
@@ -115,6 +115,7 @@ def forget_feed(
             between = ITEMS.c.id > after, ITEMS.c.id <= last
             delete_items(connection, lease.feed_id, *between, untold)
             connection.execute(text(_EMPTY), {"after": after, "last": last, "none": b""})
+            note_erasure(connection)
         after = last
         _rest(began, stopped)
     for statement in _REST:

@@ -19,7 +19,7 @@ from feedd.store.tables import catalog_metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEADS = {"catalog": "catalog0006", "people": "people0008"}
+HEADS = {"catalog": "catalog0007", "people": "people0008"}
 METADATA = {"catalog": catalog_metadata, "people": PROFILES.metadata}
 MIGRATIONS = Path(__file__).parent / "migrations"
 _IN_SQLITE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"

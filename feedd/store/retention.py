@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from feedd.model import Deleted, Retention, SyncStatus
 from feedd.store.ahead import has_leftovers, sweep_some
 from feedd.store.database import Database
-from feedd.store.feeds import read_stream
+from feedd.store.feeds import note_erasure, read_stream
 from feedd.store.item_ids import delete_items
 from feedd.store.tables import CHANGES, CLOSED_REJECTS, FEEDS, ITEMS, REJECTS, STREAM, SYNCS
 
@@ -227,6 +227,8 @@ def _removed_items(database: Database, before: datetime) -> Iterator[int]:
                     chosen = connection.execute(some).scalars().all()
                     count = len(chosen)
                     delete_items(connection, feed_id, ITEMS.c.id.in_(chosen))
+                if count:
+                    note_erasure(connection)
             yield count
 
 

@@ -68,6 +68,8 @@ STREAM = Table(
     required("last_seq", BigInteger),
     # the first number that is kept: moved before what lies below it is deleted
     required("oldest_seq", BigInteger, server_default=text("1")),
+    # how often committed items were emptied or deleted, which no change tells
+    required("erasures", BigInteger, server_default=text("0")),
 )
 
 # what is known of a feed beyond its configuration

@@ -53,7 +53,6 @@ PAGE = "<style>p { margin: 0 }</style><p>a <a href='https://shop.example/'>b</a>
 MOST_KEPT_BYTES = 16 * 1024**2  # of questions and answers, as JSON
 MOST_ASKED_BYTES = 64 * 1024  # of a question
 _decode_json = msgspec.json.decode
-_ABSENT: Any = object()
 
 
 class Answers:
@@ -62,7 +61,7 @@ class Answers:
     def __init__(self, pipe: Connection, answers: Connection) -> None:
         self._pipe = pipe
         self._answers = answers
-        self._kept: dict[Question, Any] = {}
+        self._kept: dict[Question, tuple[Any, int]] = {}  # the answers, and their sizes in bytes
         self._size = 0
 
     def __call__(self, question: Question) -> Any:
@@ -72,9 +71,9 @@ class Answers:
             TooMuch: the question is too long.
             Unanswered: something came between the question and its answer.
         """
-        found = self._kept.get(question, _ABSENT)
-        if found is not _ABSENT:
-            return found
+        found = self._kept.get(question)
+        if found is not None:
+            return found[0]
         frame = encode(Ask(question))
         if len(frame) > MOST_ASKED_BYTES:
             size = MOST_ASKED_BYTES // 1024
@@ -92,7 +91,7 @@ class Answers:
         if self._size > MOST_KEPT_BYTES:
             self._kept.clear()
             self._size = size
-        self._kept[question] = value
+        self._kept[question] = value, size
         return value
 
     def move(self, move: Move, *, moved: bool) -> None:
@@ -103,7 +102,7 @@ class Answers:
             return
         items = {item for _, item in move.forgets}
         feeds = set(move.feeds)
-        for question, answer in list(self._kept.items()):
+        for question, (answer, size) in list(self._kept.items()):
             if isinstance(question, AskItem | AskHistory):
                 stale = question.item in items
             elif isinstance(question, AskFeed):
@@ -113,6 +112,7 @@ class Answers:
                 stale = moved
             if stale:
                 del self._kept[question]
+                self._size -= size
 
 
 class Worker:
