@@ -426,6 +426,17 @@ def test_times_of_items_are_times(renderer: Renderer) -> None:
     assert html(renderer, source) == "1 March 2026 2026-03-01T00:00:00Z 2026 2026"
 
 
+def test_an_item_that_is_shown_whole_has_texts_for_its_times(catalog: Database) -> None:
+    german = Account(currency="EUR", locale="de-DE", timezone="Europe/Berlin")
+    source = """{% catalog "7" %}{{ catalog_item.published_at }}|{{ catalog_item.published_at.hour }}|{{ catalog_item|safe }}{% endcatalog %}
+    {% changes "shop" since=0 limit=1 as xs %}{{ xs|safe }}{% for x in xs %}{{ x.history|safe }}{% endfor %}"""
+    with closing(Renderer(lambda: german, Lookups(shelf_of(catalog)))) as renderer:
+        shown = html(renderer, source)
+    assert shown.startswith("1. März 2026, 01:00|1|")
+    assert "'published_at': '2026-03-01T01:00:00+01:00'" in shown
+    assert "datetime" not in shown
+
+
 def test_a_message_may_ask_for_so_many_lists(renderer: Renderer) -> None:
     source = '{% for n in l %}{% items "shop" max_price=n as xs %}{{ xs|length }}{% endfor %}'
     assert html(renderer, source, l=[10, 20, 30, 60] * 10) == "1234" * 10

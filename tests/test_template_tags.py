@@ -4,6 +4,7 @@ import base64
 import re
 import struct
 import zlib
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from templating import shown
 from feedd.templates.bounded import MAX_ITEMS, MAX_TEXT
 from feedd.templates.engine import compiled
 from feedd.templates.failures import TooMuch
+from feedd.templates.moments import Moment
 from feedd.templates.tags.absent import ABSENT
 
 
@@ -302,6 +304,24 @@ def test_the_moment_that_a_text_says_is_shown_as_it_says_it(text: Any, date: str
         ("02-27-2026", "03-04-2026"),
         ("02/27/2026", "03/04/2026"),
         ("2026-02-27T10:00:00+02:00", "2026-03-04T10:00:00+02:00"),
+        ("2026-02-27T10:00:00Z", "2026-03-04T10:00:00Z"),
+        ("2026-02-27 10:00:00.5", "2026-03-04 10:00:00.5"),
+        ("20260227T1000", "20260304T1000"),
+        ("2/27/2026", "3/4/2026"),
+        ("02/27/26", "03/04/26"),
+        ("27.02.2026", "04.03.2026"),
+        ("27.2.2026 14:30", "4.3.2026 14:30"),
+        ("2026/02/27", "2026/03/04"),
+        ("Feb 27, 2026", "Mar 4, 2026"),
+        ("February 27, 2026", "March 4, 2026"),
+        ("27 February 2026", "4 March 2026"),
+        ("Fri, 27 Feb 2026 23:00:00 -0500", "Wed, 04 Mar 2026 23:00:00 -0500"),
+        ("Feb 27, 2026 1:00 am +0300", "Mar 4, 2026 1:00 am +0300"),
+        # what could not be read again, or is not quite one of these
+        ("27/02/2026", "2026-03-04"),
+        ("Mon, 27 Feb 2026", "2026-03-04"),
+        ("FEB 27, 2026 10:00", "2026-03-04T10:00:00+00:00"),
+        ("0999-12-31", "1000-01-05"),
         ("soon", ""),
         (None, ""),
         ("9999-12-31", ""),
@@ -309,6 +329,52 @@ def test_the_moment_that_a_text_says_is_shown_as_it_says_it(text: Any, date: str
 )
 def test_days_later_writes_a_text_the_way_it_was_written(text: Any, later: str) -> None:
     assert shown("{{ text|days_later:5 }}", {"text": text}) == later
+
+
+@pytest.mark.parametrize(
+    ("locale", "moment", "day"),
+    [
+        ("en-US", "Nov. 27, 2026, 2:47 p.m.", "Nov. 27, 2026"),
+        ("en-GB", "27 Nov 2026, 2:47 p.m.", "27 Nov 2026"),
+        ("de-DE", "27. November 2026, 14:47", "27. November 2026"),
+        ("fr-CA", "27 novembre 2026, 14 h 47", "27 novembre 2026"),
+        ("bg-BG", "27 ноември 2026\u202fг., 14:47", "27 ноември 2026\u202fг."),
+        ("xx-YY", "Nov. 27, 2026, 2:47 p.m.", "Nov. 27, 2026"),
+    ],
+)
+def test_a_moment_alone_is_written_as_the_language_has_it(
+    locale: str, moment: str, day: str
+) -> None:
+    at = Moment(2026, 11, 27, 13, 47, tzinfo=UTC)
+    values = {"at": at, "day": at.date(), "time": at.time()}
+    more = {"locale": locale, "timezone": "Europe/Berlin"}
+    assert shown("{{ at }}", values, **more) == moment
+    assert shown("{{ day }}", values, **more) == day
+    assert shown("{{ time }}", values, **more) in ("1:47 p.m.", "13:47", "13 h 47")
+    assert shown("{{ at.year }} {{ at.hour }}", values, **more) == "2026 14"
+    iso = "2026-11-27T14:47:00+01:00"
+    assert shown("{{ l|safe }}", {"l": [{"at": at}]}, **more) == f"[{{'at': '{iso}'}}]"
+
+
+def test_a_moment_that_the_zone_has_no_year_for_is_shown_as_it_is() -> None:
+    at = Moment(9999, 12, 31, 23, tzinfo=UTC)
+    values = {"at": at, "l": [at]}
+    assert shown("{{ at }}", values, timezone="Asia/Tokyo") == "Dec. 31, 9999, 11 p.m."
+    assert "9999-12-31T23:00:00+00:00" in shown("{{ l }}", values, timezone="Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("locale", "three", "two"),
+    [
+        ("en-US", "a, b and c", "a and b"),
+        ("de-DE", "a, b und c", "a und b"),
+        ("ja-JP", "a、b、c", "a、b"),
+        ("xx-YY", "a, b and c", "a and b"),
+    ],
+)
+def test_a_list_is_read_out_in_the_accounts_language(locale: str, three: str, two: str) -> None:
+    source = "{{ l|list_to_string }}|{{ l|slice:':2'|list_to_string }}|{{ l|slice:':1'|list_to_string }}{{ m|list_to_string }}"
+    assert shown(source, {"l": ["a", "b", "c"]}, locale=locale) == f"{three}|{two}|a"
 
 
 @pytest.mark.parametrize("use", ["upper", "title", "append:'x'|cut:'x'", "lookup:'a'", "ceil", "first", "date:'Y'", "join:','",

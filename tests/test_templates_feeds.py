@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils import timezone
 from msgspec.structs import replace
 
 from feedd.model import ErrorInfo
@@ -44,7 +45,8 @@ class Shown:
         )
         feeds = Feeds(self.message)
         values = {"feeds": feeds, "web_feeds": feeds.about}
-        self.text = compiled(source).render(Rendering(values, self.message))
+        with timezone.override(self.message.now.tzinfo):
+            self.text = compiled(source).render(Rendering(values, self.message))
 
 
 def test_a_body_is_looped_over_and_asked_for_once() -> None:

@@ -1,5 +1,6 @@
 """Django's template engine without a project: what a template may use is `library`, what names reach is `variables`."""
 
+from datetime import date, time
 from functools import cache
 from html import escape
 from typing import Any
@@ -16,6 +17,7 @@ from django.template.base import (
 )
 from django.utils.safestring import SafeString
 
+from feedd.templates.moments import shown
 from feedd.templates.variables import Expression
 
 if not settings.configured:
@@ -25,8 +27,11 @@ if not settings.configured:
     django.setup(set_prefix=False)
 
 
+_MOMENTS = (date, time)
+
+
 class ShownValue(VariableNode):
-    """`{{ … }}`: text is escaped and done; everything else is shown as Django shows it."""
+    """`{{ … }}`: text is escaped and done, moments are the language's; everything else is shown as Django shows it."""
 
     def render(self, context: Any) -> str:
         """The value, as it is written."""
@@ -41,6 +46,8 @@ class ShownValue(VariableNode):
             return str(value)
         if value is None:
             return ""  # a property without a value is a missing one
+        if isinstance(value, _MOMENTS):
+            value = shown(value, context.message.account.locale)
         return str(render_value_in_context(value, context))
 
 

@@ -6,10 +6,10 @@
 The daemon answers `AskFeed` with an object of `body`, `digest`, `fetched_at`, `status` and `error` (`WebFeedBody.answer`), or with null.
 """
 
-from datetime import datetime
 from typing import Any
 
 from feedd.templates.message import Message
+from feedd.templates.moments import Moment
 from feedd.templates.wire import AskFeed, UsedFeed
 
 
@@ -48,7 +48,7 @@ class Feeds(_Lazy):
         """What is known of one beside its body. Raises KeyError."""
         answer = self.answer(name)
         now = self._message.now
-        fetched_at = datetime.fromisoformat(answer["fetched_at"]).astimezone(now.tzinfo)
+        fetched_at = Moment.fromisoformat(answer["fetched_at"]).astimezone(now.tzinfo)
         return {
             "fetched_at": fetched_at,
             "age_seconds": max(int((now - fetched_at).total_seconds()), 0),

@@ -1,13 +1,14 @@
 """A catalog item as templates see it: under the names of its feed, and under those that Klaviyo's templates use."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from babel import UnknownLocaleError
 from babel.numbers import get_currency_symbol
 
 from feedd.templates.message import Message
+from feedd.templates.moments import Moment
 from feedd.templates.wire import Account, AskHistory, Used
 
 MOST_BUILT = 2_000
@@ -67,12 +68,12 @@ def row_of(answer: dict[str, Any], message: Message) -> dict[str, Any]:
     return row
 
 
-def moment(text: Any) -> datetime | None:
+def moment(text: Any) -> Moment | None:
     """The moment that a text says, aware; None where it says none."""
     if not isinstance(text, str):
         return None
     try:
-        found = datetime.fromisoformat(text)
+        found = Moment.fromisoformat(text)
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

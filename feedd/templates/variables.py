@@ -14,6 +14,8 @@ from django.template.defaulttags import GroupedResult
 from django.utils.safestring import SafeData, mark_safe
 from django.utils.timezone import template_localtime
 
+from feedd.templates.moments import AsWritten, Moment, localtime
+
 _VIEWS: dict[str, Callable[[dict[Any, Any]], list[Any]]] = {
     "items": lambda each: list(each.items()),
     "keys": list,
@@ -23,6 +25,8 @@ _DATE = frozenset({"year", "month", "day"})
 _TIME = frozenset({"hour", "minute", "second", "microsecond"})
 _PARTS: dict[type, frozenset[str]] = {
     datetime: _DATE | _TIME,
+    Moment: _DATE | _TIME,
+    AsWritten: _DATE | _TIME,
     date: _DATE,
     time: _TIME,
     timedelta: frozenset({"days", "seconds"}),
@@ -44,7 +48,7 @@ def part(value: Any, name: str) -> Any:
             if view is not None:
                 return view(value)
     elif name in _PARTS.get(type(value), ()):
-        return getattr(value, name)
+        return getattr(localtime(value) if isinstance(value, datetime) else value, name)
     if isinstance(value, dict | list | tuple | str) and name.isdecimal():
         try:
             return value[int(name)]
@@ -107,9 +111,9 @@ class Expression(FilterExpression):
                 value = None if ignore_failures else context.template.engine.string_if_invalid
         else:
             value = self.var
-        for func, args, localtime, autoescape, needs_message, is_safe in self.steps:
+        for func, args, in_zone, autoescape, needs_message, is_safe in self.steps:
             given = [_argument(arg, context) if lookup else arg for lookup, arg in args]
-            if localtime:
+            if in_zone:
                 value = template_localtime(value, context.use_tz)
             more: dict[str, Any] = {}
             if autoescape:

@@ -46,7 +46,7 @@ WARM = """{{ a|date }}{% now 'r F l P e' %}{% currency_format 1.5 %}{{ 1.5|float
 {{ '2026-03-31'|days_later:1|format_date_string|timesince }}{{ '03-31-2026'|weeks_since }}{{ '31 Mar 2026'|format_date_string|date }}
 {{ 'a@example.com www.example.com <b>&amp;</b>'|striptags|urlize }}{{ 'ä b'|slugify }}{{ '<b>a b</b>'|truncatewords_html:1 }}
 {{ 'a'|md5_hash }}{{ 'a'|sha_1 }}{{ 'a'|sha_256 }}{{ 'YQ=='|base64_decode }}{{ '%61'|urldecode }}{{ 'a b'|resplit:'\\s' }}
-{% barcode 'a' mode=html %}{% barcode 'a' %}{{ 1200000|intword }}{{ 5|apnumber }}{{ 3|ordinal }}{{ 5|json_script:'a' }}"""
+{% barcode 'a' mode=html %}{% barcode 'a' %}{{ 'a b'|split|list_to_string }}{{ 1200000|intword }}{{ 5|apnumber }}{{ 3|ordinal }}{{ 5|json_script:'a' }}"""
 
 PAGE = "<style>p { margin: 0 }</style><p>a <a href='https://shop.example/'>b</a></p><ul><li>&eacute;</li></ul>"
 

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from django.template import Library
 from django.template.base import VariableDoesNotExist
@@ -10,16 +11,20 @@ from django.template.base import VariableDoesNotExist
 from feedd.templates.bounded import (
     check_count,
     check_written,
+    needs_message,
     number_of,
     text_of,
 )
 from feedd.templates.filters.texts import append
+from feedd.templates.locales import locale_of
+from feedd.templates.message import Message
 from feedd.templates.variables import part
 
 register = Library()
 
 _CONDITION = re.compile(r"(.+?)\s*(<=|=>|>=|==|!=|<|>|=)\s*(.*)", re.DOTALL)
 _MAX_CONDITION = 1000
+_TWO = 2
 _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda one, other: one < other,
     "<=": lambda one, other: one <= other,
@@ -76,12 +81,38 @@ def concat(value: Any, arg: Any) -> Any:
     return append(text_of(value), arg)
 
 
+class _Spoken(NamedTuple):
+    """How a language reads a list out: what stands between two elements of several, and how the last one is put to them."""
+
+    between: str
+    end: str
+    two: str
+
+
+_ENGLISH = _Spoken(", ", "{0} and {1}", "{0} and {1}")  # as in Klaviyo: no comma before the last
+
+
+@cache
+def _spoken(locale: str) -> _Spoken:
+    found = locale_of(locale)
+    if found.language == "en":
+        return _ENGLISH
+    patterns = found.list_patterns["standard"]
+    _, between, _ = re.split(r"\{[01]\}", patterns["middle"])
+    return _Spoken(between, patterns["end"], patterns["2"])
+
+
 @register.filter
-def list_to_string(value: Any) -> str:
-    """The elements as they are read out: `apple, banana and orange`."""
+@needs_message
+def list_to_string(value: Any, *, message: Message) -> str:
+    """The elements as the account's language reads them out: `apple, banana and orange`."""
     check_written(value)
     texts = [text_of(each) for each in _listed(value)]
-    return " and ".join([text for text in (", ".join(texts[:-1]), *texts[-1:]) if text])
+    spoken = _spoken(message.account.locale)
+    first, last = spoken.between.join(texts[:-1]), "".join(texts[-1:])
+    if not first or not last:
+        return first or last
+    return (spoken.two if len(texts) == _TWO else spoken.end).format(first, last)
 
 
 @register.filter

@@ -12,23 +12,27 @@ from feedd.coerce.dates import date as read_date
 from feedd.coerce.outcome import Noted, Refused
 from feedd.templates.bounded import needs_message, number_of, text_of, whole_number
 from feedd.templates.message import Message
+from feedd.templates.moments import AsWritten
 
 register = Library()
 
 _SHORTEST_ISO = len("2026-03-31")
 _MAX_DAYS = 3_000_000  # more than there are days
 _AMERICAN = "%m-%d-%Y"
-_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", _AMERICAN, "%m/%d/%Y")
-
-
-class _AsWritten(datetime):
-    """A moment that is not moved to the account's zone when it is shown."""
-
-    convert_to_local_time = False
-
-
-def _as_written(moment: datetime) -> datetime:
-    return _AsWritten.combine(moment.date(), moment.timetz())
+# how a text that says a moment may begin, the more usual of two that both fit first
+_WEEKDAYS = ("", "%a, ", "%A, ", "%a ", "%A ")
+_NUMBERS = (
+    "%Y-%m-%d", "%m-%d-%Y", "%m/%d/%Y", "%-m/%-d/%Y", "%m/%d/%y", "%-m/%-d/%y", "%d.%m.%Y", "%-d.%-m.%Y", "%Y/%m/%d",
+    "%Y.%m.%d", "%Y%m%d",
+)  # fmt: skip
+_NAMES = (
+    "%b %-d, %Y", "%b %d, %Y", "%B %-d, %Y", "%B %d, %Y", "%b. %-d, %Y", "%b %-d %Y", "%B %-d %Y", "%d %b %Y", "%-d %b %Y",
+    "%-d %B %Y", "%d %B %Y", "%d-%b-%Y", "%-d-%b-%Y",
+)  # fmt: skip
+_BEGINNINGS = (*_NUMBERS, *(weekday + names for weekday in _WEEKDAYS for names in _NAMES))
+_FIRST_YEAR = 1000  # that is written with four digits
+# a zone in the text may have the day before or after the one that it is in UTC
+_SHIFTS = tuple(map(timedelta, (0, -1, 1)))
 
 
 def moment_of(value: Any) -> datetime | None:
@@ -57,7 +61,7 @@ def format_date_string(value: Any) -> Any:
     moment = moment_of(value)
     if moment is None or moment is value:
         return moment or ""
-    return _as_written(moment)
+    return AsWritten.combine(moment.date(), moment.timetz())
 
 
 register.filters["datetime_from_string"] = format_date_string
@@ -65,7 +69,7 @@ register.filters["datetime_from_string"] = format_date_string
 
 @register.filter
 def days_later(value: Any, arg: Any) -> Any:
-    """The moment so many days later. A text gives a text, written the same way."""
+    """The moment so many days later. A text gives a text, written the same way where that can be read again; else an ISO one."""
     days = number_of(arg)
     moment = moment_of(value)
     if days is None or moment is None or abs(days) > _MAX_DAYS:
@@ -73,10 +77,25 @@ def days_later(value: Any, arg: Any) -> Any:
     later = moment + timedelta(days=whole_number(arg, 0))
     if not isinstance(value, str):
         return later if isinstance(value, datetime) else later.date()
-    for form in _FORMATS:
-        if moment.strftime(form) == value.strip():
-            return later.strftime(form)
-    return later.isoformat()
+    return _respelled(value.strip(), moment, later - moment) or _iso(value, later)
+
+
+def _respelled(text: str, moment: datetime, distance: timedelta) -> str | None:
+    """The text with another day in it; None where its own is not found. What follows, a time and a zone, stays."""
+    if min(moment.year, (moment + distance).year) < _FIRST_YEAR:
+        return None
+    for shift in _SHIFTS:
+        day = moment.date() + shift
+        for beginning in _BEGINNINGS:
+            written = day.strftime(beginning)
+            rest = text[len(written) :]
+            if text.startswith(written) and not rest[:1].isdigit():
+                return (day + distance).strftime(beginning) + rest
+    return None
+
+
+def _iso(text: str, moment: datetime) -> str:
+    return moment.isoformat() if ":" in text or moment.time() != time() else str(moment.date())
 
 
 @register.filter

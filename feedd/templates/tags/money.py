@@ -2,31 +2,22 @@
 
 import re
 from decimal import Context, Decimal, localcontext
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
-from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency
 from django.template import Library, Node, TemplateSyntaxError
 from django.utils.html import conditional_escape
 
 from feedd.templates.bounded import MAX_DIGITS, number_of, text_of
 from feedd.templates.items import Item
+from feedd.templates.locales import locale_of
 from feedd.templates.variables import Expression
 
 register = Library()
 
 _EXACT = Context(prec=2 * MAX_DIGITS)
 _AS = re.compile(r"(.*\S)\s+as\s+(\w+)", re.DOTALL)
-
-
-@cache
-def locale_of(name: str) -> Locale:
-    """A locale by its name, such as `de-DE`; American English where it is not known."""
-    try:
-        return Locale.parse(name.replace("-", "_"))
-    except (UnknownLocaleError, ValueError):
-        return Locale("en", "US")
 
 
 @lru_cache(4096)
