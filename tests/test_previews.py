@@ -1,6 +1,7 @@
 """A message is shown as it would be sent: by the command, with a daemon and without, and over HTTP."""
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from forked import forker
 
 from feedd.app import build
 from feedd.errors import UsageError
@@ -18,13 +20,9 @@ from feedd.settings.account_keys import AccountSettings, AddressSettings
 
 
 def run(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "feedd", "--state-dir", str(folder / "state"), *arguments],
-        cwd=folder,
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
+    (folder / "given.html").write_text(given)
+    return forker().run(
+        ["--state-dir", str(folder / "state"), *arguments], dict(os.environ), folder
     )
 
 
@@ -46,7 +44,7 @@ MAIL = "Hello {{ first_name }} of {{ person.City }}: {{ event.Name }} {{ event.n
 
 def test_a_stored_person_and_their_newest_event_are_seen(folder: Path) -> None:
     done = run(
-        folder, "render", "-", "--profile", "jane.doe@example.com", "--event", "Viewed Product",
+        folder, "render", "given.html", "--profile", "jane.doe@example.com", "--event", "Viewed Product",
         "--subject", "For {{ full_name }}", given=MAIL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -58,7 +56,14 @@ def test_what_is_made_up_wins(folder: Path) -> None:
     (folder / "event.json").write_text('{"Name": "Cup"}')
     (folder / "context.json").write_text('{"first_name": "John", "person": {"City": "Bergen"}}')
     done = run(
-        folder, "render", "-", "--event", "@event.json", "--context", "context.json", given=MAIL
+        folder,
+        "render",
+        "given.html",
+        "--event",
+        "@event.json",
+        "--context",
+        "context.json",
+        given=MAIL,
     )
     assert done.stdout == "Hello John of Bergen: Cup !\n"
 
@@ -66,7 +71,7 @@ def test_what_is_made_up_wins(folder: Path) -> None:
 def test_a_made_up_event_is_as_it_is_sent(folder: Path) -> None:
     (folder / "event.json").write_text('{"$value": 7, "$extra": {"items": [{"name": "Cup"}]}}')
     mail = "{{ event.extra.items.0.name }} {{ event.value }} {{ event|lookup:'$value' }}"
-    done = run(folder, "render", "-", "--event", "@event.json", given=mail)
+    done = run(folder, "render", "given.html", "--event", "@event.json", given=mail)
     assert done.stdout == "Cup 7 7\n"
 
 
@@ -99,7 +104,15 @@ def test_a_wrong_template_is_told_with_its_place(folder: Path) -> None:
 
 
 def test_all_of_it_as_json(folder: Path) -> None:
-    done = run(folder, "render", "-", "--json", "--now", "2026-01-31T12:00Z", given="{% now 'Y' %}")
+    words = ["--state-dir", "state", "render", "-", "--json", "--now", "2026-01-31T12:00Z"]
+    done = subprocess.run(
+        [sys.executable, "-m", "feedd", *words],
+        cwd=folder,
+        input="{% now 'Y' %}",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     found = json.loads(done.stdout)
     assert found["status"] == "rendered"
     assert found["html"] == "2026"
@@ -113,9 +126,9 @@ def test_all_of_it_as_json(folder: Path) -> None:
         (["render", "no-such-template"], "no-such-template"),
         (["render", "mails/none.html"], "there is no file mails/none.html"),
         (["render", "."], "is a directory"),
-        (["render", "-", "--profile", "nobody@example.com"], "nobody@example.com"),
-        (["render", "-", "--event", "Never Heard Of"], "Never Heard Of"),
-        (["render", "-", "--context", "wrong.txt"], "is no JSON object"),
+        (["render", "given.html", "--profile", "nobody@example.com"], "nobody@example.com"),
+        (["render", "given.html", "--event", "Never Heard Of"], "Never Heard Of"),
+        (["render", "given.html", "--context", "wrong.txt"], "is no JSON object"),
     ],
 )
 def test_what_is_not_there_is_told(folder: Path, arguments: list[str], told: str) -> None:

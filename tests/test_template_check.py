@@ -1,5 +1,6 @@
 """Broken templates are explained: each problem once, at its place, with the right spelling."""
 
+import os
 import re
 from pathlib import Path
 
@@ -374,7 +375,7 @@ def mutated(draw: st.DrawFn) -> str:
     return source
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=int(os.environ.get("FEEDD_EXAMPLES", "150")), deadline=None)
 @given(mutated())
 def test_there_is_an_error_exactly_if_the_engine_refuses(source: str) -> None:
     found = problems(source)

@@ -29,6 +29,8 @@ from feedd.template_files import MOST_BYTES
 from feedd.templates.wire import Failed, Problem
 
 NOTHING = templates.Settled()
+# for what the databases have no part in
+ON_SQLITE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 
 
 class Shop:
@@ -155,6 +157,7 @@ def test_a_new_process_finds_what_changed_meanwhile(shop: Shop) -> None:
     assert shop.refresh() == Refreshed(NOTHING)
 
 
+@ON_SQLITE
 def test_what_cannot_be_used_is_told_once_with_the_reason(shop: Shop) -> None:
     outside = shop.folder.parent / "secret.html"
     outside.write_text("secret")
@@ -196,6 +199,7 @@ def test_what_cannot_be_used_is_told_once_with_the_reason(shop: Shop) -> None:
     assert "latin.html" not in {each.file for each in shop.templates.refused()}
 
 
+@ON_SQLITE
 def test_a_file_with_an_unreadable_name_is_refused(shop: Shop) -> None:
     (shop.folder / os.fsdecode(b"\xff.html")).write_text("x")
     (shop.folder / "line\nbreak.html").write_text("x")
@@ -203,6 +207,7 @@ def test_a_file_with_an_unreadable_name_is_refused(shop: Shop) -> None:
     assert shop.names() == []
 
 
+@ON_SQLITE
 def test_what_cannot_be_read_any_more_stays_as_it_was(shop: Shop) -> None:
     shop.write("a.html", "good")
     shop.refresh()
@@ -291,6 +296,7 @@ def test_a_directory_that_is_away_for_long_is_still_had(shop: Shop) -> None:
     assert row.files == '["a.html"]'
 
 
+@ON_SQLITE
 def test_a_folder_that_is_closed_keeps_its_templates(shop: Shop) -> None:
     if os.geteuid() == 0:
         pytest.skip("nothing is closed to root")
@@ -302,6 +308,7 @@ def test_a_folder_that_is_closed_keeps_its_templates(shop: Shop) -> None:
     assert (done.settled, done.refused[0].file) == (NOTHING, "in/")
 
 
+@ON_SQLITE
 def test_many_files_are_written_in_parts(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("feedd.stored_templates.BATCH_CHARACTERS", 10)
     for n in range(7):
@@ -339,6 +346,7 @@ def test_problems_are_told_and_looked_for_once(shop: Shop) -> None:
     assert {each.problem for each in shop.again().views()} == {None, told["b"]}
 
 
+@ON_SQLITE
 def test_another_check_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.write("a.html")
     shop.refresh()
@@ -349,6 +357,7 @@ def test_another_check_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     assert len(shop.checked) == 2
 
 
+@ON_SQLITE
 def test_nobody_waits_until_all_have_been_looked_through(shop: Shop) -> None:
     for n in range(4):
         shop.write(f"{n}.html", f"WAIT {n}")
@@ -360,6 +369,7 @@ def test_nobody_waits_until_all_have_been_looked_through(shop: Shop) -> None:
     assert [each.problem for each in shop.again().views(0)] == [None] * 4
 
 
+@ON_SQLITE
 def test_what_could_not_be_looked_through_is_tried_again(shop: Shop) -> None:
     shop.write("a.html", "SLOW")
     shop.refresh()
@@ -374,6 +384,7 @@ def test_what_could_not_be_looked_through_is_tried_again(shop: Shop) -> None:
         assert len(shop.checked) == tries
 
 
+@ON_SQLITE
 def test_what_waits_to_be_looked_through_does_not_keep_the_end_waiting(shop: Shop) -> None:
     for n in range(4):
         shop.write(f"{n}.html", f"WAIT {n}")
@@ -384,6 +395,7 @@ def test_what_waits_to_be_looked_through_does_not_keep_the_end_waiting(shop: Sho
     assert len(shop.checked) < 4
 
 
+@ON_SQLITE
 def test_broken_sources_are_not_taken_over_the_api(shop: Shop) -> None:
     good = shop.templates.create("a", templates.Sources(html="x"))
     for broken in ({"html": "BROKEN"}, {"html": "x", "text": "BROKEN"}):
@@ -433,6 +445,7 @@ def test_what_comes_from_a_file_is_changed_there_alone(shop: Shop) -> None:
         shop.templates.named("none")
 
 
+@ON_SQLITE
 def test_there_is_a_bound(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(templates, "MOST_TEMPLATES", 1)
     made = shop.templates.create("a", templates.Sources(html="x"))

@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone as django_timezone
 from django.utils import translation
 from django.utils.safestring import mark_safe
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from templating import message
 
@@ -107,7 +107,6 @@ def test_a_filter_gives_something_bounded_and_changes_nothing(name: str) -> None
     assert repr(given) == repr(ODD_VALUES)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     value=values,
     steps=st.lists(

@@ -22,6 +22,8 @@ from feedd.settings import AccountSettings, FeedSettings, Settings, TemplateSett
 from feedd.settings.secret import Secret
 
 HTML = "<p>Hi {{ first_name|default:'there' }}{% if event.x %}, {{ event.x.0.y }}{% endif %}</p>"
+# for what the databases have no part in
+ON_SQLITE = pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
 
 
 def template(attributes: dict[str, Any], id_: str | None = None) -> dict[str, Any]:
@@ -260,6 +262,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
+@ON_SQLITE
 def test_what_cannot_be_made_is_told_with_its_place(shop: Shop, what: str) -> None:
     body, pointer = BAD[what]
     status, error = shop.error("POST", "/api/templates", body)
@@ -267,6 +270,7 @@ def test_what_cannot_be_made_is_told_with_its_place(shop: Shop, what: str) -> No
     assert shop.names("") == []
 
 
+@ON_SQLITE
 def test_mistakes_are_refused_with_their_place_and_what_to_write(shop: Shop) -> None:
     id_ = shop.make("a")
     elsif = "{% if a %}\n  {% elsif b %}{% endif %}"
@@ -289,6 +293,7 @@ def test_mistakes_are_refused_with_their_place_and_what_to_write(shop: Shop) -> 
     assert found["attributes"]["problem"].startswith("line 2, column ")
 
 
+@ON_SQLITE
 def test_hybrid_templates_are_html_too(shop: Shop) -> None:
     html = '<td data-klaviyo-region="true">Hi</td>'
     body = template(
@@ -335,6 +340,7 @@ def test_what_is_not_there_is_404(shop: Shop) -> None:
         assert (status, error["source"]) == (400, {"pointer": "/data/id"})
 
 
+@ON_SQLITE
 def test_bodies_of_older_revisions_have_the_id_among_the_attributes(shop: Shop) -> None:
     id_ = shop.make("a")
     body = template({"id": id_, "context": {"first_name": "Sam"}})
@@ -371,6 +377,7 @@ def test_what_comes_from_a_file_is_shown_rendered_and_copied(shop: Shop) -> None
 # rendering
 
 
+@ON_SQLITE
 def test_a_template_is_rendered_with_the_variables_that_are_given(shop: Shop) -> None:
     source = "<style>p { color: red }</style><p>{{ person.first_name }}{{ a.b.0 }}{{ none }}</p>{{ organization.name }}{% if x %}!{% endif %}"
     id_ = shop.make("a", source)
@@ -399,6 +406,7 @@ def test_items_are_looked_up_and_a_missing_one_skips_the_message(shop: Shop) -> 
     assert error["detail"].endswith("This message would be skipped, and the others sent.")
 
 
+@ON_SQLITE
 def test_what_keeps_it_from_being_rendered_is_told_with_its_place(shop: Shop) -> None:
     for source, text, detail, meta in (
         ("a\n {{ a|nothing }}", None, "line 2, column ", {"kind": "syntax", "line": 2, "part": "html"}),
@@ -418,6 +426,7 @@ def test_what_keeps_it_from_being_rendered_is_told_with_its_place(shop: Shop) ->
         assert error["meta"].items() >= meta.items()
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "attributes",
     [{}, {"context": None}, {"context": []}, {"context": json.loads('{"a":' * 65 + "1" + "}" * 65)}],
@@ -429,6 +438,7 @@ def test_a_context_is_an_object_that_is_not_too_deep(
     assert (status, error["source"]) == (400, {"pointer": "/data/attributes/context"})
 
 
+@ON_SQLITE
 def test_who_cannot_wait_for_a_free_process_is_told_to_come_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,6 +455,7 @@ def test_who_cannot_wait_for_a_free_process_is_told_to_come_again(
 # who may
 
 
+@ON_SQLITE
 def test_each_operation_needs_its_scope(shop: Shop) -> None:
     id_ = shop.make("a")
     reads = {

@@ -23,6 +23,8 @@ from feedd.web_feeds import LEASE, WebFeeds
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POSTS = b'{"posts": [{"title": "One"}, {"title": "Two"}]}'
+# for what the databases have no part in
+ON_SQLITE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -145,6 +147,7 @@ BAD: list[tuple[int, dict[str, str], bytes, str]] = [
 ]
 
 
+@ON_SQLITE
 def test_nothing_worse_replaces_a_good_body(make: Make, server: FeedServer) -> None:
     daemon = make(blog(server, max_bytes=1_000))
     daemon.refresh()
@@ -167,6 +170,7 @@ def test_nothing_worse_replaces_a_good_body(make: Make, server: FeedServer) -> N
     assert (daemon.state().failures, daemon.state().error) == (0, None)
 
 
+@ON_SQLITE
 def test_an_empty_document_is_taken_where_it_may_be(make: Make, server: FeedServer) -> None:
     daemon = make(blog(server, allow_empty=True))
     daemon.refresh()
@@ -175,6 +179,7 @@ def test_an_empty_document_is_taken_where_it_may_be(make: Make, server: FeedServ
     assert daemon.body() == []
 
 
+@ON_SQLITE
 def test_another_address_keeps_the_old_body_until_its_first_good_one(
     make: Make, server: FeedServer
 ) -> None:
@@ -189,6 +194,7 @@ def test_another_address_keeps_the_old_body_until_its_first_good_one(
     assert daemon.body() == [1]
 
 
+@ON_SQLITE
 def test_what_decides_how_it_is_read_has_it_read_again(make: Make, server: FeedServer) -> None:
     server.bodies["/blog.json"] = "<a>мир</a>".encode("cp1251")
     daemon = make(blog(server, encoding="windows-1251"))
@@ -199,6 +205,7 @@ def test_what_decides_how_it_is_read_has_it_read_again(make: Make, server: FeedS
     assert daemon.state().format == "xml"
 
 
+@ON_SQLITE
 def test_once_a_day_it_is_fetched_whatever_the_server_says(make: Make, server: FeedServer) -> None:
     daemon = make(blog(server))
     daemon.refresh()
@@ -211,6 +218,7 @@ def test_once_a_day_it_is_fetched_whatever_the_server_says(make: Make, server: F
     assert "If-None-Match" in server.requests[-1][1]
 
 
+@ON_SQLITE
 def test_a_post_is_a_post_without_a_body(make: Make, server: FeedServer) -> None:
     daemon = make(blog(server, "/ask", method="post", headers=(("X-Shop", "one"),)))
     server.answers["/ask"] = (307, {"Location": "/again"}, b"")
@@ -225,6 +233,7 @@ def test_a_post_is_a_post_without_a_body(make: Make, server: FeedServer) -> None
     assert "If-None-Match" not in server.requests[-1][1]
 
 
+@ON_SQLITE
 def test_a_file_can_be_one(make: Make) -> None:
     daemon = make()
     path = daemon.spool / "blog.xml"
@@ -237,6 +246,7 @@ def test_a_file_can_be_one(make: Make) -> None:
     assert daemon.body() == {"feed": {"entry": ["1"]}}
 
 
+@ON_SQLITE
 def test_what_is_not_configured_is_not_there(make: Make, server: FeedServer) -> None:
     daemon = make(blog(server))
     daemon.refresh()
@@ -303,6 +313,7 @@ def test_a_lease_is_had_again_after_a_crash_and_by_others_in_time(make: Make) ->
     claim(daemon, "two", NOW)
 
 
+@ON_SQLITE
 def test_feedd_can_be_stopped_in_the_middle(make: Make, server: FeedServer) -> None:
     daemon = make(blog(server))
     stop = threading.Event()
@@ -313,6 +324,7 @@ def test_feedd_can_be_stopped_in_the_middle(make: Make, server: FeedServer) -> N
     assert daemon.refresh().outcome == "changed"
 
 
+@ON_SQLITE
 def test_when_one_is_due_is_said_by_what_is_stored(make: Make, server: FeedServer) -> None:
     server.answers["/blog.json"] = (503, {"Retry-After": "7200"}, b"")
     settings = blog(server, jitter_s=60.0)
@@ -341,6 +353,7 @@ def test_when_one_is_due_is_said_by_what_is_stored(make: Make, server: FeedServe
     assert daemon.web_feeds.view("blog").status == "disabled"
 
 
+@ON_SQLITE
 def test_the_longer_it_fails_the_worse_is_the_word_for_it(make: Make) -> None:
     daemon = make(WebFeedSettings(name="blog", url="https://blog.example/"))
     for hours, status in (
