@@ -86,9 +86,11 @@ def test_what_cannot_be_meant_is_told_beside_the_message(folder: Path) -> None:
     assert hint.strip() == "write {{ first_name }}"
     assert second.startswith("slips.html:3:4: warning: frist_name is not known")
     assert more == "… and 3 more warnings: `feedd template check` tells all."
-    told = json.loads(run(folder, "render", "-", "--json", given="{{ frist_name }}").stdout)
+    told = json.loads(
+        run(folder, "render", "given.html", "--json", given="{{ frist_name }}").stdout
+    )
     assert [(each["line"], each["severity"]) for each in told["warnings"]] == [(1, "warning")]
-    fine = run(folder, "render", "-", given="{{ first_name }}")
+    fine = run(folder, "render", "given.html", given="{{ first_name }}")
     assert "warning" not in fine.stderr
 
 
