@@ -5,6 +5,7 @@ work in the calling thread. What only a sync needs (the fetcher, the formats, nu
 command that looks is quick.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from feedd import state
 from feedd.bodies import Bodies
 from feedd.configured import USER_AGENT, due_of, reading_of, request_of, shown_url
 from feedd.databases import open_databases
-from feedd.errors import FeedError, NotFound, UsageError
+from feedd.errors import FeedError, NotFound, StoreError, UsageError
 from feedd.keyring import Keyring
 from feedd.model import (
     INTERRUPTED,
@@ -53,6 +54,7 @@ from feedd.store.feeds import (
 )
 from feedd.store.forget import find_orphans, forget_feed, is_stored
 from feedd.store.migrate import migrate
+from feedd.store.own_secrets import LINKS, own_secrets
 
 if TYPE_CHECKING:
     from feedd import ingest, intake
@@ -236,6 +238,8 @@ class App:
             elif leftover.name.startswith(DRY_RUN_PREFIX):
                 shutil.rmtree(leftover, ignore_errors=True)
         self._sweep_bodies()
+        with contextlib.suppress(StoreError):  # then it is made when it is needed
+            own_secrets(self.people, LINKS, datetime.now(UTC))  # while there is room on the disk
         self.web_feeds.recover()
         return break_leases(self.catalog, self.holder, datetime.now(UTC))
 

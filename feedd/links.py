@@ -20,10 +20,9 @@ from msgspec import Struct
 from feedd.errors import StoreError
 from feedd.settings import Settings
 from feedd.store.database import Database
-from feedd.store.own_secrets import own_secrets, read_secrets
+from feedd.store.own_secrets import LINKS, own_secrets, read_secrets
 from feedd.templates.wire import Links, Position
 
-PURPOSE = "links"
 # the kinds of pages, and the word that each has in its address
 PAGES = {"unsubscribe": "unsubscribe", "manage_preferences": "preferences", "web_view": "view"}
 FRESH_S = 60.0  # for so long a secret that another daemon has added is not seen
@@ -117,9 +116,9 @@ class PersonalLinks:
             if self._clock() - self._read_at > FRESH_S or (makes and not self._seals):
                 try:
                     found = (
-                        own_secrets(self._people, PURPOSE, datetime.now(UTC))
+                        own_secrets(self._people, LINKS, datetime.now(UTC))
                         if makes
-                        else read_secrets(self._people, PURPOSE)
+                        else read_secrets(self._people, LINKS)
                     )
                     self._seals = [AESSIV(secret) for secret in found]
                 except StoreError:

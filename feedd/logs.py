@@ -56,6 +56,7 @@ TEMPLATES_ERROR = "templates.error"
 TEMPLATE_REFUSED = "template.refused"
 TEMPLATE_BROKEN = "template.broken"
 RENDER_BUG = "render.bug"  # of feedd's own, while a message was rendered
+RENDER_WORKER_DIED = "render.worker_died"  # and took at most one message with it
 JOB_DONE = "job.done"
 JOB_ERROR = "job.error"
 

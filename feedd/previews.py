@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,7 @@ from feedd.model import Template
 from feedd.people.values import Event, Identifiers, Profile
 from feedd.persons import Persons
 from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source, Wanted
-from feedd.rendering.values import variables
+from feedd.rendering.values import made_up, variables
 from feedd.settings import Settings
 from feedd.store import events
 from feedd.store.database import Database
@@ -25,12 +26,13 @@ from feedd.templates.wire import Failed, Position, Problem, Used, UsedFeed
 _YEARS = range(1900, 9000)  # so that weeks can be counted both ways from a time, in any zone
 
 
-class Preview(Struct, frozen=True, kw_only=True):
+class Preview(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to render for whom.
 
     The template is `template` (the id or name of a stored one) or `html`, with `text`, `subject` and `preview_text`. `profile` is
-    who it is for, `event` the uuid of what they did, or the name of a metric: the newest one of it. `context` are variables that
-    win over those. `at` is a position of the change stream, `now` the time that the template sees. `wants_warnings` asks for what
+    who it is for, `event` the uuid of what they did, or the name of a metric (the newest one of it), or properties that are made up.
+    `context` are variables that win over those. `at` is a position of the change stream, `now` the time that the template sees, in
+    the zone of the account where it names none; `wants_warnings` asks for what
     renders and cannot be meant, which takes time.
     """
 
@@ -40,7 +42,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     subject: str | None = None
     preview_text: str | None = None
     profile: Identifiers | None = None
-    event: str | None = None
+    event: str | dict[str, Any] | None = None
     context: dict[str, Any] = {}
     at: int | None = None
     now: datetime | None = None
@@ -121,12 +123,12 @@ class Previews:
         stored = None if preview.template is None else self._templates().named(preview.template)
         source = _source(preview, stored)
         profile = None if preview.profile is None else self._persons.find(preview.profile)
-        event = None if preview.event is None else self._event(preview.event, profile)
+        event = self._event(preview.event, profile) if isinstance(preview.event, str) else None
         if event is not None and profile is None:
             profile = self._persons.find(Identifiers(profile=event.profile))
         account = self._settings().account
         recipient = Recipient(
-            values=variables(account, profile=profile, event=event, more=preview.context),
+            values=variables(account, profile=profile, event=event, more=_given(preview)),
             seed="" if profile is None else profile.id,
             links=lambda position: self._links.all_of(
                 LinkTo(
@@ -140,7 +142,7 @@ class Previews:
             text=preview.wants_text,
             inlines=preview.inline_css,
             at=preview.at,
-            now=preview.now,
+            now=_in_zone(preview.now, account.timezone),
         )
         try:
             found = _previewed(self._renderer.render(source, recipient, wanted))
@@ -180,6 +182,18 @@ class Previews:
         if not page.events:
             raise NotFound(f"there is no event {metric!r} of theirs", hint="Leave the event out.")
         return page.events[0]
+
+
+def _given(preview: Preview) -> dict[str, Any]:
+    """The variables that are not those of what is stored."""
+    if not isinstance(preview.event, dict):
+        return preview.context
+    return {"event": made_up(preview.event), **preview.context}
+
+
+def _in_zone(now: datetime | None, zone: str) -> datetime | None:
+    """The moment; a time that names no zone is one of this zone."""
+    return now.replace(tzinfo=ZoneInfo(zone)) if now is not None and now.tzinfo is None else now
 
 
 def _source(preview: Preview, stored: Template | None) -> Source:

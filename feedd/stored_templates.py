@@ -34,6 +34,13 @@ class BadTemplate(UsageError):
         super().__init__(said(problem), hint=advice(problem.hint))
 
 
+class Directory(NamedTuple):
+    """Where templates lie as files; `problem` is why it cannot be read: what was read before stays meanwhile."""
+
+    path: str
+    problem: str | None
+
+
 class Refreshed(NamedTuple):
     """What reading the directory came to: what changed of what is stored, the files that were read, and what is refused anew."""
 
@@ -126,9 +133,15 @@ class StoredTemplates:
         known = self._scan[1] if self._scan else None
         return tuple(sorted({*(known.refused if known else ()), *self._unusable.values()}))
 
+    def directory(self) -> Directory | None:
+        """The directory, and what is wrong with it; None where none is configured."""
+        self._be_fresh()
+        path = self._settings().templates.directory
+        return None if path is None else Directory(str(path), self._trouble)
+
     def views(self, within_s: float = LOOK_S) -> list[TemplateView]:
         """What a person is told of every template, by name; what is wrong as far as it is found within that time."""
-        listed = sorted(self.outlines(), key=lambda each: (each.name, each.number))
+        listed = sorted(self.outlines(), key=by_name)
         told = self.told(listed, within_s)
         return [
             TemplateView(
@@ -299,6 +312,11 @@ class StoredTemplates:
     def _be_fresh(self) -> None:
         if self._scan is None:
             self.refresh()
+
+
+def by_name(outline: store.Outline) -> tuple[str, str, int]:
+    """What templates are sorted by, for people: their names, whatever their capitals."""
+    return outline.name.casefold(), outline.name, outline.number
 
 
 def said(problem: Problem) -> str:

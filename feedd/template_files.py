@@ -1,7 +1,7 @@
 """The directory of templates: which files are there, and what is in them.
 
-`NAME.html` is a template, `NAME.txt` beside it its text; NAME is the path below the directory. Whatever else lies there is left alone,
-and what cannot be used is told with the reason. Nothing outside of the directory is ever read.
+`NAME.html` is a template, `NAME.txt` beside it its text; NAME is the path below the directory. Whatever else lies there is left alone;
+what cannot be used is told with the reason, and so is what may be meant as a template. Nothing outside of the directory is ever read.
 """
 
 import os
@@ -16,6 +16,7 @@ MOST_BYTES = 1024 * 1024
 MOST_NAME = 255
 MOST_LEVELS = 16
 HTML, TEXT = ".html", ".txt"
+OTHERS = (".htm", ".liquid")  # which may be meant as templates, and are none
 Stamp = tuple[int, ...]  # of a file: it is another one when the file is
 
 
@@ -117,6 +118,8 @@ def _stamp(entry: "os.DirEntry[str]", path: str) -> Stamp | bool:
         if path.count("/") >= MOST_LEVELS:
             raise Unusable(path, f"lies more than {MOST_LEVELS} folders deep")
         return not is_hidden
+    if entry.name.endswith(OTHERS) and not is_hidden:
+        raise Unusable(path, "is no template: the names of templates end in .html")
     if not entry.name.endswith((HTML, TEXT)):
         if entry.is_symlink() and entry.is_dir():
             raise Unusable(path, "is a link to a folder, which is not followed")

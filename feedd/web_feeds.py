@@ -69,7 +69,7 @@ class WebFeeds:
     # what people and templates ask
 
     def body(self, name: str) -> WebFeedBody | None:
-        """What templates see of a web feed; None where it is not configured, or nothing was ever fetched."""
+        """What templates see of a web feed; None where it is not configured, or nobody has tried to fetch it."""
         if name not in self._settings().web_feeds:
             return None
         return stored.read_web_feed(self._catalog, name)

@@ -439,7 +439,7 @@ def test_check_looks_for_the_directory_of_templates(tmp_path: Path) -> None:
     shell = Shell(config)
     config.write_text('[templates]\ndirectory = "mails"\n')
     told = shell.failing(2, "check")
-    assert f"{config}: templates.directory: {tmp_path}/mails is not a directory" in told
+    assert f"{config}:2: templates.directory: {tmp_path}/mails is not a directory" in told
     (tmp_path / "mails").mkdir()
     assert "no problems" in shell("check")
 
@@ -591,7 +591,14 @@ def test_a_table_in_a_pipe_is_not_padded(shell: Shell, server: FeedServer) -> No
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(0, "0.0 kB"), (999_900, "999.9 kB"), (1_000_000, "1.0 MB"), (139_195_800, "139.2 MB")],
+    [
+        (0, "0 B"),
+        (26, "26 B"),
+        (1_000, "1.0 kB"),
+        (999_900, "999.9 kB"),
+        (1_000_000, "1.0 MB"),
+        (139_195_800, "139.2 MB"),
+    ],
 )
 def test_sizes_are_told_as_the_progress_bar_does(number: int, shown: str) -> None:
     assert size(number) == shown
@@ -722,6 +729,14 @@ def _show_the_demo(folder: Path) -> None:
     assert "What just changed" in page
     assert "The cheapest of the kitchen" in page
     assert "€" in page
+    (template,) = folder.glob("feedd-demo-*/templates/*.html")
+    template.unlink()
+    while "What just changed" in page:
+        with urllib.request.urlopen(address[1], timeout=30) as answer:
+            page = answer.read().decode()
+        time.sleep(0.1)
+    assert '<meta http-equiv="refresh"' in page
+    assert f"{template}\nis not there any more" in page
     code = terminal.end(signal.SIGINT)
     text = terminal.shown.decode()
     assert code == 0, text

@@ -169,6 +169,13 @@ def test_what_cannot_be_used_is_told(old: Old) -> None:
     assert old.get("/v1/email-templates", count=101).status == 400
 
 
+def test_they_are_listed_by_name_whatever_its_capitals(old: Old) -> None:
+    for name in ("T1 copy", "a2", "B", "b"):
+        old.ask("POST", "/v1/email-templates", {"name": name, "html": "x"})
+    listed = old.get("/v1/email-templates").json["data"]
+    assert [each["name"] for each in listed] == ["a2", "B", "b", "T1 copy"]
+
+
 def test_what_is_left_out_stays(old: Old) -> None:
     id_ = made(old)
     for body, wanted in (

@@ -17,12 +17,13 @@ from test_backup import back_up, put_back
 from feedd import intake
 from feedd.app import App
 from feedd.errors import StoreError
-from feedd.links import FRESH_S, PAGES, PURPOSE, LinkTo, PersonalLinks, public_url
+from feedd.links import FRESH_S, PAGES, LinkTo, PersonalLinks, public_url
 from feedd.people.operations import SetProfile
 from feedd.people.values import Action, Identifiers
 from feedd.previews import Preview
 from feedd.settings import Settings
 from feedd.store.database import Database, open_database
+from feedd.store.own_secrets import LINKS as PURPOSE
 from feedd.store.own_secrets import add_secret, own_secrets, read_secrets
 from feedd.templates.wire import Position
 

@@ -12,6 +12,7 @@ import pytest
 from forked import forker
 
 from feedd.app import build
+from feedd.cli.browsing import confined
 from feedd.errors import UsageError
 from feedd.people.values import Identifiers
 from feedd.previews import Preview
@@ -128,6 +129,7 @@ def test_all_of_it_as_json(folder: Path) -> None:
         (["render", "no-such-template"], "no-such-template"),
         (["render", "mails/none.html"], "there is no file mails/none.html"),
         (["render", "."], "is a directory"),
+        (["render", "nul.html"], "nul.html holds a NUL character in line 2"),
         (["render", "given.html", "--profile", "nobody@example.com"], "nobody@example.com"),
         (["render", "given.html", "--event", "Never Heard Of"], "Never Heard Of"),
         (["render", "given.html", "--context", "wrong.txt"], "is no JSON object"),
@@ -135,10 +137,97 @@ def test_all_of_it_as_json(folder: Path) -> None:
 )
 def test_what_is_not_there_is_told(folder: Path, arguments: list[str], told: str) -> None:
     (folder / "wrong.txt").write_text("[1]")
+    (folder / "nul.html").write_text("a\n\0")
     done = run(folder, *arguments, given="x")
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_text_of_a_file_lies_beside_it(folder: Path) -> None:
+    (folder / "both.html").write_text("<b>html</b>")
+    (folder / "both.txt").write_text("text of {{ 1 }}")
+    assert run(folder, "render", "both.html", "--text").stdout == "text of 1\n"
+    assert run(folder, "render", "both.html").stdout == "<b>html</b>\n"
+
+
+def test_a_template_is_found_beside_a_directory_and_by_its_path(folder: Path) -> None:
+    mails = folder / "mails" / "deep"
+    mails.mkdir(parents=True)
+    (mails / "cart.html").write_text("cart")
+    (folder / "feedd.toml").write_text('[templates]\ndirectory = "mails"\n')
+    (folder / "deep" / "cart").mkdir(parents=True)
+    for name in ("deep/cart", "deep/cart.html"):
+        done = run(folder, "--config", "feedd.toml", "render", name)
+        assert done.stdout == "cart\n", done.stderr
+    (folder / "feedd.toml").unlink()
+
+
+def test_a_time_without_a_zone_is_one_of_the_account(folder: Path) -> None:
+    (folder / "oslo.toml").write_text('[account]\ntimezone = "Europe/Oslo"\n')
+    for given, shown in (
+        ("2026-12-24", "2026-12-24T00:00:00+01:00"),
+        ("2026-12-24T00:00Z", "2026-12-24T01:00:00+01:00"),
+    ):
+        done = run(
+            folder,
+            "--config",
+            "oslo.toml",
+            "render",
+            "given.html",
+            "--now",
+            given,
+            given="{% now 'c' %}",
+        )
+        assert done.stdout == f"{shown}\n"
+
+
+@pytest.mark.parametrize("opens", [True, False])
+@pytest.mark.parametrize("more", [[], ["--text"], ["--json"]])
+def test_a_message_is_opened_in_a_browser(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], opens: bool
+) -> None:
+    programs = folder / f"bin-{opens}{len(more)}"
+    programs.mkdir(exist_ok=True)
+    opener = programs / "xdg-open"
+    opener.write_text(f'#!/bin/sh\ncp "$1" "{folder}/opened"; echo noise >&2; exit {1 - opens}\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    done = run(
+        folder, "render", "given.html", "--open", *more, given="<!DOCTYPE html><p>1 &lt; 2</p>"
+    )
+    page = (folder / "opened").read_text()
+    assert "noise" not in done.stderr
+    assert ("<pre" in page) is ("--text" in more)
+    assert "1 &lt; 2" in page
+    assert page.startswith('<!DOCTYPE html><meta charset="utf-8"><meta http-equiv=')
+    assert (json.loads(done.stdout)["status"] if "--json" in more else done.stdout) in (
+        "",
+        "rendered",
+    )
+    assert done.returncode == (0 if opens else 1)
+    assert ("no browser can be opened here" in done.stderr) is not opens
+
+
+@pytest.mark.parametrize(
+    ("begin", "rest"),
+    [
+        ("", "<p>x"),
+        ("", "x<!doctype html>"),
+        ("", "\xa0<!doctype html><script>"),
+        ("<!doctype html>", "<html><head><script>"),
+        (' \n<?xml version="1.0"?><!-- <a> --><!DOCTYPE html PUBLIC "x">', "<html>"),
+        # a browser sees these comments end sooner
+        ("", "<!--><script>a</script><!doctype html>-->"),
+        ("", "<!-- --!><script>a</script><!doctype html> -->"),
+        ("", "<!-- <!doctype html>"),
+    ],
+)
+def test_nothing_that_runs_stands_before_the_policy(begin: str, rest: str) -> None:
+    page = confined(begin + rest)
+    assert page.startswith(f"{begin}<meta charset=")
+    assert page.endswith(f"'none'\">{rest}")
 
 
 def test_the_names_of_a_person_are_klaviyos(folder: Path) -> None:

@@ -1,13 +1,15 @@
 """Messages are rendered in a process that has nothing, and what goes wrong there costs one message."""
 
 import json
-import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from feedd.rendering import Recipient, Rendered, Renderer, RenderFailed, Source
 from feedd.rendering.lookups import Lookups
@@ -87,13 +89,20 @@ def test_what_takes_too_long_ends_its_process_and_nothing_else() -> None:
     assert codes == [b"0", b"1", b"2", "too_slow", b"4", b"5", b"6", b"7"]
 
 
-def test_a_process_that_is_killed_costs_one_message(renderer: Renderer) -> None:
-    assert html(renderer, "a") == "a"
-    for child in psutil.Process().children():
-        if "feedd.templates.worker" in " ".join(child.cmdline()):
-            os.kill(child.pid, signal.SIGKILL)
-            child.wait(5)
-    assert html(renderer, "b") == "b"
+def test_a_process_that_is_killed_costs_one_message_and_is_told_now_and_then() -> None:
+    renderer = Renderer(Account, Lookups(), limits=LIMITS)
+    others = {child.pid for child in psutil.Process().children()}
+    with capture_logs() as told, closing(renderer):
+        for _ in range(3):
+            assert html(renderer, "a") == "a"
+            (worker,) = (each for each in psutil.Process().children() if each.pid not in others)
+            worker.send_signal(signal.SIGKILL)
+            while worker.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+        assert html(renderer, "b") == "b"
+    assert told == [
+        {"event": "render.worker_died", "log_level": "warning", "signal": 9, "deaths": 1}
+    ]
 
 
 def test_the_process_has_nothing(renderer: Renderer) -> None:

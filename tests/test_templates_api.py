@@ -370,7 +370,8 @@ def test_what_comes_from_a_file_is_shown_rendered_and_copied(shop: Shop) -> None
     (shop.files / "bad.html").write_bytes(b"\xff")
     shop.app.templates.refresh()
     assert shop.ask("GET", "/api/templates")[1]["meta"] == {
-        "refused": [{"file": "bad.html", "reason": "is not UTF-8 text, see line 1"}]
+        "directory": {"path": str(shop.files), "problem": None},
+        "refused": [{"file": "bad.html", "reason": "is not UTF-8 text, see line 1"}],
     }
 
 

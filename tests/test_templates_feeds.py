@@ -92,6 +92,17 @@ def test_one_that_fails_goes_on_with_its_last_body() -> None:
     assert Shown(source, failing).text == "One failing: no such host"
 
 
+def test_one_that_was_never_fetched_is_blank_and_says_that_it_fails() -> None:
+    never = WebFeedBody(name="blog", error=ErrorInfo(code="dns", message="no such host"))
+    source = (
+        "[{{ feeds.blog.rss }}{% if 'blog' in feeds %}x{% endif %}{{ web_feeds.blog.age_seconds }}"
+        "{{ web_feeds.blog.fetched_at }}] {{ web_feeds.blog.status }}: {{ web_feeds.blog.error }}"
+    )
+    shown = Shown(source, never)
+    assert shown.text == "[] failing: no such host"
+    assert shown.message.feeds == {}
+
+
 def test_a_name_that_is_not_configured_is_told_by_the_check() -> None:
     source = "{{ web_feeds.blog.status }}{{ feeds.blgo.x }}{{ web_feeds.blgo.status }}"
     assert [

@@ -385,15 +385,22 @@ def test_what_left_the_configuration_is_kept_for_a_month(make: Make) -> None:
 def test_marks_tell_what_is_otherwise(make: Make, server: FeedServer) -> None:
     daemon = make(blog(server))
     assert daemon.web_feeds.marks() == {}
+    assert daemon.web_feeds.body("blog") is None
     marks = []
-    for answer in ((200, {}, POSTS), (500, {}, b""), (200, {}, POSTS), (200, {}, b"[1]")):
+    for answer in (
+        (500, {}, b""),
+        (200, {}, POSTS),
+        (500, {}, b""),
+        (200, {}, POSTS),
+        (200, {}, b"[1]"),
+    ):
         server.answers["/blog.json"] = answer
         daemon.refresh()
         found = daemon.web_feeds.body("blog")
         assert found is not None
         assert daemon.web_feeds.marks() == {"blog": found.mark}
         marks.append(found.mark)
-    assert len(set(marks)) == 4
+    assert len(set(marks)) == 5
     daemon.configure()
     assert daemon.web_feeds.marks() == {}
 

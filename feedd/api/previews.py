@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from feedd.api.asking import Asked, Asking
 from feedd.api.body import BodyError, json_body
 from feedd.api.resources import Resource, ResourceType
 from feedd.people.identifiers import normalize_email, normalize_phone
+from feedd.people.limits import PayloadProblem, check_shape
 from feedd.people.values import Identifiers
 from feedd.previews import Preview, Previewed
 
@@ -32,9 +34,29 @@ EXAMPLE = {
 }
 
 
+_AT = "/data/attributes"
+# what to write where something else was written
+_HINTS = {
+    f"{_AT}/profile": 'Write {"email": "jane.doe@example.com"}.',
+    f"{_AT}/event": 'Write the id of an event, the name of a metric, or properties: {"Name": "Mug"}.',
+    f"{_AT}/context": 'Write {"first_name": "Jane"}.',
+    f"{_AT}/now": "Write 2026-12-24T08:00:00.",
+}
+
+
+class PreviewProfile(Identifiers, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who it is for: by `profile` (the id), `email`, `phone_number`, `external_id` or `anonymous_ids`."""
+
+
+class PreviewAttributes(Preview, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to render for whom."""
+
+    profile: PreviewProfile | None = None
+
+
 class _Data(Struct):
     type: Literal["template-preview"]
-    attributes: Preview
+    attributes: PreviewAttributes
 
 
 class PreviewQuery(Struct):
@@ -43,14 +65,20 @@ class PreviewQuery(Struct):
     data: _Data
 
 
-async def _allowed(
-    request: Request, query: Annotated[PreviewQuery, Depends(json_body(PreviewQuery))]
-) -> PreviewQuery:
+_body = json_body(PreviewQuery)
+
+
+async def _allowed(request: Request) -> PreviewQuery:
     """What is asked for, by somebody who may read the people whom it is about. Raises UsageError."""
+    try:
+        query = await _body(request)
+    except PayloadProblem as error:
+        hint = error.hint or _HINTS.get(error.pointer, "")
+        raise PayloadProblem(error.pointer, error.problem, code=error.code, hint=hint) from error
     wanted = query.data.attributes
     if wanted.profile is not None:
         await authorize(request, "profiles:read")
-    if wanted.event is not None:
+    if isinstance(wanted.event, str):
         await authorize(request, "profiles:read")
         await authorize(request, "events:read")
     return query
@@ -67,16 +95,26 @@ def preview_template(
     query: Annotated[PreviewQuery, Depends(_allowed)],
 ) -> Response:
     """As it would be sent, at the newest position of the change stream or at another: what could not be rendered says why."""
-    wanted = query.data.attributes
+    wanted: Preview = query.data.attributes
+    _check_depth(wanted)
     if wanted.profile is not None:
         wanted = replace(wanted, profile=_normalized(wanted.profile))
     previewed = app.previews.render(wanted)
     return asked.one(Resource(PREVIEW, "preview", previewed), status=201)
 
 
+def _check_depth(wanted: Preview) -> None:
+    """Raise PayloadProblem where variables are nested too deep, or a text is too long."""
+    for name, value in (("context", wanted.context), ("event", wanted.event)):
+        if isinstance(value, dict):
+            encoded = msgspec.json.encode(value)
+            brackets = encoded.count(b"{") + encoded.count(b"[")
+            check_shape(value, f"{_AT}/{name}", len(encoded), brackets)
+
+
 def _normalized(who: Identifiers) -> Identifiers:
     """The same person, as they are stored. Raises UsageError: an identifier is none, or there is none."""
-    at = "/data/attributes/profile"
+    at = f"{_AT}/profile"
     if not who.given():
         raise BodyError(
             "it names nobody", hint='Write {"email": "jane.doe@example.com"}.', pointer=at

@@ -125,20 +125,23 @@ class NotRendered(UsageError):
 
 @router.get("/templates", summary="Templates", **TEMPLATES.route(shape=Shape.PAGE))
 def list_templates(app: TheApp, asked: Annotated[Asked, Depends(TEMPLATES)]) -> Response:
-    """With no sort in the order in which they were made; `contains` does not tell capital letters from small ones. `meta.refused` names
-    files of the directory of templates that cannot be used."""
+    """With no sort in the order in which they were made; `contains` does not tell capital letters from small ones. `meta.directory` is
+    where templates lie as files, and what is wrong with it; `meta.refused` names files there that cannot be used."""
     rows, key = _rows(app, asked)
     by_number = {
         each.number: each for each in app.templates.read([row.number for row in rows[: asked.size]])
     }
     shown = [row for row in rows[: asked.size] if row.number in by_number]
     told = _told(app, asked, shown)
-    refused = app.templates.refused()
+    directory, refused = app.templates.directory(), app.templates.refused()
+    meta: dict[str, Any] = {} if directory is None else {"directory": directory._asdict()}
+    if refused:
+        meta["refused"] = [each._asdict() for each in refused]
     return asked.page(
         shown,
         resource=lambda row: _resource(by_number[row.number], told.get(row.number)),
         position=lambda row: [key(row), row.number],
-        meta={"refused": [each._asdict() for each in refused]} if refused else None,
+        meta=meta or None,
         more=len(rows) > asked.size,
     )
 

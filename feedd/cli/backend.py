@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from feedd.cli.options import Options, Wanted
 from feedd.cli.show import counted, say
@@ -56,8 +56,16 @@ class Resync(Protocol):
         ...
 
 
-Refused = list[tuple[str, str]]  # files that cannot be used, and why
 Followed = tuple[int, Change | None]  # how far the stream has been followed, and the change there
+
+
+class Templates(NamedTuple):
+    """The templates, by name; files that cannot be used, and why; the directory where one is configured, and why it cannot be read."""
+
+    found: list[TemplateView]
+    refused: list[tuple[str, str]]
+    directory: str | None = None
+    trouble: str | None = None
 
 
 class Backend(Protocol):
@@ -92,7 +100,7 @@ class Backend(Protocol):
     def list_keys(self) -> list[ApiKey]: ...
     def rotate_key(self, prefix: str, *, keep: timedelta) -> tuple[ApiKey, ApiKey, str]: ...
     def revoke_key(self, prefix: str) -> ApiKey: ...
-    def templates(self) -> tuple[list[TemplateView], Refused]: ...
+    def templates(self) -> Templates: ...
     def web_feeds(self) -> list[WebFeedView]: ...
     def refresh_web_feed(self, name: str) -> Refresh: ...
     def webhooks(self) -> list[WebhookView]: ...

@@ -10,6 +10,8 @@ from feedd.cli.show import counted, emit, plain_lines, say
 from feedd.errors import ConfigError, ConfigProblem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from feedd.settings import Settings
 
 
@@ -37,12 +39,19 @@ def _check_directory(settings: "Settings") -> None:
     if directory is not None and not directory.is_dir():
         problem = ConfigProblem(
             file=str(settings.config_path),
-            line=None,
+            line=_line(settings.config_path, ("templates", "directory")),
             key="templates.directory",
             message=f"{directory} is not a directory",
-            hint="Make it, or name another one; until then there are no templates of files.",
+            hint="Make it, or name another one. Until then templates of files stay as they were read last.",
         )
         raise ConfigError([problem])
+
+
+def _line(path: "Path | None", key: tuple[str, ...]) -> int | None:
+    """Where a key stands in a file that was read already."""
+    from feedd.settings.lines import key_lines, line_of
+
+    return None if path is None else line_of(key_lines(path.read_text("utf-8")), key)
 
 
 def _show_problem(problem: ConfigProblem, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from feedd import state, swap
 from feedd.app import App
-from feedd.cli.backend import Followed, Refused, Resync
+from feedd.cli.backend import Followed, Resync, Templates
 from feedd.cli.options import Wanted
 from feedd.databases import is_current, refuse_damaged
 from feedd.errors import NotFound, Unavailable, UsageError
@@ -28,7 +28,6 @@ from feedd.model import (
     Progress,
     Refresh,
     SyncRecord,
-    TemplateView,
     Trial,
     WebFeedView,
     WebhookView,
@@ -262,9 +261,12 @@ class Local:
     def revoke_key(self, prefix: str) -> ApiKey:
         return self._app.revoke_key(prefix)
 
-    def templates(self) -> tuple[list[TemplateView], Refused]:
-        found = self._app.templates.views(LOOK_THROUGH_S)
-        return found, [(each.file, each.reason) for each in self._app.templates.refused()]
+    def templates(self) -> Templates:
+        templates = self._app.templates
+        refused = [(each.file, each.reason) for each in templates.refused()]
+        return Templates(
+            templates.views(LOOK_THROUGH_S), refused, *(templates.directory() or (None, None))
+        )
 
     def web_feeds(self) -> list[WebFeedView]:
         return self._app.web_feeds.views(all_ended=self._all_ended())

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
+from feedd.cli.backend import Templates
 from feedd.cli.options import Wanted
 from feedd.errors import FeedError, NotFound, StoreError, Unavailable, UsageError
 from feedd.model import (
@@ -258,8 +259,9 @@ class Remote:
     def revoke_key(self, prefix: str) -> ApiKey:
         return self.one("DELETE", f"/api/api-keys/{quote(prefix, safe='')}", ApiKey)
 
-    def templates(self) -> tuple[list[TemplateView], list[tuple[str, str]]]:
+    def templates(self) -> Templates:
         found: list[TemplateView] = []
+        meta: dict[str, Any] = {}
         following: str | None = TEMPLATES
         while following is not None:
             page = self._page(following)
@@ -267,8 +269,11 @@ class Remote:
                 msgspec.convert({"id": each.id, **each.attributes}, TemplateView)
                 for each in page.data
             ]
-            following, refused = page.links.next, page.meta.get("refused", [])
-        return found, [(each["file"], each["reason"]) for each in refused]
+            following, meta = page.links.next, page.meta
+        directory = meta.get("directory") or {}
+        refused = [(each["file"], each["reason"]) for each in meta.get("refused", [])]
+        found.sort(key=lambda each: (each.name.casefold(), each.name))
+        return Templates(found, refused, directory.get("path"), directory.get("problem"))
 
     def web_feeds(self) -> list[WebFeedView]:
         return list(self._rows(_list("web-feeds", size=SMALL_PAGE), WebFeedView))

@@ -1,7 +1,6 @@
 """The command `render`: a template as one person would get it."""
 
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +9,12 @@ import msgspec
 import typer
 
 from feedd.cli.backend import connect
+from feedd.cli.browsing import page_of, show_page
 from feedd.cli.options import AsJson, options_of
 from feedd.cli.people_arguments import WHO_HELP, moment, who_of
 from feedd.cli.pointing import pointed
 from feedd.cli.show import counted, emit, end_quietly, plain, say, text
-from feedd.errors import UsageError
+from feedd.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from feedd.previews import Failure, Previewed
@@ -24,11 +24,6 @@ MOST_WARNINGS = 5  # that are told beside a message
 MOST_BYTES = (
     4 * 1024 * 1024
 )  # that are read of a file: the renderer tells that a template is too large
-# a preview shows what a mail client would: no scripts, no forms, nothing framed
-_POLICY = (
-    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src * data:;'
-    " style-src 'unsafe-inline' *; font-src *; form-action 'none'\">"
-)
 
 
 def render(
@@ -73,7 +68,8 @@ def render(
     now: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="The time that the template sees; with --at, that of the change."
+            metavar="TIME",
+            help="The time that the template sees, in the account's zone where it names none; with --at, that of the change.",
         ),
     ] = None,
     as_text: Annotated[
@@ -90,29 +86,32 @@ def render(
 ) -> None:
     """Render a template for one person, as it would be sent."""
     from feedd.previews import Preview
-    from feedd.rendering.values import made_up
 
     source = _source(template)
-    variables = {} if given is None else _object(given)
-    if event is not None and event.startswith("@"):
-        variables, event = {"event": made_up(_object(Path(event[1:]))), **variables}, None
     preview = Preview(
         template=template if source is None else None,
         html=source,
+        text=None if source is None else _text_beside(Path(template)),
         subject=subject,
         preview_text=preview_text,
         profile=None if profile is None else who_of(profile),
-        event=event,
-        context=variables,
+        event=_object(Path(event[1:])) if event is not None and event[:1] == "@" else event,
+        context={} if given is None else _object(given),
         at=at,
-        now=None if now is None else moment(now, datetime.now(UTC)),
+        now=None if now is None else _time(now),
         inline_css=inline_css,
         wants_warnings=True,
     )
-    with connect(options_of(context), to_record=True) as backend:
-        found = backend.preview(preview)
+    try:
+        with connect(options_of(context), to_record=True) as backend:
+            found = backend.preview(preview)
+    except NotFound as error:
+        if source is None and str(error).startswith("there is no template "):
+            raise _not_found(template, error) from error
+        raise
     if as_json:
         emit(found)
+        _open(found, as_text=as_text, open_=open_)
     elif found.failure is not None:
         _tell_failure(found.failure, template, source if found.failure.part == "html" else None)
     else:
@@ -124,20 +123,34 @@ def render(
 
 def _source(named: str) -> str | None:
     """The text of a file or of standard input; None where no file is called so. Raises UsageError."""
-    path = Path(named)
     if named == "-":
-        content = sys.stdin.buffer.read(MOST_BYTES + 1)
-    elif path.is_file():
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    elif path.is_dir():
-        raise UsageError(
-            f"{named} is a directory", hint="`feedd template check` looks through one."
-        )
-    elif path.suffix in (".html", ".htm", ".txt") and len(path.parts) > 1:
-        raise UsageError(f"there is no file {named}")
-    else:
+        return _decoded(named, sys.stdin.buffer.read(MOST_BYTES + 1))
+    path = Path(named)
+    return _decoded(named, _content(path)) if path.is_file() else None
+
+
+def _text_beside(path: Path) -> str | None:
+    """The plain text of a template that is a file, which lies beside it as it does in a directory. Raises UsageError."""
+    beside = path.with_suffix(".txt")
+    if path.suffix != ".html" or not beside.is_file():
         return None
+    return _decoded(str(beside), _content(beside))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _decoded(named: str, content: bytes) -> str:
+    if b"\0" in content:
+        line = content[: content.index(b"\0")].count(b"\n") + 1
+        raise UsageError(
+            f"{named} holds a NUL character in line {line}", hint="Save it as UTF-8, without it."
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -145,6 +158,31 @@ def _source(named: str) -> str | None:
         raise UsageError(
             f"{named} is not UTF-8 text: a byte in line {line} is none", hint="Save it as UTF-8."
         ) from error
+
+
+def _not_found(named: str, error: NotFound) -> UsageError:
+    """What is wrong with a name that is no template's: it may be meant as that of a file or of a directory."""
+    path = Path(named)
+    if path.is_dir():
+        return UsageError(
+            f"{named} is a directory, and no template is called so",
+            hint="`feedd template check` looks through one.",
+        )
+    if path.suffix in (".html", ".htm", ".txt"):
+        return UsageError(
+            f"there is no file {named}, and no template is called so",
+            hint="`feedd templates` shows them.",
+        )
+    return error
+
+
+def _time(text: str) -> datetime:
+    """A time, without a zone where the text names none. Raises UsageError."""
+    try:
+        found = datetime.fromisoformat(text.strip()) if "-" in text else None
+    except ValueError:
+        found = None
+    return moment(text, datetime.now(UTC)) if found is None else found
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -161,11 +199,15 @@ def _object(path: Path) -> dict[str, Any]:
         ) from error
 
 
+def _open(found: "Previewed", *, as_text: bool, open_: bool) -> None:
+    """Show the message in a browser, where that is asked for. Raises Unavailable."""
+    if open_ and found.html is not None:
+        show_page(page_of(found.text or "") if as_text else found.html)
+
+
 def _show(found: "Previewed", *, as_text: bool, open_: bool) -> None:
     if open_:
-        path = _written(found.html or "")
-        say(f"{path}")
-        typer.launch(str(path))
+        _open(found, as_text=as_text, open_=open_)
     else:
         shown = (found.text or "") if as_text else (found.html or "")
         try:
@@ -221,12 +263,3 @@ def _warn(warnings: "tuple[Problem, ...]", named: str) -> None:
         say(
             f"… and {counted(more, 'more warning')}: `feedd template check` tells all.", stderr=True
         )
-
-
-def _written(html: str) -> Path:
-    """The message in a file of its own, which runs no scripts; who looks at it deletes it, or the system does."""
-    with tempfile.NamedTemporaryFile(
-        "w", suffix=".html", prefix="feedd-", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(f"{_POLICY}{html}")
-    return Path(file.name)

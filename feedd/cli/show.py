@@ -162,7 +162,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def size(number: int) -> str:
-    """A number of bytes, in MB from one on."""
+    """A number of bytes, in MB from one on, and in bytes up to one kB."""
+    if number < 1e3:
+        return f"{number} B"
     return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:,.1f} kB"
 
 

@@ -109,6 +109,9 @@ def _opened(path: Path) -> Source:
 
 
 def _read(name: str, content: bytes) -> Source:
+    if b"\0" in content:
+        line = content[: content.index(b"\0")].count(b"\n") + 1
+        return Source(name, "", f"it holds a NUL character in line {line}")
     try:
         return Source(name, content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -149,7 +152,8 @@ def _problems(renderer: "Renderer", source: Source, known: "Known") -> tuple["Pr
     from feedd.templates.wire import Problem
 
     if source.unreadable is not None:
-        hint = "Save it as UTF-8." if "UTF-8" in source.unreadable else None
+        is_other = "UTF-8" not in source.unreadable and "NUL" not in source.unreadable
+        hint = None if is_other else "Save it as UTF-8."
         return (Problem(line=1, column=1, message=source.unreadable, hint=hint),)
     try:
         return renderer.check(source.text, known)

@@ -1,5 +1,9 @@
 """Commands for web feeds."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,6 +15,7 @@ from feedd.cli.show import ago, emit, plain, say, size, table, text, until
 from feedd.cli.wording import error_text, refresh_object, web_feed_object
 from feedd.model import WebFeedView
 
+WAITS_S = 3.0
 # in place of Klaviyo's words, which say how long it has been so
 _SHOWN = {None: "new", "ok": "ok", "refreshing": "refreshing", "disabled": "paused"}
 
@@ -43,7 +48,7 @@ def refresh(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a web feed now, and tell how it went."""
-    with connect(options_of(context), to_sync=True) as backend:
+    with connect(options_of(context), to_sync=True) as backend, _patience(name):
         done = backend.refresh_web_feed(name)
     if as_json:
         emit(refresh_object(done))
@@ -59,6 +64,19 @@ def refresh(
             say(f"  The body of {ago(done.fetched_at)} stays in use.")
     if done.error is not None:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _patience(name: str) -> Iterator[None]:
+    """Say on stderr what is waited for, where that takes a while."""
+    waiting = f"waiting for what {name} answers …"
+    timer = threading.Timer(WAITS_S, partial(say, plain(waiting), stderr=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _row(view: WebFeedView) -> tuple[object, ...]:

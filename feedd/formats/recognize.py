@@ -71,7 +71,7 @@ def refuse_other(head: bytes) -> None:
         raise FormatError(
             "empty_body",
             "the server answered with an empty body",
-            hint="The catalog stands. Look at what produces the feed.",
+            hint="Look at what produces the feed.",
         )
     for magic, name in _COMPRESSED.items():
         if head.startswith(magic):

@@ -1,5 +1,7 @@
 """What becomes of a message: it is rendered, or there is a reason why not."""
 
+import threading
+import time
 from datetime import datetime
 
 from msgspec import Struct
@@ -12,6 +14,28 @@ from feedd.templates.wire import Failed, Limits, Position, Used, UsedFeed
 log = logs.get_logger("feedd")
 OUTCOMES = ("rendered", "skipped", "failed")
 ANSWERS_S = 20.0  # what the questions of one message may take
+DEATHS_TOLD_EVERY_S = 60.0
+
+
+class Deaths:
+    """Says in the log when processes die; templates that are made to end them must not fill it. For any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._untold = 0
+        self._told_at = float("-inf")
+
+    def tell(self, error: WorkerDied | WorkerHung) -> None:
+        """Say that one has died, and how many since that was said last. One that was out of time is no surprise."""
+        if isinstance(error, WorkerHung) or was_out_of_time(error.signal_number):
+            return
+        now = time.monotonic()
+        with self._lock:
+            self._untold += 1
+            if now - self._told_at < DEATHS_TOLD_EVERY_S:
+                return
+            deaths, self._untold, self._told_at = self._untold, 0, now
+        log.warning(logs.RENDER_WORKER_DIED, signal=error.signal_number, deaths=deaths)
 
 
 class Rendered(Struct, frozen=True, kw_only=True):

@@ -163,12 +163,18 @@ class WorkerProcess:
         """Whether it runs."""
         return self._process.poll() is None
 
+    @property
+    def signal_number(self) -> int | None:
+        """What ended it, where something did."""
+        code = self._process.poll()
+        return -code if code is not None and code < 0 else None
+
     def _death(self) -> WorkerDied:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
-        code = self._process.poll()
+        signal_number = self.signal_number
         self.kill()
-        return WorkerDied(-code if code is not None and code < 0 else None)
+        return WorkerDied(signal_number)
 
 
 def was_out_of_time(signal_number: int | None) -> bool:

@@ -17,6 +17,7 @@ from feedd.rendering.job import Job, Recipient, Source, Wanted, sound
 from feedd.rendering.lookups import Bodies, Lookups, View
 from feedd.rendering.outcomes import (
     OUTCOMES,
+    Deaths,
     Rendered,
     RenderFailed,
     ended,
@@ -58,6 +59,7 @@ class Renderer:
         self._closed = False
         self.busy = 0
         self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        self._deaths = Deaths()
 
     def render(self, source: Source, recipient: Recipient, wanted: Wanted = Wanted()) -> Rendered:  # noqa: B008
         """One message.
@@ -108,6 +110,7 @@ class Renderer:
                 worker.send(Check(sound(source), known))
                 said = worker.receive(time.monotonic() + self.limits.wall_s)
             except (WorkerDied, WorkerHung) as error:
+                self._deaths.tell(error)
                 raise RenderFailed(ended(error, self.limits)) from error
             if isinstance(said, Checked):
                 return said.problems
@@ -153,6 +156,7 @@ class Renderer:
                         job.prepare(worker)
                         job.run(worker, chunk, outcomes, self.limits)
                     except (WorkerDied, WorkerHung) as death:
+                        self._deaths.tell(death)
                         if not (worker.messages and was_out_of_memory(death)):
                             outcomes.append(ended(death, self.limits))
             except FeeddError as found:
@@ -188,6 +192,7 @@ class Renderer:
                 self.busy += 1
             try:
                 if worker is not None and not worker.is_alive:
+                    self._deaths.tell(WorkerDied(worker.signal_number))
                     worker.kill()  # its pipes are still open
                     worker = None
                 if worker is None:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from feedd.store.database import Database
 from feedd.store.tables import SECRETS
 
+LINKS = "links"  # the purpose of what seals links to people's own pages
 SIZE_BYTES = 64
 _MOST_TRIES = 10
 

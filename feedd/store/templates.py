@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from feedd.errors import NotFound, UsageError
+from feedd.errors import NotFound, StoreError, UsageError
 from feedd.model import Template
 from feedd.store.database import Database
 from feedd.store.people_tables import TEMPLATES
@@ -214,11 +214,16 @@ def settle_files(
         new = {each.file for each in changed}
         return standing(connection, stored, daemon=daemon, new=new, is_there=is_there, now=now)
 
-    if not changed:  # nearly always there is nothing to be written
-        with database.connect() as connection:
-            known = found(connection, _of_files(connection))
-            if known.is_noted and not known.gone:
-                return Settled()
+    with database.connect() as connection:  # nearly always there is nothing to be written
+        stored = _of_files(connection)
+        known = found(connection, stored)
+    digests = {(file, each.digest) for file, each in stored.items()}
+    is_new = any((each.file, each.sources.digest) not in digests for each in changed)
+    if not is_new and not known.gone:
+        if not known.is_noted:
+            with contextlib.suppress(StoreError), _writing(database) as connection:
+                note(connection, daemon, known.held, now)  # a disk that is full waits for it
+        return Settled()
     added = updated = 0
     with _writing(database) as connection:
         stored = _of_files(connection)

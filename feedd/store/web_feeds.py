@@ -49,13 +49,14 @@ class WebFeedState(msgspec.Struct, frozen=True, kw_only=True):
 class WebFeedBody(msgspec.Struct, frozen=True, kw_only=True):
     """The last good body of a web feed: JSON, its digest, and when it was last had from its address, unchanged or not.
 
-    `error` is why the last refresh has failed, None where it has not.
+    `error` is why the last refresh has failed, None where it has not. Where none has ever succeeded there is nothing but that: the digest is
+    empty.
     """
 
     name: str
-    body: bytes
-    digest: str
-    fetched_at: datetime
+    body: bytes = b"null"
+    digest: str = ""
+    fetched_at: datetime | None = None
     error: ErrorInfo | None
 
     @property
@@ -114,7 +115,7 @@ def read_web_feeds(
 
 
 def read_web_feed(database: Database, name: str) -> WebFeedBody | None:
-    """The last good body of a web feed; None where none was ever had."""
+    """The last good body of a web feed, or why none was ever had; None where nobody has tried."""
     query = (
         select(
             WEB_FEED_BODIES.c.body,
@@ -122,13 +123,17 @@ def read_web_feed(database: Database, name: str) -> WebFeedBody | None:
             WEB_FEEDS.c.fetched_at,
             WEB_FEEDS.c.error,
         )
-        .join_from(WEB_FEED_BODIES, WEB_FEEDS, WEB_FEEDS.c.name == WEB_FEED_BODIES.c.name)
-        .where(WEB_FEED_BODIES.c.name == name)
+        .join_from(
+            WEB_FEEDS, WEB_FEED_BODIES, WEB_FEEDS.c.name == WEB_FEED_BODIES.c.name, isouter=True
+        )
+        .where(WEB_FEEDS.c.name == name)
     )
     with database.connect() as connection:
         row = connection.execute(query).one_or_none()
-    if row is None:
+    if row is None or (row.body is None and row.error is None):
         return None
+    if row.body is None:
+        return WebFeedBody(name=name, error=_error(row.error))
     return WebFeedBody(
         name=name,
         body=bytes(row.body),
@@ -139,13 +144,15 @@ def read_web_feed(database: Database, name: str) -> WebFeedBody | None:
 
 
 def read_marks(database: Database) -> dict[str, str]:
-    """The `mark` of every web feed's body: quick to ask for, as no body is read."""
+    """The `mark` of all that `read_web_feed` gives something for: quick to ask for, as no body is read."""
     query = select(
         WEB_FEEDS.c.name, WEB_FEEDS.c.digest, WEB_FEEDS.c.fetched_at, WEB_FEEDS.c.error
-    ).where(WEB_FEEDS.c.digest.is_not(None))
+    ).where(WEB_FEEDS.c.digest.is_not(None) | WEB_FEEDS.c.error.is_not(None))
     with database.connect() as connection:
         return {
-            row.name: _mark(row.digest.hex(), row.fetched_at, _error(row.error))
+            row.name: _mark(
+                row.digest.hex() if row.digest else "", row.fetched_at, _error(row.error)
+            )
             for row in connection.execute(query)
         }
 
@@ -313,8 +320,9 @@ def _state(row: Any) -> WebFeedState:
     return WebFeedState(**(values | {"error": _error(values["error"])}))
 
 
-def _mark(digest: str, fetched_at: datetime, error: ErrorInfo | None) -> str:
-    return f"{digest} {fetched_at.isoformat()} {'' if error is None else error.message}"
+def _mark(digest: str, fetched_at: datetime | None, error: ErrorInfo | None) -> str:
+    had = "" if fetched_at is None else fetched_at.isoformat()
+    return f"{digest} {had} {'' if error is None else error.message}"
 
 
 def _error(text: str | None) -> ErrorInfo | None:

@@ -3,7 +3,8 @@
     feeds.NAME        the last good body of a web feed, blank where there is none
     web_feeds.NAME    what is known of it: `fetched_at` (a time), `age_seconds`, `status` (ok or failing), `error`
 
-The daemon answers `AskFeed` with an object of `body`, `digest`, `fetched_at`, `status` and `error` (`WebFeedBody.answer`), or with null.
+The daemon answers `AskFeed` with an object of `body`, `digest`, `fetched_at`, `status` and `error` (`WebFeedBody.answer`), or with null. Where
+nothing was ever fetched and that has failed, the digest is empty.
 """
 
 from typing import Any
@@ -40,30 +41,31 @@ class Feeds(_Lazy):
         self.about = About(self)
 
     def __missing__(self, name: str) -> Any:
-        body = self.answer(name)["body"]
-        self[name] = body
+        answer = self.answer(name)
+        if not answer["digest"]:
+            raise KeyError(name)
+        self[name] = body = answer["body"]
         return body
 
     def facts(self, name: str) -> dict[str, Any]:
         """What is known of one beside its body. Raises KeyError."""
         answer = self.answer(name)
+        found = {"status": answer["status"], "error": answer["error"]}
+        if answer["fetched_at"] is None:
+            return found
         now = self._message.now
         fetched_at = Moment.fromisoformat(answer["fetched_at"]).astimezone(now.tzinfo)
-        return {
-            "fetched_at": fetched_at,
-            "age_seconds": max(int((now - fetched_at).total_seconds()), 0),
-            "status": answer["status"],
-            "error": answer["error"],
-        }
+        age_seconds = max(int((now - fetched_at).total_seconds()), 0)
+        return found | {"fetched_at": fetched_at, "age_seconds": age_seconds}
 
     def answer(self, name: str) -> dict[str, Any]:
-        """What the daemon says of one. Raises KeyError: there is none of that name, or nothing was ever fetched."""
+        """What the daemon says of one. Raises KeyError: there is none of that name, or nobody has tried to fetch it."""
         if not isinstance(name, str):
             raise KeyError(name)
         if name not in self._answers:
             answer = self._message.ask(AskFeed(name))
             self._answers[name] = answer
-            if answer is not None:
+            if answer is not None and answer["digest"]:
                 used = UsedFeed(name, answer["digest"], answer["fetched_at"])
                 self._message.feeds[used] = None
         found = self._answers[name]

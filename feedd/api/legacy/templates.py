@@ -11,6 +11,7 @@ from feedd.api.templates import rendered
 from feedd.errors import UsageError
 from feedd.model import Template
 from feedd.store.templates import Outline, Sources
+from feedd.stored_templates import by_name
 from feedd.template_files import MOST_BYTES, MOST_NAME
 
 router = APIRouter(tags=["v1 and v2"], route_class=LegacyRoute)
@@ -29,10 +30,10 @@ _HTML = ("html", "string", "Its HTML, with tags and variables")
     ),
 )
 def list_templates(call: Reads) -> Response:
-    """By name."""
+    """By name, whatever its capitals."""
     page = call.count("page", default=0, least=0, most=10**9)
     size = call.count("count", default=50, most=100)
-    listed = sorted(call.app.templates.outlines(), key=lambda each: (each.name, each.number))
+    listed = sorted(call.app.templates.outlines(), key=by_name)
 
     def shown(rows: Sequence[Outline]) -> list[dict[str, Any]]:
         return [template_of(each) for each in call.app.templates.read([row.number for row in rows])]

@@ -8,6 +8,7 @@ import http.server
 import json
 import random
 import re
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -165,6 +166,15 @@ def _google_item(p: Product, address: str) -> str:
     )
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say what went wrong, but not that a browser has gone before its answer came."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class ShopServer:
     """Serves a shop on a free port of loopback, with ETags; POST /break and /mend show what a broken feed does.
 
@@ -175,8 +185,7 @@ class ShopServer:
         self._shop = shop
         self.front_page: Callable[[], str] | None = None
         self._stop = threading.Event()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(shop, self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(shop, self))
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True),

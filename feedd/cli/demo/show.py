@@ -18,6 +18,7 @@ from feedd.cli.demo.shoppers import VISITORS, Shoppers
 from feedd.cli.options import Options
 from feedd.cli.show import plain, say, text
 from feedd.cli.wording import counts_text, error_text, held_text
+from feedd.errors import FeeddError, NotFound
 from feedd.model import Counts, SyncRecord
 from feedd.people.operations import FollowEvents
 from feedd.people.values import Event, Source
@@ -105,20 +106,27 @@ def run_demo(seconds: float | None = None) -> int:
 
 
 def _front_page(previews: Previews, template: Path) -> str:
-    """The page of what just changed, as the template in the directory makes it of the catalog of now."""
+    """The page of what just changed, as the template in the directory makes it of the catalog of now; else why there is none, for now."""
     context = {"template_file": str(template)}
-    found = previews.render(Preview(template=TEMPLATE, context=context, wants_text=False))
+    try:
+        found = previews.render(Preview(template=TEMPLATE, context=context, wants_text=False))
+    except NotFound:
+        return _no_page(template, "is not there any more", "Write it again, and this page is back.")
+    except FeeddError as error:
+        return _no_page(template, str(error))
     if found.html is not None:
         return found.html
     failure = found.failure
-    why = (
-        ""
-        if failure is None
-        else f"line {failure.line}, column {failure.column}: {failure.message}"
-    )
-    hint = "" if failure is None else failure.hint or ""
-    refresh = '<meta http-equiv="refresh" content="3">'
-    return f"{refresh}<pre>{escape(str(template))}\n{escape(why)}\n{escape(hint)}</pre>"
+    if failure is None:
+        return _no_page(template)
+    place = "" if failure.line is None else f"line {failure.line}, column {failure.column}: "
+    return _no_page(template, f"{place}{failure.message}", failure.hint or "")
+
+
+def _no_page(template: Path, *why: str) -> str:
+    """A page that says why there is no other, and looks again by itself."""
+    told = escape("\n".join([str(template), *why]))
+    return f'<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="refresh" content="3"><pre>{told}</pre>'
 
 
 def _introduce(config: Path, shop: str, listen: str, template: Path) -> None:
