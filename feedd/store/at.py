@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 
 from feedd.diff import canonical, undo
 from feedd.model import ChangeKind, Counts, StreamState
@@ -42,6 +42,11 @@ SELECT item, seq, kind, at FROM (
   FROM changes JOIN syncs ON syncs.id = changes.sync_id WHERE {keys}
   AND syncs.first_seq + changes.ordinal > :after AND syncs.first_seq + changes.ordinal <= :through
 ) AS part WHERE place = 1
+"""
+# along the numbers, not along all syncs of the feed, most of which changed nothing
+_FIRST_SYNC = """
+SELECT first_seq, change_count, counts FROM syncs
+WHERE feed_id + 0 = :feed AND first_seq > :after AND first_seq <= :through ORDER BY first_seq LIMIT 1
 """
 _ALL = 2**62
 
@@ -168,19 +173,17 @@ def first_syncs(
 
     That is one of additions alone, with none of the feed's changes before it.
     """
-    of_feeds = SYNCS.c.feed_id.in_(feeds)
-    within = SYNCS.c.first_seq > after, SYNCS.c.first_seq <= through
-    first = select(func.min(SYNCS.c.first_seq)).where(of_feeds, *within).group_by(SYNCS.c.feed_id)
-    columns = SYNCS.c.feed_id, SYNCS.c.first_seq, SYNCS.c.change_count, SYNCS.c["counts"]
     found = {}
-    for feed, first_seq, size, counts in connection.execute(
-        select(*columns).where(SYNCS.c.first_seq.in_(first))
-    ):
-        told = _decode_counts(counts)
-        was_empty = told.added == size and not told.unchanged and not told.held_removals
+    for feed in feeds:
+        between = {"feed": feed, "after": after, "through": through}
+        row = connection.execute(_text(_FIRST_SYNC), between).first()
+        if row is None:
+            continue
+        told = _decode_counts(row.counts)
+        was_empty = told.added == row.change_count and not told.unchanged + told.held_removals
         before = select(SYNCS.c.id).where(SYNCS.c.feed_id == feed, SYNCS.c.first_seq <= after)
         if was_empty and connection.execute(before.limit(1)).scalar() is None:
-            found[feed] = first_seq + size - 1
+            found[feed] = row.first_seq + row.change_count - 1
     return found
 
 
