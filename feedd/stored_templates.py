@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from feedd.errors import NotFound, UsageError
 from feedd.model import Template, TemplateView
+from feedd.rendering.values import known_of
 from feedd.settings import Settings
 from feedd.store import templates as store
 from feedd.store.database import Database
 from feedd.store.template_directories import has_files
 from feedd.store.templates import FileSources, NoTemplate, Settled, Sources, sources_of
-from feedd.template_checks import MOST_WARNINGS, PARTS, Check, Checks, errors
+from feedd.template_checks import MOST_WARNINGS, PARTS, Check, Checks, Under, errors, going_by
 from feedd.template_files import HTML, NoDirectory, Refused, Scan, Unusable, read_file, scan
 from feedd.templates.wire import Problem
 
@@ -76,8 +77,9 @@ class StoredTemplates:
     ) -> None:
         self._settings = settings
         self._people = people
-        self._checks = Checks(people, check, at_once=at_once, clock=clock)
+        self._checks = Checks(people, check, under=self._under, at_once=at_once, clock=clock)
         self._daemon = daemon
+        self._going_by: tuple[Settings, Under] | None = None
         self._clock = clock
         self._compared_at = float("-inf")  # with what is stored
         self._lock = threading.Lock()
@@ -188,6 +190,12 @@ class StoredTemplates:
         found = store.find_file(self._people, file)
         problems = () if found is None else self._checks.problems_of(found)
         return next(iter(errors(problems)), None)
+
+    def _under(self) -> Under:
+        settings, found = self._settings(), self._going_by
+        if found is None or found[0] is not settings:
+            found = self._going_by = settings, going_by(known_of(settings))
+        return found[1]
 
     def _checked(self, sources: Sources) -> Sources:
         for problem in errors(self._checks.problems(sources)):

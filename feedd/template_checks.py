@@ -11,6 +11,7 @@ from functools import cache
 from hashlib import blake2s
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -23,9 +24,9 @@ from feedd.rendering import RenderFailed
 from feedd.store import templates as store
 from feedd.store.database import Database
 from feedd.store.templates import Outline, Sources, sources_of
-from feedd.templates.wire import Problem
+from feedd.templates.wire import Known, Problem
 
-Check = Callable[[str], Sequence[Problem]]
+Check = Callable[[str, Known], Sequence[Problem]]
 Problems = tuple[Problem, ...]
 PARTS = ("html", "text")
 STOP_WITHIN_S = 6.0  # longer than one check may take
@@ -41,23 +42,35 @@ class Verdict(Struct, frozen=True):
     problems: Problems = ()
 
 
+class Under(NamedTuple):
+    """What a check goes by: the names that there are; `by` says which check it is, under which names."""
+
+    by: str
+    known: Known
+
+
 class Checks:
-    """Finds what is wrong with sources, and remembers it. `at_once` is how many are looked through at a time. For any thread."""
+    """Finds what is wrong with sources, and remembers it. For any thread.
+
+    `under` tells what to go by now, `at_once` how many are looked through at a time.
+    """
 
     def __init__(
         self,
         people: Database,
         check: Check,
         *,
+        under: Callable[[], Under],
         at_once: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._people = people
         self._check = check
+        self._under = under
         self._at_once = at_once
         self._clock = clock
-        self._found: dict[str, Problems] = {}  # by the digest of the sources, as all of these
-        self._failed: dict[str, tuple[float, Problems]] = {}  # when, and with what
+        self._found: dict[tuple[str, str], Problems] = {}  # by what found it, and the digest
+        self._failed: dict[str, tuple[float, Problems]] = {}  # when, and with what; by the digest
         self._waiting: dict[str, int] = {}  # numbers of templates, in their order
         self._unended: set[str] = set()  # those, and the ones that are being looked through
         self._threads: set[threading.Thread] = set()
@@ -65,20 +78,24 @@ class Checks:
 
     def problems(self, sources: Sources) -> Problems:
         """What is wrong with sources, with place and hint. Raises Overloaded."""
+        return self._problems(sources, self._under())
+
+    def _problems(self, sources: Sources, under: Under) -> Problems:
         digest = sources.digest
-        found = self._found.get(digest)
+        found = self._found.get((under.by, digest))
         if found is None:
             try:
-                found = tuple(self._look(sources))
-                self._found[digest] = found
+                found = tuple(self._look(sources, under.known))
+                self._found[under.by, digest] = found
                 self._failed.pop(digest, None)
             except RenderFailed as error:
                 # it may be read another time, when the machine has less to do
                 found = (Problem(line=1, column=1, message=error.message, hint=error.hint or None),)
                 self._failed[digest] = self._clock(), found
-            for known in (self._found, self._failed):
-                if len(known) > _MOST_KNOWN:
-                    known.clear()
+            if len(self._found) > _MOST_KNOWN:
+                self._found.clear()
+            if len(self._failed) > _MOST_KNOWN:
+                self._failed.clear()
         return found
 
     def problems_of(self, template: Template) -> Problems:
@@ -88,11 +105,12 @@ class Checks:
 
     def known(self, template: Outline | Template) -> Problems | None:
         """What is wrong with a template; None where nobody has looked yet."""
+        by = self._under().by
         if template.verdict is not None:
             verdict = _decode(template.verdict)
-            if verdict.by == checker():
+            if verdict.by == by:
                 return verdict.problems
-        found = self._found.get(template.digest)
+        found = self._found.get((by, template.digest))
         if found is None and template.digest in self._failed:
             tried_at, failed = self._failed[template.digest]
             found = failed if self._clock() - tried_at < AGAIN_AFTER_S else None
@@ -145,17 +163,18 @@ class Checks:
             return digest, self._waiting.pop(digest)
 
     def _judge(self, template: Template) -> Problems:
-        problems = self.problems(sources_of(template))
+        under = self._under()
+        problems = self._problems(sources_of(template), under)
         if template.digest not in self._failed:
-            verdict = _encode(Verdict(checker(), problems)).decode()
+            verdict = _encode(Verdict(under.by, problems)).decode()
             store.keep_verdict(self._people, template.number, template.digest, verdict)
         return problems
 
-    def _look(self, sources: Sources) -> Iterator[Problem]:
+    def _look(self, sources: Sources, known: Known) -> Iterator[Problem]:
         warnings = 0
         for part in PARTS:
             source = getattr(sources, part)
-            for problem in self._check(source) if source else ():
+            for problem in self._check(source, known) if source else ():
                 warnings += problem.severity == "warning"
                 if problem.severity == "error" or warnings <= MOST_WARNINGS:
                     yield replace(problem, part=part)
@@ -164,6 +183,12 @@ class Checks:
 def errors(problems: Problems) -> Iterator[Problem]:
     """Those that keep a template from being rendered."""
     return (each for each in problems if each.severity == "error")
+
+
+def going_by(known: Known) -> Under:
+    """What a check under those names goes by."""
+    names = blake2s(msgspec.json.encode(known), digest_size=8).hexdigest()
+    return Under(f"{checker()}-{names}", known)
 
 
 @cache

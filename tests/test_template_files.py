@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select, update
 
 from feedd import intake
 from feedd.errors import NotFound, UsageError
 from feedd.rendering import RenderFailed
-from feedd.settings import Settings
+from feedd.settings import Settings, WebFeedSettings
 from feedd.settings.template_keys import TemplateSettings
 from feedd.store import templates
 from feedd.store.database import Database, open_database
@@ -26,7 +27,7 @@ from feedd.stored_templates import (
 )
 from feedd.template_checks import AGAIN_AFTER_S
 from feedd.template_files import MOST_BYTES
-from feedd.templates.wire import Failed, Problem
+from feedd.templates.wire import Failed, Known, Problem
 
 NOTHING = templates.Settled()
 # for what the databases have no part in
@@ -45,6 +46,7 @@ class Shop:
         self.go_on = threading.Event()
         self.settings = self.settings_of(folder)
         self.checked: list[str] = []
+        self.known: set[Known] = set()
         self.templates = self.again()
 
     def settings_of(self, directory: Path | None) -> Settings:
@@ -65,8 +67,9 @@ class Shop:
             clock=lambda: self.clock[0],
         )
 
-    def check(self, source: str) -> list[Problem]:
+    def check(self, source: str, known: Known) -> list[Problem]:
         self.checked.append(source)
+        self.known.add(known)
         if source.startswith("WAIT"):
             assert self.go_on.wait(20)
         if source == "SLOW":
@@ -355,6 +358,12 @@ def test_another_check_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     for _ in range(2):
         shop.again().views()
     assert len(shop.checked) == 2
+    blog = WebFeedSettings(name="blog", url="https://blog.example/", every_s=900.0)
+    shop.settings = replace(shop.settings, web_feeds={"blog": blog})
+    for _ in range(2):
+        shop.templates.views()
+    assert len(shop.checked) == 3
+    assert {each.web_feeds for each in shop.known} == {(), ("blog",)}
 
 
 @ON_SQLITE

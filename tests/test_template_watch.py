@@ -17,7 +17,7 @@ from feedd.errors import Overloaded, StoreError
 from feedd.settings import Settings, TemplateSettings
 from feedd.stored_templates import StoredTemplates
 from feedd.template_watch import TemplateWatch
-from feedd.templates.wire import Problem
+from feedd.templates.wire import Known, Problem
 
 
 @pytest.fixture
@@ -47,12 +47,14 @@ class Shop:
         (folder / "state").mkdir()
         self.app = App(settings)
         self.busy = 0
+        self.checked: list[str] = []
         self.app.templates = StoredTemplates(
             lambda: self.app.settings, self.app.people, self.check, daemon="a"
         )
         self.watch = TemplateWatch(self.app, poll_s=0.01)
 
-    def check(self, source: str) -> list[Problem]:
+    def check(self, source: str, known: Known) -> list[Problem]:
+        self.checked.append(source)
         if self.busy:
             self.busy -= 1
             raise Overloaded
@@ -76,7 +78,7 @@ def lines(log: io.StringIO) -> list[dict[str, Any]]:
 def test_what_happens_to_files_is_logged(shop: Shop, log: io.StringIO) -> None:
     (shop.folder / "a.html").write_text("x")
     shop.watch.start()
-    wait_for(lambda: lines(log))
+    wait_for(lambda: shop.checked)
     shop.busy = 2
     (shop.folder / "a.html").write_text("BROKEN")
     wait_for(lambda: "template.broken" in log.getvalue())
