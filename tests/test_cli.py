@@ -731,10 +731,11 @@ def _show_the_demo(folder: Path) -> None:
     assert "€" in page
     (template,) = folder.glob("feedd-demo-*/templates/*.html")
     template.unlink()
-    while "What just changed" in page:
+    until = time.monotonic() + 30
+    while "What just changed" in page and time.monotonic() < until:
+        time.sleep(0.1)
         with urllib.request.urlopen(address[1], timeout=30) as answer:
             page = answer.read().decode()
-        time.sleep(0.1)
     assert '<meta http-equiv="refresh"' in page
     assert f"{template}\nis not there any more" in page
     code = terminal.end(signal.SIGINT)

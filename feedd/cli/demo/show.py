@@ -70,6 +70,10 @@ def run_demo(seconds: float | None = None) -> int:
         template = Path(folder) / "templates" / f"{TEMPLATE}.html"
         template.parent.mkdir()
         template.write_text(files(__package__).joinpath(template.name).read_text("utf-8"), "utf-8")
+        # without another file, a directory whose template is deleted looks as if its disk were gone
+        (template.parent / "README").write_text(
+            "The templates of the demo, to be edited.\n", "utf-8"
+        )
         config.write_text(_CONFIG.format(address=server.address, every=EVERY_S))
         started: list[Watch | Shoppers] = []
 
