@@ -40,7 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("service",),
     ("settings", "logs", "state", "swap", "alerts"),
     ("cron", "encodings", "identity", "resources", "redaction", "notify", "messages", "scopes"),
-    ("errors",),
+    ("errors", "offers"),
     ("model",),
 )
 OWNERS = {
@@ -84,6 +84,7 @@ PURE = (
     "messages",
     "scopes",
     "reconcile",
+    "offers",
     "removals",
     "staging",
     "fingerprints",

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedd.model import Change, ChangeKind
+from feedd.offers import is_to_be_had
 from feedd.people.interest import (
     MOST_ITEMS,
     is_back,
-    is_to_be_had,
     item_names,
     may_matter,
     named_items,

@@ -410,7 +410,7 @@ def test_what_a_shelf_answers(catalog: Database, tmp_path: Path) -> None:
     assert asked(shelf, AskItem("a", "news"))["fields"]["title"] == "Post"
     any_of = asked(shelf, AskItem("a", "no such thing"))
     assert any_of["problem"] == (
-        "more than one feed has it (extra, blog), and there is no catalog and no feed 'no such thing'"
+        "more than one catalog has it (of the feeds extra, blog), and there is no catalog and no feed 'no such thing'"
     )
     assert 'catalog_id="extra"' in any_of["hint"]
     assert asked(shelf, AskItem("b", "no such thing"))["feed"] == "shop"

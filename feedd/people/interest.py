@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from feedd.model import Change, ChangeKind
+from feedd.offers import effective_price, is_to_be_had
 from feedd.settings.rule_keys import Drop, Path, RuleSettings
 
 MOST_ITEMS = 1_000  # that one event names by one rule
@@ -27,7 +28,6 @@ _OWN_PATH: Path = ("CatalogItemID",)  # in the events that feedd writes
 _PRICE = frozenset(PRICE_FIELDS)
 _STOCK = frozenset({"availability", "inventory_quantity"})
 _LARGEST = 10**100
-_TO_ORDER = ("preorder", "backorder")  # a schema of one's own may let through what has no hash
 _decode = msgspec.json.Decoder().decode
 
 Tree = dict[str, "Branch"]
@@ -121,7 +121,7 @@ def price_drop(
 
     That is the reduced price where there is one, else the usual price.
     """
-    old, new = _price(before), _price(after)
+    old, new = effective_price(before), effective_price(after)
     currency = after.get("currency")
     if old is None or new is None or old <= 0 or before.get("currency") != currency:
         return None
@@ -136,15 +136,6 @@ def price_drop(
     return PriceDrop(
         before=old, after=new, difference=difference, percent=round(percent, 2), currency=currency
     )
-
-
-def is_to_be_had(fields: Mapping[str, Any]) -> bool:
-    """Whether an item that is in the catalog can be bought or ordered; one that says nothing of its stock can."""
-    availability = fields.get("availability")
-    quantity = _number(fields.get("inventory_quantity"))
-    if availability == "out_of_stock":
-        return False
-    return availability in _TO_ORDER or quantity is None or quantity > 0
 
 
 def is_back(change: Change, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -162,7 +153,7 @@ def told_properties(change: Change, after: Mapping[str, Any]) -> dict[str, Any]:
         "ImageURL": after.get("image_link"),
         "Brand": after.get("brand"),
         "Categories": after.get("categories"),
-        "Price": _price(after),
+        "Price": effective_price(after),
         "Currency": after.get("currency"),
         "Availability": after.get("availability"),
         "InventoryQuantity": after.get("inventory_quantity"),
@@ -179,16 +170,6 @@ def drop_properties(drop: PriceDrop) -> dict[str, Any]:
         "PriceDrop": float(drop.difference),
         "PriceDropPercent": float(drop.percent),
     }
-
-
-def _price(fields: Mapping[str, Any]) -> int | float | None:
-    price = fields.get("price") if fields.get("sale_price") is None else fields["sale_price"]
-    return _number(price)
-
-
-def _number(value: Any) -> int | float | None:
-    """A number, as every field of that kind is unless a schema of somebody's own says otherwise."""
-    return value if type(value) is int or type(value) is float else None
 
 
 def _tree(paths: Iterable[Path]) -> Tree:

@@ -14,7 +14,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from feedd.model import ChangeKind
-from feedd.shelf.conditions import folded, is_in, number, path
+from feedd.offers import number
+from feedd.shelf.conditions import folded, is_in, path
 from feedd.store.changes import Touch
 from feedd.store.item_rows import ItemRow
 from feedd.store.tables import NUMBER_BITS

@@ -6,27 +6,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from feedd.people.interest import is_to_be_had
+from feedd.offers import effective_price, is_on_sale, is_to_be_had
 from feedd.templates.queries import Conditions
 
 PRICE_FIELDS = ("price", "sale_price", "currency")
-
-
-def effective_price(fields: Mapping[str, Any]) -> int | float | None:
-    """What is to be paid: the reduced price where there is one, else the usual price."""
-    reduced = number(fields.get("sale_price"))
-    return number(fields.get("price")) if reduced is None else reduced
-
-
-def is_on_sale(fields: Mapping[str, Any]) -> bool:
-    """Whether an item has a reduced price that is below its usual one."""
-    usual, reduced = number(fields.get("price")), number(fields.get("sale_price"))
-    return usual is not None and reduced is not None and reduced < usual
-
-
-def number(value: Any) -> int | float | None:
-    """A number as it is; nothing else is one."""
-    return value if type(value) is int or type(value) is float else None
 
 
 def folded(text: Any) -> str:

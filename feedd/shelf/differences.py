@@ -17,7 +17,8 @@ import msgspec
 
 from feedd.diff import same
 from feedd.model import ChangeKind
-from feedd.shelf.conditions import effective_price, meets, number
+from feedd.offers import effective_price, number
+from feedd.shelf.conditions import meets
 from feedd.shelf.feeds import ShelfFeed, hidden
 from feedd.store.at import (
     ItemChange,

@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from feedd.offers import effective_price
 from feedd.shelf.columns import PREFIX, Columns, seconds
-from feedd.shelf.conditions import effective_price, meets
+from feedd.shelf.conditions import meets
 from feedd.shelf.feeds import ShelfFeed, hidden
 from feedd.shelf.shelves import Shelves
 from feedd.store.ahead import first_free

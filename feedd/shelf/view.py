@@ -145,7 +145,8 @@ class View:
             return _NOTHING
         if name and named is None:  # such as that of an integration, or a misspelled one
             live = [each for each in items if each.is_live] or items
-            if len(live) > 1:
+            catalogs = {feed.id: feed.catalog for feed in feeds}
+            if len({catalogs[each.feed_id] for each in live}) > 1:
                 return msgspec.json.encode(self._any_of(live, name))
         places = {feed.id: place for place, feed in enumerate(feeds)}
         first = min(items, key=lambda each: (not each.is_live, places[each.feed_id]))
@@ -233,7 +234,7 @@ class View:
         feeds = [feed.name for feed in self._all if feed.id in have]
         no_catalog = self._no_catalog(name)
         return NoAnswer(
-            f"more than one feed has it ({', '.join(feeds)}), and {no_catalog.problem}",
+            f"more than one catalog has it (of the feeds {', '.join(feeds)}), and {no_catalog.problem}",
             f'Name the one that is meant, such as catalog_id="{feeds[0]}". {no_catalog.hint}',
         )
 

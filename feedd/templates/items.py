@@ -7,6 +7,7 @@ from typing import Any
 from babel import UnknownLocaleError
 from babel.numbers import get_currency_symbol
 
+from feedd.offers import effective_price, is_on_sale, is_to_be_had
 from feedd.templates.message import Message
 from feedd.templates.moments import Moment
 from feedd.templates.wire import Account, AskHistory, Used
@@ -89,15 +90,14 @@ def currency_symbol(code: Any, locale: str) -> str:
 
 def _values(answer: dict[str, Any], account: Account) -> dict[str, Any]:
     fields: dict[str, Any] = answer["fields"]
-    usual, reduced = _number(fields.get("price")), _number(fields.get("sale_price"))
-    price = usual if reduced is None else reduced
+    price = effective_price(fields)
     code = fields.get("currency") or account.currency
     own = {
         "url": fields.get("link", fields.get("url")),
         "categories": fields.get("categories") or [],
         "current_price": price,
-        "on_sale": usual is not None and reduced is not None and reduced < usual,
-        "in_stock": _is_in_stock(fields),
+        "on_sale": is_on_sale(fields),
+        "in_stock": is_to_be_had(fields),
         "published": not answer["removed"] and fields.get("published") is not False,
         "removed": answer["removed"],
         "currency_code": code,
@@ -118,18 +118,6 @@ def _values(answer: dict[str, Any], account: Account) -> dict[str, Any]:
     values["variant"] = {name: values[name] for name in variant if name in values}
     values["variant"] |= {"price": price, "sku": fields.get("sku", fields["id"])}
     return values
-
-
-def _number(value: Any) -> int | float | None:
-    return value if type(value) is int or type(value) is float else None
-
-
-def _is_in_stock(fields: dict[str, Any]) -> bool:
-    """Whether it can be bought or ordered; what says nothing of its stock can."""
-    availability, quantity = fields.get("availability"), _number(fields.get("inventory_quantity"))
-    if availability == "out_of_stock":
-        return False
-    return availability in ("preorder", "backorder") or quantity is None or quantity > 0
 
 
 def _image(link: Any) -> dict[str, dict[str, Any]]:
