@@ -376,7 +376,7 @@ def test_a_name_of_no_catalog_does_not_choose_among_several(tmp_path: Path) -> N
         for name in ('integration="shopify"', 'catalog_id="nwes"', "catalog_id=nwes"):
             told = failure(found, f'{{% catalog "a" {name} %}}{TITLE}')
             assert (told.kind, told.code) == ("lookup", "catalog_item_unavailable")
-            assert "More than one feed has it (shop, blog)" in told.message
+            assert "More than one catalog has it (of the feeds shop, blog)" in told.message
             assert 'catalog_id="shop"' in (told.hint or "")
             assert html(found, f'{{% catalog "b" {name} %}}{TITLE}') == "Mug"
         assert html(found, f'{{% catalog "a" catalog_id=news %}}{TITLE}') == "News"
