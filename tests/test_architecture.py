@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("replays",),
     ("dispatch", "tail", "outbox", "packing", "teller", "runner", "template_watch", "refresher"),
     ("app", "workers", "checks", "archive", "restore", "probe"),
+    ("parts",),
     ("watching", "dryrun", "databases", "configured", "keyring", "web_feeds"),
     ("previews",),
     ("webhooks", "persons", "jobs", "stored_templates", "links"),
