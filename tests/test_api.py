@@ -35,6 +35,10 @@ ELSEWHERE = {
     "/client/event-bulk-create",
     "/api/profile-merge",
     "/client/profiles",
+    "/api/template-render",
+    "/api/template-clone",
+    "/api/template-previews",
+    "/api/web-feed-refreshes",
 }
 
 

@@ -135,7 +135,7 @@ def test_webhooks_stand_in_the_main_file(tmp_path: Path) -> None:
     (tmp_path / "feeds.d").mkdir()
     (tmp_path / "feeds.d" / "hook.toml").write_text(HOOK)
     (problem,) = problems_of(tmp_path, "")
-    assert "only feeds may stand in a drop-in file" in problem
+    assert "only feeds and web feeds may stand in a drop-in file" in problem
 
 
 def test_the_feeds_of_drop_ins_are_known(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ from feedd.store.read import count_collisions, read_items
 from feedd.store.stage import DatabaseStage
 
 OLDER = (
+    "ALTER TABLE stream DROP COLUMN erasures",
+    "DROP TABLE web_feed_bodies",
+    "DROP TABLE web_feeds",
     "DROP TABLE item_ids",
     "CREATE UNIQUE INDEX ux_items_feed_item ON items (feed_id, item_id)",
     "UPDATE alembic_version SET version_num = 'catalog0004'",
