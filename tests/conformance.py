@@ -2,7 +2,7 @@
 
     python tests/conformance.py --st PATH/TO/st --seconds 60
 
-`st` is the command of `pip install schemathesis`, best in an environment of its own. CI takes 45 seconds; half an hour by hand finds
+`st` is the command of `pip install schemathesis`, best in an environment of its own. CI takes half a minute; half an hour by hand finds
 more. Nothing of the daemon outlives it.
 """
 
