@@ -3,8 +3,8 @@
 A catalog's or a feed's name says where to look. Everything is as of the position of the message.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from django.template import Library, Node
 from django.template.base import NodeList
@@ -16,7 +16,7 @@ from feedd.templates.failures import LookupFailed
 from feedd.templates.items import Item, item_of, row_of
 from feedd.templates.message import Message
 from feedd.templates.variables import Expression
-from feedd.templates.wire import AskChanges, AskItem, AskItems
+from feedd.templates.wire import AskChanges, AskItem, AskItems, Question
 
 register = Library()
 
@@ -80,16 +80,17 @@ def catalog(parser: Any, token: Any) -> Node:
 @register.tag
 def items(parser: Any, token: Any) -> Node:
     """`{% items "CATALOG" category=… max_price=… order=… limit=… as xs %}`: sets a list of items."""
-    return _query(parser, token, "items", _ITEMS)
+    return _query(parser, token, "items")
 
 
 @register.tag
 def changes(parser: Any, token: Any) -> Node:
     """`{% changes "CATALOG" since="7d" field="price" direction="down" as drops %}`: sets a list of what differs."""
-    return _query(parser, token, "changes", _CHANGES)
+    return _query(parser, token, "changes")
 
 
-def _query(parser: Any, token: Any, tag: str, reads: Mapping[str, Read]) -> Node:
+def _query(parser: Any, token: Any, tag: str) -> Node:
+    reads = QUERIES[tag].reads
     bits = token.split_contents()[1:]
     found = arguments(
         parser, bits, tag=tag, names=list(reads), sets="xs" if tag == "items" else "drops"
@@ -100,7 +101,7 @@ def _query(parser: Any, token: Any, tag: str, reads: Mapping[str, Read]) -> Node
             f'Such as {{% {tag} "shop" limit=6 as xs %}}; leave it out for the default catalog.',
         )
     check(tag, found.named, reads)
-    return ItemsNode(found) if tag == "items" else ChangesNode(found)
+    return QueryNode(QUERIES[tag], found)
 
 
 class CatalogNode(Node):
@@ -172,12 +173,35 @@ def _name(written: Expression, context: Any) -> str:
     return reading.plain(value)
 
 
+class Query(NamedTuple):
+    """A tag that sets a variable to a list: its arguments, the question that they make, and what is seen of an answer."""
+
+    reads: Mapping[str, Read]
+    question: Callable[[Message, str, dict[str, Any]], Question]
+    view: Callable[[dict[str, Any], Message], dict[str, Any]]
+
+
+def _about_items(_message: Message, catalog: str, given: dict[str, Any]) -> Question:
+    return AskItems(catalog, queries.written(queries.ItemsQuery(**given)))
+
+
+def _about_changes(message: Message, catalog: str, given: dict[str, Any]) -> Question:
+    window = given.pop("since", None) or reading.ago(message, _WINDOW_DAYS)
+    query = queries.ChangesQuery(since_seq=window.seq, since_at=window.at, **given)
+    return AskChanges(catalog, queries.written(query))
+
+
+QUERIES = {
+    "items": Query(_ITEMS, _about_items, item_of),
+    "changes": Query(_CHANGES, _about_changes, row_of),
+}
+
+
 class QueryNode(Node):
     """Sets a variable to a list."""
 
-    reads: Mapping[str, Read]
-
-    def __init__(self, found: Arguments) -> None:
+    def __init__(self, query: Query, found: Arguments) -> None:
+        self.query = query
         self.catalog = found.values[0] if found.values else None
         self.named = found.named
         self.variable = found.variable
@@ -188,56 +212,14 @@ class QueryNode(Node):
         name = "" if self.catalog is None else _name(self.catalog, context)
         try:
             given = {
-                key: reading.given(self.reads[key], each, context)
+                key: reading.given(self.query.reads[key], each, context)
                 for key, each in self.named.items()
             }
-            answer = self.ask(
-                message,
-                name,
-                {key: value for key, value in given.items() if value is not None},
-            )
+            known = {key: value for key, value in given.items() if value is not None}
+            answer = message.ask(self.query.question(message, name, known), cost=_LIST_COST)
         except NotUnderstood:  # a value of this recipient
             answer = []
         if isinstance(answer, dict):
             raise Mistake(answer["problem"], answer["hint"])
-        context[self.variable] = [self.one(each, message) for each in answer or ()]
+        context[self.variable] = [self.query.view(each, message) for each in answer or ()]
         return ""
-
-    def ask(self, message: Message, catalog: str, given: dict[str, Any]) -> Any:
-        """What the catalog answers."""
-        raise NotImplementedError
-
-    def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
-        """What a template sees of one of the answers."""
-        raise NotImplementedError
-
-
-class ItemsNode(QueryNode):
-    """Sets a variable to items."""
-
-    reads = _ITEMS
-
-    def ask(self, message: Message, catalog: str, given: dict[str, Any]) -> Any:
-        """The items."""
-        query = queries.ItemsQuery(**given)
-        return message.ask(AskItems(catalog, queries.written(query)), cost=_LIST_COST)
-
-    def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
-        """An item."""
-        return item_of(answer, message)
-
-
-class ChangesNode(QueryNode):
-    """Sets a variable to what differs."""
-
-    reads = _CHANGES
-
-    def ask(self, message: Message, catalog: str, given: dict[str, Any]) -> Any:
-        """What differs."""
-        window = given.pop("since", None) or reading.ago(message, _WINDOW_DAYS)
-        query = queries.ChangesQuery(since_seq=window.seq, since_at=window.at, **given)
-        return message.ask(AskChanges(catalog, queries.written(query)), cost=_LIST_COST)
-
-    def one(self, answer: dict[str, Any], message: Message) -> dict[str, Any]:
-        """An item that differs."""
-        return row_of(answer, message)
