@@ -14,11 +14,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 from feedd.errors import SyncStopped, UsageError
 from feedd.model import ErrorInfo
 from feedd.store.database import Database
+from feedd.store.leases import may_take, taken
 from feedd.store.migrate import refuse_upgraded
 from feedd.store.tables import WEB_FEED_BODIES, WEB_FEEDS
 from feedd.store.webhooks import insert_once
-
-CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 class WebFeedState(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,9 +161,6 @@ def claim(
 ) -> WebFeedState:
     """Take the right to refresh a web feed; gives what is stored of it.
 
-    A holder may take over from itself: it runs one refresh of a web feed at a time, so what it left is dead. A lease that
-    ends later than one can was given by a clock that has been set back since.
-
     Raises:
         UsageError: (`busy`) somebody else is refreshing it.
         StoreError: a newer feedd has upgraded the database.
@@ -174,18 +170,8 @@ def claim(
         _enter(database, connection, name, now)
         row = connection.execute(
             update(WEB_FEEDS)
-            .where(WEB_FEEDS.c.name == name)
-            .where(
-                WEB_FEEDS.c.lease_holder.is_(None)
-                | (WEB_FEEDS.c.lease_holder == holder)
-                | (WEB_FEEDS.c.lease_until < now)
-                | (WEB_FEEDS.c.lease_until > now + lease + CLOCKS_DIFFER)
-            )
-            .values(
-                lease_holder=holder,
-                lease_until=now + lease,
-                lease_epoch=WEB_FEEDS.c.lease_epoch + 1,
-            )
+            .where(WEB_FEEDS.c.name == name, may_take(WEB_FEEDS, holder, now, lease))
+            .values(taken(WEB_FEEDS, holder, now, lease))
             .returning(*_COLUMNS)
         ).one_or_none()
     if row is None:

@@ -15,10 +15,10 @@ from feedd.errors import NotFound, UsageError
 from feedd.messages import Message
 from feedd.store.database import Database
 from feedd.store.deliveries import CHANGES, DEAD, REPLAYS, WAITING, Waiting, add, prune, same
+from feedd.store.leases import may_take, taken
 from feedd.store.tables import DELIVERIES, WEBHOOKS
 
 LEASE = timedelta(seconds=60)
-_CLOCKS_DIFFER = timedelta(seconds=60)
 GONE = "the receiver answered 410 Gone"
 
 
@@ -100,26 +100,12 @@ def read_endpoints(database: Database) -> dict[str, Endpoint]:
 
 
 def claim(database: Database, name: str, holder: str, now: datetime) -> Endpoint | None:
-    """Take the right to deliver for a webhook for a minute; None when another daemon has it, or nothing is there.
-
-    A holder may take over from itself: it has one worker a webhook. A lease that ends later than one can was given
-    by a clock that has been set back since.
-    """
+    """Take the right to deliver for a webhook for a minute; None when another daemon has it, or nothing is there."""
     with database.transaction() as connection:
         row = connection.execute(
             update(WEBHOOKS)
-            .where(WEBHOOKS.c.name == name)
-            .where(
-                WEBHOOKS.c.lease_holder.is_(None)
-                | (WEBHOOKS.c.lease_holder == holder)
-                | (WEBHOOKS.c.lease_until < now)
-                | (WEBHOOKS.c.lease_until > now + LEASE + _CLOCKS_DIFFER)
-            )
-            .values(
-                lease_holder=holder,
-                lease_until=now + LEASE,
-                lease_epoch=WEBHOOKS.c.lease_epoch + 1,
-            )
+            .where(WEBHOOKS.c.name == name, may_take(WEBHOOKS, holder, now, LEASE))
+            .values(taken(WEBHOOKS, holder, now, LEASE))
             .returning(*_COLUMNS)
         ).one_or_none()
     return None if row is None else _endpoint(row)
